@@ -1,0 +1,7 @@
+//! dmremap: the rules, the lab and the operator's seat of `dm-remap-v4`.
+//!
+//! `remap_core` is compiled from `kmod/`, where the kernel module compiles the
+//! very same files: what the tests of this package prove about them holds there.
+
+#[path = "../kmod/remap_core/mod.rs"]
+pub mod remap_core;

@@ -1,0 +1,3 @@
+//! `dmremap-tui`: arguments to ports to run.
+
+fn main() {}
