@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The rules of dm-remap-v4, shared by the kernel module and the userspace tool.
 //!
+//! The kernel module compiles these files with its own rustc, cargo compiles the
+//! very same files through `src/lib.rs`; paths are `crate::remap_core::...` in both.
+//!
 //! # Invariants
 //!
 //! - Imports `core::` only: no allocation, no I/O, no clock, no dependency.
 //! - Never panics: no indexing, no unwrap, no unchecked arithmetic.
-//! - Judging and acting are different functions.
+//! - Judging and acting are different functions: a verdict is a value, a repair
+//!   is another function that takes it.
 #![deny(
     unsafe_code,
     missing_docs,
@@ -16,3 +20,11 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod bytes;
+pub mod checksum;
+pub mod commit;
+pub mod layout;
+pub mod quorum;
+pub mod signature;
+pub mod superblock;
+pub mod units;
