@@ -1,0 +1,70 @@
+# The commands a person types. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules
+
+# A toolchain that rustup has just installed is not in PATH before the next login.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+CARGO := cargo
+heading = @printf '\n== %s\n' '$(1)'
+
+.PHONY: help
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: export LAB := $(LAB)
+run: needs ## Install what is missing, build, open the lab; LAB=DIR names another lab
+	$(CARGO) run --release --locked -- lab $${LAB:+"$$LAB"}
+
+.PHONY: test
+test: needs fmt-check lint deny core-alone ## Install what is missing, pass every check and test
+	$(call heading,tests)
+	scripts/tests.sh debug release
+
+.PHONY: lint
+lint: needs ## clippy on every target and rustdoc, warnings denied
+	$(call heading,clippy and rustdoc)
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
+
+.PHONY: fmt
+fmt: ## Format every source file
+	$(CARGO) fmt
+	$(CARGO) fmt --manifest-path tests/core_alone/Cargo.toml
+
+.PHONY: fmt-check
+fmt-check:
+	$(call heading,rustfmt)
+	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/core_alone/Cargo.toml
+
+# Advisories are not among the checks: deny.toml says why.
+.PHONY: deny
+deny: needs ## Check the dependencies: bans, licences, sources
+	$(call heading,cargo-deny)
+	scripts/cargo-deny.sh --locked check bans licenses sources
+
+.PHONY: core-alone
+core-alone: needs ## Compile and lint remap_core alone, as the kernel sees it
+	$(call heading,remap_core alone without std)
+	$(CARGO) clippy --locked --manifest-path tests/core_alone/Cargo.toml \
+		--target-dir target/core_alone -- -D warnings
+	$(CARGO) build --locked --manifest-path tests/core_alone/Cargo.toml \
+		--target-dir target/core_alone
+
+.PHONY: test-release
+test-release: needs ## Run the exhaustive tests alone, optimised
+	scripts/tests.sh release
+
+.PHONY: needs
+needs:
+	@scripts/build-needs.sh
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(CARGO) clean
