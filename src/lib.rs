@@ -5,3 +5,5 @@
 
 #[path = "../kmod/remap_core/mod.rs"]
 pub mod remap_core;
+
+pub mod port;

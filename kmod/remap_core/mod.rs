@@ -23,8 +23,14 @@
 pub mod bytes;
 pub mod checksum;
 pub mod commit;
+pub mod event;
 pub mod layout;
+pub mod message;
+pub mod params;
+pub mod policy;
 pub mod quorum;
+pub mod repair;
 pub mod signature;
+pub mod status;
 pub mod superblock;
 pub mod units;

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What an operator should see happen; each raises a device-mapper event.
+
+use core::fmt;
+
+use crate::remap_core::policy::{PassUp, UsageMark};
+use crate::remap_core::quorum::Verdict;
+use crate::remap_core::units::{MainBlock, Replacement, Sequence};
+
+/// Something that happened on one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The device came up.
+    Activated {
+        /// What its copies were judged.
+        verdict: Verdict,
+    },
+    /// The device was taken down.
+    Deactivated,
+    /// The copies were written anew.
+    MetadataWritten {
+        /// The new sequence.
+        sequence: Sequence,
+    },
+    /// A scrub found everything intact.
+    ScrubClean,
+    /// A scrub found damage.
+    CorruptionDetected {
+        /// How many of the five copies are damaged.
+        copies: u8,
+        /// How many table blocks and region headers are.
+        table_blocks: u32,
+    },
+    /// A repair was scheduled.
+    RepairScheduled {
+        /// Which attempt.
+        attempt: u8,
+        /// In how many milliseconds.
+        in_millis: u64,
+    },
+    /// Everything is intact again.
+    RepairCompleted,
+    /// An attempt to repair failed.
+    RepairFailed {
+        /// Which attempt.
+        attempt: u8,
+    },
+    /// Every attempt failed.
+    RepairGaveUp,
+    /// A block of main is served from the spare from now on.
+    Remapped {
+        /// The block.
+        block: MainBlock,
+        /// What replaces it.
+        replacement: Replacement,
+    },
+    /// A block of main could not be read; the next write to it moves it.
+    Pending {
+        /// The block.
+        block: MainBlock,
+    },
+    /// A replacement block failed and is used no more.
+    ReplacementBad {
+        /// The block.
+        replacement: Replacement,
+    },
+    /// A block failed and was not relocated.
+    NotRelocated {
+        /// The block.
+        block: MainBlock,
+        /// Why.
+        why: PassUp,
+    },
+    /// A mark in the use of the spare was passed.
+    SpareUse {
+        /// The mark.
+        mark: UsageMark,
+    },
+    /// Main fails as a whole.
+    MainSuspect,
+    /// The spare fails.
+    SpareFails,
+    /// The remap table contradicts itself: read-only until somebody looked.
+    NeedsCheck,
+}
+
+/// How much an event asks of the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing.
+    Info,
+    /// A look.
+    Warning,
+    /// Something to be done.
+    Error,
+}
+
+impl Severity {
+    /// Its name, as reports spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Event {
+    /// The event's name, as logs and uevents spell it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Activated { .. } => "activated",
+            Self::Deactivated => "deactivated",
+            Self::MetadataWritten { .. } => "metadata-written",
+            Self::ScrubClean => "scrub-clean",
+            Self::CorruptionDetected { .. } => "corruption-detected",
+            Self::RepairScheduled { .. } => "repair-scheduled",
+            Self::RepairCompleted => "repair-completed",
+            Self::RepairFailed { .. } => "repair-failed",
+            Self::RepairGaveUp => "repair-gave-up",
+            Self::Remapped { .. } => "remapped",
+            Self::Pending { .. } => "pending",
+            Self::ReplacementBad { .. } => "replacement-bad",
+            Self::NotRelocated { .. } => "not-relocated",
+            Self::SpareUse { .. } => "spare-use",
+            Self::MainSuspect => "main-suspect",
+            Self::SpareFails => "spare-fails",
+            Self::NeedsCheck => "needs-check",
+        }
+    }
+
+    /// How much it asks of the operator.
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::Activated {
+                verdict: Verdict::Healthy,
+            }
+            | Self::Deactivated
+            | Self::MetadataWritten { .. }
+            | Self::ScrubClean
+            | Self::RepairScheduled { .. }
+            | Self::RepairCompleted
+            | Self::Remapped { .. } => Severity::Info,
+            Self::Activated { .. }
+            | Self::CorruptionDetected { .. }
+            | Self::RepairFailed { .. }
+            | Self::Pending { .. }
+            | Self::ReplacementBad { .. } => Severity::Warning,
+            Self::SpareUse {
+                mark: UsageMark::Exhausted,
+            } => Severity::Error,
+            Self::SpareUse { .. } => Severity::Warning,
+            Self::RepairGaveUp
+            | Self::NotRelocated { .. }
+            | Self::MainSuspect
+            | Self::SpareFails
+            | Self::NeedsCheck => Severity::Error,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Activated { verdict } => write!(f, "activated, copies {verdict}"),
+            Self::Deactivated => f.write_str("deactivated"),
+            Self::MetadataWritten { sequence } => {
+                write!(f, "metadata written, sequence {sequence}")
+            }
+            Self::ScrubClean => f.write_str("scrub: all intact"),
+            Self::CorruptionDetected {
+                copies,
+                table_blocks: 0,
+            } => {
+                write!(f, "scrub: damage in {copies} of 5 copies")
+            }
+            Self::CorruptionDetected {
+                copies,
+                table_blocks,
+            } => {
+                write!(
+                    f,
+                    "scrub: damage in {copies} of 5 copies, {table_blocks} table blocks"
+                )
+            }
+            Self::RepairScheduled { attempt, in_millis } => {
+                write!(f, "repair: attempt {attempt} in {in_millis} ms")
+            }
+            Self::RepairCompleted => f.write_str("repair: all intact again"),
+            Self::RepairFailed { attempt } => write!(f, "repair: attempt {attempt} failed"),
+            Self::RepairGaveUp => f.write_str("repair: gave up until the next scrub"),
+            Self::Remapped { block, replacement } => {
+                write!(f, "block {block} moved to replacement {replacement}")
+            }
+            Self::Pending { block } => {
+                write!(f, "block {block} cannot be read; the next write moves it")
+            }
+            Self::ReplacementBad { replacement } => {
+                write!(f, "replacement {replacement} failed and is used no more")
+            }
+            Self::NotRelocated { block, why } => {
+                write!(f, "block {block} failed and was not moved: {why}")
+            }
+            Self::SpareUse { mark } => write!(f, "spare {} % used", mark.percent()),
+            Self::MainSuspect => f.write_str("main fails as a whole; nothing is moved"),
+            Self::SpareFails => f.write_str("the spare fails; nothing is moved"),
+            Self::NeedsCheck => f.write_str("the remap table contradicts itself; read-only"),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Messages to the target: what `dmsetup message` and the tool send.
+
+use core::fmt;
+
+use crate::remap_core::units::{Blocks, MainBlock};
+
+/// What an operator asks of an active target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Write the copies anew, at the next sequence.
+    WriteMetadata,
+    /// Scrub now.
+    Scrub,
+    /// Try to repair now, without waiting for the back-off.
+    Repair,
+    /// Move one block of main to the spare.
+    Remap(MainBlock),
+    /// List remapped and pending blocks from this one on.
+    Remaps(MainBlock),
+    /// Set the counters of errors, scrubs and repairs to zero.
+    ClearStats,
+    /// Let blocks of a device fail, for drills.
+    Fault(Fault),
+    /// Let everything work again.
+    ClearFaults,
+}
+
+/// Blocks that are made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// On which device.
+    pub device: Device,
+    /// Which I/O.
+    pub direction: Direction,
+    /// From which block on.
+    pub from: MainBlock,
+    /// How many blocks.
+    pub count: Blocks,
+}
+
+/// One of the two devices that are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The ageing one.
+    Main,
+    /// The healthy one.
+    Spare,
+}
+
+/// Which I/O a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Reads.
+    Read,
+    /// Writes.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// What is wrong with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageError<'a> {
+    /// No word at all.
+    Empty,
+    /// The first word is no message.
+    Unknown(&'a str),
+    /// There are too few or too many words for this message.
+    Arguments {
+        /// The message.
+        message: &'a str,
+        /// What it takes.
+        takes: &'static str,
+    },
+    /// A word is not what it should be.
+    BadWord {
+        /// The word.
+        word: &'a str,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for MessageError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("an empty message"),
+            Self::Unknown(word) => write!(f, "unknown message {}", word.escape_debug()),
+            Self::Arguments { message, takes } => {
+                write!(f, "{} takes {takes}", message.escape_debug())
+            }
+            Self::BadWord { word, expected } => {
+                write!(f, "{} is not {expected}", word.escape_debug())
+            }
+        }
+    }
+}
+
+impl Message {
+    /// Reads a message's words.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageError`] names the word that does not fit.
+    pub fn parse<'a>(words: &[&'a str]) -> Result<Self, MessageError<'a>> {
+        let Some((message, rest)) = words.split_first() else {
+            return Err(MessageError::Empty);
+        };
+        let plain = |parsed: Self| match rest {
+            [] => Ok(parsed),
+            _ => Err(MessageError::Arguments {
+                message,
+                takes: "no arguments",
+            }),
+        };
+        match *message {
+            "write_metadata" => plain(Self::WriteMetadata),
+            "scrub" => plain(Self::Scrub),
+            "repair" => plain(Self::Repair),
+            "clear_stats" => plain(Self::ClearStats),
+            "clear_faults" => plain(Self::ClearFaults),
+            "remap" => match rest {
+                [block] => Ok(Self::Remap(parse_block(block)?)),
+                _ => Err(MessageError::Arguments {
+                    message,
+                    takes: "<block>",
+                }),
+            },
+            "remaps" => match rest {
+                [] => Ok(Self::Remaps(MainBlock::new(0))),
+                [from] => Ok(Self::Remaps(parse_block(from)?)),
+                _ => Err(MessageError::Arguments {
+                    message,
+                    takes: "[<from block>]",
+                }),
+            },
+            "fault" => match rest {
+                [device, direction, from, count] => {
+                    Fault::parse(device, direction, from, count).map(Self::Fault)
+                }
+                _ => Err(MessageError::Arguments {
+                    message,
+                    takes: "main|spare read|write|both <from block> <blocks>",
+                }),
+            },
+            _ => Err(MessageError::Unknown(message)),
+        }
+    }
+}
+
+impl Fault {
+    fn parse<'a>(
+        device: &'a str,
+        direction: &'a str,
+        from: &'a str,
+        count: &'a str,
+    ) -> Result<Self, MessageError<'a>> {
+        let device = match device {
+            "main" => Device::Main,
+            "spare" => Device::Spare,
+            word => {
+                return Err(MessageError::BadWord {
+                    word,
+                    expected: "main or spare",
+                })
+            }
+        };
+        let direction = match direction {
+            "read" => Direction::Read,
+            "write" => Direction::Write,
+            "both" => Direction::Both,
+            word => {
+                return Err(MessageError::BadWord {
+                    word,
+                    expected: "read, write or both",
+                });
+            }
+        };
+        let count = match count.parse() {
+            Ok(0) | Err(_) => {
+                return Err(MessageError::BadWord {
+                    word: count,
+                    expected: "a count of blocks",
+                });
+            }
+            Ok(count) => Blocks::new(count),
+        };
+        Ok(Self {
+            device,
+            direction,
+            from: parse_block(from)?,
+            count,
+        })
+    }
+}
+
+fn parse_block(word: &str) -> Result<MainBlock, MessageError<'_>> {
+    match word.parse() {
+        Ok(block) => Ok(MainBlock::new(block)),
+        Err(_) => Err(MessageError::BadWord {
+            word,
+            expected: "a block number",
+        }),
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WriteMetadata => f.write_str("write_metadata"),
+            Self::Scrub => f.write_str("scrub"),
+            Self::Repair => f.write_str("repair"),
+            Self::Remap(block) => write!(f, "remap {block}"),
+            Self::Remaps(from) => write!(f, "remaps {from}"),
+            Self::ClearStats => f.write_str("clear_stats"),
+            Self::Fault(fault) => write!(
+                f,
+                "fault {} {} {} {}",
+                match fault.device {
+                    Device::Main => "main",
+                    Device::Spare => "spare",
+                },
+                match fault.direction {
+                    Direction::Read => "read",
+                    Direction::Write => "write",
+                    Direction::Both => "both",
+                },
+                fault.from,
+                fault.count
+            ),
+            Self::ClearFaults => f.write_str("clear_faults"),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The table line: `<main> <spare> [<n> <key> <value>...]`, behind start, length and
+//! the target's name. `<n>` counts the words that follow it.
+
+use core::fmt;
+
+use crate::remap_core::units::BlockSize;
+
+/// The target's name in a table.
+pub const TARGET_NAME: &str = "dm-remap-v4";
+
+/// Seconds between two scrubs where the table line says nothing.
+pub const DEFAULT_SCRUB_SECONDS: u32 = 3600;
+
+/// Milliseconds from resume to the first scrub.
+pub const FIRST_SCRUB_MILLIS: u64 = 100;
+
+/// What the table line may say behind the two devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Seconds between two scrubs; 0 is never.
+    pub scrub_interval: u32,
+    /// The remap unit, for a spare that has no metadata yet. Metadata decides else.
+    pub block_size: Option<BlockSize>,
+    /// Whether the device comes up read-only.
+    pub read_only: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            scrub_interval: DEFAULT_SCRUB_SECONDS,
+            block_size: None,
+            read_only: false,
+        }
+    }
+}
+
+/// The target's arguments in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetArgs<'a> {
+    /// Main, as the table names it: a path or `major:minor`.
+    pub main: &'a str,
+    /// The spare, likewise.
+    pub spare: &'a str,
+    /// The rest.
+    pub options: Options,
+}
+
+/// What is wrong with a table line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamsError<'a> {
+    /// Main or the spare is missing.
+    MissingDevice,
+    /// The count of optional words is no number, or not the number there are.
+    Count {
+        /// What it says.
+        stated: &'a str,
+        /// How many words follow.
+        follow: usize,
+    },
+    /// A key is not known.
+    UnknownKey(&'a str),
+    /// A key comes twice.
+    Repeated(&'a str),
+    /// A key has no value.
+    MissingValue(&'a str),
+    /// A value does not fit its key.
+    BadValue {
+        /// The key.
+        key: &'a str,
+        /// The value.
+        value: &'a str,
+    },
+}
+
+impl fmt::Display for ParamsError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingDevice => f.write_str("expected <main> <spare>"),
+            Self::Count { stated, follow } => write!(
+                f,
+                "the number of optional words is {}, but {follow} follow",
+                stated.escape_debug()
+            ),
+            Self::UnknownKey(key) => write!(f, "unknown key {}", key.escape_debug()),
+            Self::Repeated(key) => write!(f, "{} comes twice", key.escape_debug()),
+            Self::MissingValue(key) => write!(f, "{} has no value", key.escape_debug()),
+            Self::BadValue { key, value } => {
+                write!(
+                    f,
+                    "{} cannot be {}",
+                    key.escape_debug(),
+                    value.escape_debug()
+                )
+            }
+        }
+    }
+}
+
+impl<'a> TargetArgs<'a> {
+    /// Reads the words behind the target's name.
+    ///
+    /// # Errors
+    ///
+    /// [`ParamsError`] names the word that does not fit.
+    pub fn parse(words: &[&'a str]) -> Result<Self, ParamsError<'a>> {
+        let (main, spare, rest) = match words {
+            [main, spare, rest @ ..] if !main.is_empty() && !spare.is_empty() => {
+                (*main, *spare, rest)
+            }
+            _ => return Err(ParamsError::MissingDevice),
+        };
+        let options = match rest {
+            [] => Options::default(),
+            [stated, pairs @ ..] => {
+                if stated.parse() != Ok(pairs.len()) {
+                    return Err(ParamsError::Count {
+                        stated,
+                        follow: pairs.len(),
+                    });
+                }
+                Options::parse(pairs)?
+            }
+        };
+        Ok(Self {
+            main,
+            spare,
+            options,
+        })
+    }
+}
+
+impl Options {
+    fn parse<'a>(words: &[&'a str]) -> Result<Self, ParamsError<'a>> {
+        let mut options = Self::default();
+        let (mut scrub, mut block, mut read_only) = (false, false, false);
+        for pair in words.chunks(2) {
+            let (key, value) = match pair {
+                [key, value] => (*key, *value),
+                [key] => return Err(ParamsError::MissingValue(key)),
+                _ => continue,
+            };
+            let bad = ParamsError::BadValue { key, value };
+            let seen = match key {
+                "scrub_interval" => {
+                    options.scrub_interval = value.parse().map_err(|_| bad)?;
+                    &mut scrub
+                }
+                "block_size" => {
+                    let bytes = value.parse().map_err(|_| bad)?;
+                    options.block_size = Some(BlockSize::from_bytes(bytes).ok_or(bad)?);
+                    &mut block
+                }
+                "read_only" => {
+                    options.read_only = match value {
+                        "0" => false,
+                        "1" => true,
+                        _ => return Err(bad),
+                    };
+                    &mut read_only
+                }
+                _ => return Err(ParamsError::UnknownKey(key)),
+            };
+            if core::mem::replace(seen, true) {
+                return Err(ParamsError::Repeated(key));
+            }
+        }
+        Ok(options)
+    }
+}
+
+impl fmt::Display for TargetArgs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let default = Options::default();
+        let scrub = self.options.scrub_interval != default.scrub_interval;
+        let block = self.options.block_size;
+        let read_only = self.options.read_only;
+        write!(f, "{} {}", self.main, self.spare)?;
+        let pairs = [scrub, block.is_some(), read_only];
+        let words = pairs
+            .iter()
+            .filter(|there| **there)
+            .count()
+            .saturating_mul(2);
+        if words > 0 {
+            write!(f, " {words}")?;
+        }
+        if scrub {
+            write!(f, " scrub_interval {}", self.options.scrub_interval)?;
+        }
+        if let Some(block) = block {
+            write!(f, " block_size {block}")?;
+        }
+        if read_only {
+            f.write_str(" read_only 1")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! The walls: what the rest of the program may ask of devices, targets and time.
+//!
+//! The lab answers on image files, `sys` on real devices; nothing else does I/O.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::remap_core::event::Event;
+use crate::remap_core::message::Message;
+use crate::remap_core::params::Options;
+use crate::remap_core::status::Status;
+use crate::remap_core::units::{
+    BlockSize, Errno, IdentityDigest, MainBlock, Replacement, Sector, Sectors, Timestamp,
+};
+
+/// A failed read, write or flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IoError {
+    /// The operating system's error number.
+    pub errno: Errno,
+    /// Where the request began.
+    pub at: Sector,
+}
+
+impl fmt::Display for IoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = std::io::Error::from_raw_os_error(self.errno.get());
+        write!(f, "at sector {}: {text}", self.at)
+    }
+}
+
+impl std::error::Error for IoError {}
+
+/// One opened block device or image file.
+pub trait BlockStore: Send {
+    /// Its size; a partial sector at the end of an image does not count.
+    fn size(&self) -> Sectors;
+
+    /// The smallest unit that can be written.
+    fn logical_block(&self) -> BlockSize;
+
+    /// What is stable about it, or [`IdentityDigest::NONE`].
+    fn identity(&self) -> IdentityDigest;
+
+    /// Reads whole sectors from `at` on.
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`]; the buffer's content is unspecified then.
+    fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError>;
+
+    /// Writes whole sectors from `at` on. Durable only after [`BlockStore::flush`].
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`]; what lies there is unknown then.
+    fn write_at(&mut self, at: Sector, data: &[u8]) -> Result<(), IoError>;
+
+    /// Makes every write so far durable.
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`]; nothing may be taken for durable then.
+    fn flush(&mut self) -> Result<(), IoError>;
+}
+
+/// How a device is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For reading; nothing can be written through it.
+    Read,
+    /// For writing, with nobody else holding it: O_EXCL and a lock.
+    Exclusive,
+}
+
+/// Why a host could not do what was asked.
+#[derive(Debug)]
+pub enum HostError {
+    /// No such device, image or mapped device.
+    NotFound(String),
+    /// Somebody else holds it; the text says who, as far as can be known.
+    Busy {
+        /// The device.
+        what: String,
+        /// By whom.
+        by: String,
+    },
+    /// The request makes no sense here; the text says why and what to do.
+    Refused(String),
+    /// Not permitted; the text says what would be needed.
+    NotPermitted(String),
+    /// The operating system gave an error.
+    Io {
+        /// On what.
+        what: String,
+        /// Which.
+        source: std::io::Error,
+    },
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(what) => write!(f, "{what}: not found"),
+            Self::Busy { what, by } => write!(f, "{what} is in use by {by}"),
+            Self::Refused(why) | Self::NotPermitted(why) => f.write_str(why),
+            Self::Io { what, source } => write!(f, "{what}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for HostError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// What a device is used for, apart from us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// Nothing.
+    Free,
+    /// Part of a mapped device of ours.
+    Mapped {
+        /// That device's name.
+        name: String,
+        /// Which part.
+        part: Part,
+    },
+    /// Held or mounted by others; the text says by whom.
+    InUse(String),
+}
+
+/// Which part a device plays in a mapped device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// The ageing disk.
+    Main,
+    /// The disk that replaces its bad blocks.
+    Spare,
+}
+
+/// A block device or image file, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Where to open it.
+    pub path: PathBuf,
+    /// Its short name.
+    pub name: String,
+    /// Its size.
+    pub size: Sectors,
+    /// The smallest unit that can be written.
+    pub logical_block: BlockSize,
+    /// Whether it takes no writes.
+    pub read_only: bool,
+    /// What it is used for.
+    pub usage: Usage,
+    /// Blocks that are made to fail, in the lab.
+    pub faults: u64,
+}
+
+/// A mapped device that is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its name.
+    pub name: String,
+    /// Main.
+    pub main: PathBuf,
+    /// The spare.
+    pub spare: PathBuf,
+    /// Its size.
+    pub size: Sectors,
+    /// Its remap unit.
+    pub block_size: BlockSize,
+    /// The optional part of its table line.
+    pub options: Options,
+    /// What its target says.
+    pub status: Status,
+}
+
+/// What is needed to bring up a mapped device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activation {
+    /// The name it gets.
+    pub name: String,
+    /// Main.
+    pub main: PathBuf,
+    /// The spare.
+    pub spare: PathBuf,
+    /// The optional part of the table line.
+    pub options: Options,
+}
+
+/// A logged event of one mapped device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedEvent {
+    /// Counts up over the host's whole life.
+    pub id: u64,
+    /// When it happened; shown, never compared.
+    pub time: Timestamp,
+    /// The mapped device.
+    pub device: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// The state of one remap, as a list shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemapRow {
+    /// The block of main, in remap units.
+    pub block: MainBlock,
+    /// Its replacement.
+    pub replacement: Replacement,
+    /// Whether the block is served from the spare; else the next write moves it there.
+    pub active: bool,
+    /// How often this block was moved.
+    pub moves: u16,
+}
+
+/// What a message brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It was done, with nothing to tell.
+    Done,
+    /// Remaps, for [`Message::Remaps`]; at most so many that a next message may go on
+    /// behind the last one.
+    Remaps(Vec<RemapRow>),
+}
+
+/// A machine or a lab: whoever has devices and can run targets.
+pub trait Host: Send {
+    /// The directory of a lab; `None` on a real machine.
+    fn lab_directory(&self) -> Option<&Path>;
+
+    /// Every device there is, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if not even a list can be had.
+    fn devices(&mut self) -> Result<Vec<DeviceInfo>, HostError>;
+
+    /// Opens one device or image. An image need not be in [`Host::devices`].
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Busy`] if exclusive access was asked and somebody holds it.
+    fn open(&mut self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError>;
+
+    /// What `path` is used for.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::NotFound`] if there is no such device.
+    fn usage(&mut self, path: &Path) -> Result<Usage, HostError>;
+
+    /// Every mapped device that is up, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if they cannot be known.
+    fn mapped(&mut self) -> Result<Vec<Mapped>, HostError>;
+
+    /// Brings up a mapped device: its metadata and table are read before the first
+    /// read or write is admitted.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`]; nothing is left behind then.
+    fn activate(&mut self, activation: &Activation) -> Result<(), HostError>;
+
+    /// Takes a mapped device down. Its metadata stays.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Busy`] if it is held open.
+    fn deactivate(&mut self, name: &str) -> Result<(), HostError>;
+
+    /// Sends a message to the target of a mapped device.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if there is no such device or it could not do what was asked.
+    fn message(&mut self, name: &str, message: &Message) -> Result<Reply, HostError>;
+
+    /// Events logged after number `after`, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if the log cannot be read.
+    fn events(&mut self, after: u64) -> Result<Vec<LoggedEvent>, HostError>;
+
+    /// Lets targets that live in this process do what is due (a kernel's do so by
+    /// themselves), and says in how many milliseconds something is due next.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if what was due could not be done.
+    fn run_due(&mut self) -> Result<Option<u64>, HostError>;
+
+    /// A file descriptor-like wait: blocks until something about the host may have
+    /// changed or `millis` have passed, `None` for without limit. Called on a thread
+    /// of its own, through a handle of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if changes cannot be watched.
+    fn watcher(&mut self) -> Result<Box<dyn Watcher>, HostError>;
+}
+
+/// Waits for changes of a host, without polling.
+pub trait Watcher: Send {
+    /// Returns when something may have changed.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the operating system says; waiting again is useless then.
+    fn wait(&mut self) -> std::io::Result<()>;
+}
+
+/// What time it is, for stamps that are shown and never compared.
+pub trait Clock {
+    /// Seconds since the Unix epoch.
+    fn now(&self) -> Timestamp;
+}
