@@ -356,11 +356,12 @@ mod tests {
     fn hostile_layouts_are_refused() {
         let spare = Sectors::new(1 << 20);
         let good = Layout::for_spare(spare, BlockSize::B512).unwrap();
-        let mutations: [(&str, fn(&mut Layout)); 9] = [
+        type Mutation = fn(&mut Layout);
+        let mutations: [(&str, Mutation); 9] = [
             ("A over the slots", |l| l.region_a = Sector::new(8192)),
             ("B past the end", |l| l.region_b = Sector::new(1 << 20)),
             ("B at the end of addresses", |l| {
-                l.region_b = Sector::new(u64::MAX & !7)
+                l.region_b = Sector::new(!7)
             }),
             ("data over A", |l| l.replacement = l.region_a),
             ("data misaligned", |l| {
