@@ -7,3 +7,4 @@
 pub mod remap_core;
 
 pub mod port;
+pub mod text;
