@@ -232,6 +232,17 @@ impl Layout {
         Ok(())
     }
 
+    /// Where a region's header block may lie on a spare of so many sectors, whose
+    /// copies tell nothing: region A's place is fixed, region B's depends on the remap
+    /// unit.
+    pub fn header_candidates(spare: Sectors) -> impl Iterator<Item = (Region, Sector)> {
+        let b = BlockSize::ALL
+            .into_iter()
+            .filter_map(move |block_size| Self::for_spare(spare, block_size).ok())
+            .map(|layout| (Region::B, layout.region_b));
+        core::iter::once((Region::A, SLOTS_END)).chain(b)
+    }
+
     /// Sectors in one region, its header block included.
     pub const fn region_sectors(&self) -> Sectors {
         Self::region_sectors_of(self.region_blocks)

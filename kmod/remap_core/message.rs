@@ -233,3 +233,53 @@ impl fmt::Display for Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_prints_as_it_was_read() {
+        let lines = [
+            "write_metadata",
+            "scrub",
+            "repair",
+            "remap 18446744073709551615",
+            "remaps 0",
+            "clear_stats",
+            "fault main write 100 8",
+            "fault spare both 0 1",
+            "fault main read 7 18446744073709551615",
+            "clear_faults",
+        ];
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(Message::parse(&words).unwrap().to_string(), line);
+        }
+    }
+
+    #[test]
+    fn each_wrong_word_is_refused() {
+        let lines = [
+            "",
+            "Scrub",
+            "scrub now",
+            "remap",
+            "remap x",
+            "remap -1",
+            "remap 1 2",
+            "remaps 1 2",
+            "fault",
+            "fault main write 1",
+            "fault disk write 1 1",
+            "fault main trim 1 1",
+            "fault main write 1 0",
+            "fault main write x 1",
+            "repair 1",
+        ];
+        for line in lines {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert!(Message::parse(&words).is_err(), "{line}");
+        }
+    }
+}

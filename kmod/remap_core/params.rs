@@ -4,6 +4,7 @@
 
 use core::fmt;
 
+use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::units::BlockSize;
 
 /// The target's name in a table.
@@ -14,6 +15,13 @@ pub const DEFAULT_SCRUB_SECONDS: u32 = 3600;
 
 /// Milliseconds from resume to the first scrub.
 pub const FIRST_SCRUB_MILLIS: u64 = 100;
+
+/// Whether this can name a mapped device: 1 to 127 of the characters that
+/// device-mapper's own tools leave as they are, and not a path's own dots.
+pub fn is_valid_name(name: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"#+-.:=@_".contains(byte);
+    !matches!(name, b"" | b"." | b"..") && name.len() <= NAME_LIMIT && name.iter().all(allowed)
+}
 
 /// What the table line may say behind the two devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,5 +204,82 @@ impl fmt::Display for TargetArgs<'_> {
             f.write_str(" read_only 1")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_line_prints_as_it_was_read() {
+        let lines = [
+            "/dev/sda /dev/sdb",
+            "8:0 8:16 2 scrub_interval 0",
+            "8:0 8:16 4 scrub_interval 60 block_size 4096",
+            "8:0 8:16 6 scrub_interval 1 block_size 512 read_only 1",
+        ];
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(TargetArgs::parse(&words).unwrap().to_string(), line);
+        }
+    }
+
+    #[test]
+    fn each_wrong_word_is_named() {
+        let bad = |key, value| ParamsError::BadValue { key, value };
+        let cases = [
+            ("", ParamsError::MissingDevice),
+            ("a", ParamsError::MissingDevice),
+            (
+                "a b x",
+                ParamsError::Count {
+                    stated: "x",
+                    follow: 0,
+                },
+            ),
+            (
+                "a b 2",
+                ParamsError::Count {
+                    stated: "2",
+                    follow: 0,
+                },
+            ),
+            (
+                "a b 3 read_only 1",
+                ParamsError::Count {
+                    stated: "3",
+                    follow: 2,
+                },
+            ),
+            ("a b 1 read_only", ParamsError::MissingValue("read_only")),
+            ("a b 2 colour 1", ParamsError::UnknownKey("colour")),
+            (
+                "a b 4 read_only 1 read_only 1",
+                ParamsError::Repeated("read_only"),
+            ),
+            ("a b 2 read_only 2", bad("read_only", "2")),
+            ("a b 2 block_size 513", bad("block_size", "513")),
+            ("a b 2 block_size 8192", bad("block_size", "8192")),
+            ("a b 2 scrub_interval -1", bad("scrub_interval", "-1")),
+            (
+                "a b 2 scrub_interval 4294967296",
+                bad("scrub_interval", "4294967296"),
+            ),
+        ];
+        for (line, error) in cases {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(TargetArgs::parse(&words), Err(error), "{line}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_that_device_mapper_tools_leave_as_they_are() {
+        for byte in 0..=255u8 {
+            let allowed = byte.is_ascii_alphanumeric() || "#+-.:=@_".contains(char::from(byte));
+            assert_eq!(is_valid_name(&[b'a', byte]), allowed, "{byte}");
+        }
+        assert!(is_valid_name(&[b'n'; 127]) && !is_valid_name(&[b'n'; 128]));
+        assert!(!is_valid_name(b"") && !is_valid_name(b".") && !is_valid_name(b".."));
     }
 }
