@@ -15,18 +15,6 @@ links_c() {
     return "$status"
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        say "needs root, and there is no sudo here. As root, run:"
-        say "    $*"
-        exit 1
-    fi
-}
-
 if ! command -v cargo >/dev/null; then
     say "cargo is missing: install the Rust toolchain first (rustup, or your distribution's package)."
     exit 1
@@ -43,10 +31,20 @@ if ! command -v apt-get >/dev/null; then
     exit 1
 fi
 
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null; then
+    as_root=sudo
+else
+    say "A working C linker is missing, and installing one needs root. As root, run:"
+    say "    apt-get update && apt-get install gcc libc6-dev"
+    exit 1
+fi
+
 say "installing a C linker: gcc libc6-dev"
 # Package lists that are old or absent name files that the archive no longer has.
-as_root apt-get -q update
-as_root env DEBIAN_FRONTEND=noninteractive \
+$as_root apt-get -q update
+$as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -q -y --no-install-recommends install gcc libc6-dev
 
 if ! links_c; then
