@@ -6,5 +6,6 @@
 #[path = "../kmod/remap_core/mod.rs"]
 pub mod remap_core;
 
+pub mod format;
 pub mod port;
 pub mod text;
