@@ -7,9 +7,7 @@ use std::ops::Range;
 
 use super::structure::{FieldSpec, Show};
 use super::superblock::{self, Common, Extension, Padding, COPY_BYTES, EXTENSION_AT};
-use super::table::{
-    BlockFront, Entry, EntryState, HeaderFront, BLOCK_BYTES, ENTRIES, SUPERBLOCK_AT,
-};
+use super::table::{BlockFront, Entry, HeaderFront, BLOCK_BYTES, ENTRIES, STATES, SUPERBLOCK_AT};
 use crate::remap_core::units::ArrayUuid;
 use crate::text;
 
@@ -133,14 +131,8 @@ fn show(bytes: &[u8], how: Show) -> String {
             Ok(bytes) => ArrayUuid::new(bytes).to_string(),
             Err(_) => in_hex(bytes),
         },
-        Show::Region => named(bytes, |number| match number {
-            0 => Some("A"),
-            1 => Some("B"),
-            _ => None,
-        }),
-        Show::State => named(bytes, |number| {
-            EntryState::from_number(number).map(EntryState::name)
-        }),
+        Show::Region => named(bytes, &["A", "B"]),
+        Show::State => named(bytes, &STATES),
         Show::Zeros if bytes.iter().all(|byte| *byte == 0) => "zeros".to_owned(),
         Show::Bytes | Show::Zeros => in_hex(bytes),
     }
@@ -152,9 +144,11 @@ fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, digit)
 }
 
-fn named(bytes: &[u8], name: impl Fn(u8) -> Option<&'static str>) -> String {
+/// A number with the name it stands for, where it stands for one.
+fn named(bytes: &[u8], names: &[&str]) -> String {
     let number = number(bytes);
-    match u8::try_from(number).ok().and_then(name) {
+    let name = usize::try_from(number).ok().and_then(|at| names.get(at));
+    match name {
         Some(name) => format!("{number} ({name})"),
         None => number.to_string(),
     }
@@ -233,7 +227,7 @@ mod tests {
         );
         assert_eq!(show(&[1], Show::Region), "1 (B)");
         assert_eq!(show(&[2], Show::Region), "2");
-        assert_eq!(show(&[3], Show::State), "3 (REPL_BAD)");
+        assert_eq!(show(&[3], Show::State), "3 (replacement-bad)");
         assert_eq!(show(&[5], Show::State), "5");
         assert_eq!(show(&[0; 100], Show::Zeros), "zeros");
         assert_eq!(show(&[0, 7], Show::Zeros), "0007");

@@ -5,7 +5,7 @@ use binrw::binrw;
 
 use super::structure::{structure, OnDisk};
 use super::superblock::{SuperblockCopy, COPY_BYTES};
-use super::{at_most, checksum_without, constant, read_exactly, write_exactly, zero, FormatError};
+use super::{at_most, checksum_without, constant, read_exactly, write_exactly, FormatError};
 
 /// Bytes in a header block and in a table block.
 pub const BLOCK_BYTES: usize = 4096;
@@ -21,6 +21,9 @@ pub const TABLE_VERSION: u16 = 1;
 
 /// Entries in a table block.
 pub const ENTRIES: usize = 252;
+
+/// The longest name of a mapped device, in bytes.
+pub const NAME_LIMIT: u8 = 127;
 
 /// The offset of the checksum in both.
 const CHECKSUM_AT: usize = 8;
@@ -87,9 +90,7 @@ impl RegionHeader {
         checksum_fits(header.front.checksum, raw)?;
         constant("version", header.front.version, TABLE_VERSION)?;
         at_most("region", header.front.region, 1u8)?;
-        at_most("name_length", header.front.name_length, 128u8)?;
-        let (_, padding) = header.front.name.split_at(header.front.name_length.into());
-        zero("name", padding)?;
+        at_most("name_length", header.front.name_length, NAME_LIMIT)?;
         SuperblockCopy::decode(&header.superblock.encode())?;
         Ok(header)
     }
@@ -137,12 +138,12 @@ structure! {
     pub struct Entry: 16 {
         /// The block of main that it replaces.
         main_block: u64 => Number,
-        /// [`EntryState`].
+        /// Which of the [`STATES`].
         state: u8 => State,
         /// Nothing.
         reserved_9: [u8; 1] => Zeros,
         /// How often the block of main was moved.
-        counter: u16 => Number,
+        moves: u16 => Number,
         /// Nothing.
         reserved_12: [u8; 4] => Zeros,
     }
@@ -165,45 +166,8 @@ impl OnDisk for TableBlock {
     const BYTES: usize = BLOCK_BYTES;
 }
 
-/// What may happen to a replacement block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryState {
-    /// It replaces nothing.
-    Free,
-    /// Its block of main lost its content; the next write comes here.
-    Pending,
-    /// It holds the content of its block of main.
-    Active,
-    /// It cannot be written itself.
-    ReplacementBad,
-    /// It was given up.
-    Retired,
-}
-
-impl EntryState {
-    /// The state of this number on the disk.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(Self::Free),
-            1 => Some(Self::Pending),
-            2 => Some(Self::Active),
-            3 => Some(Self::ReplacementBad),
-            4 => Some(Self::Retired),
-            _ => None,
-        }
-    }
-
-    /// Its name, as the specification spells it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Free => "FREE",
-            Self::Pending => "PENDING",
-            Self::Active => "ACTIVE",
-            Self::ReplacementBad => "REPL_BAD",
-            Self::Retired => "RETIRED",
-        }
-    }
-}
+/// The states of an entry by their numbers on the disk, as reports spell them.
+pub const STATES: [&str; 5] = ["free", "pending", "active", "replacement-bad", "retired"];
 
 impl TableBlock {
     /// Reads the fields, whatever their values.
@@ -225,7 +189,7 @@ impl TableBlock {
         at_most("region", block.front.region, 1u8)?;
         constant("entry_count", block.front.entry_count, ENTRIES as u32)?;
         for entry in &block.entries {
-            at_most("state", entry.state, EntryState::Retired as u8)?;
+            at_most("state", entry.state, STATES.len() as u64 - 1)?;
         }
         Ok(block)
     }
