@@ -312,13 +312,18 @@ fn hear(reading: &Reading, slot: Slot) -> Witness {
         (Content::Blank | Content::NotOurs, Some(signature)) => {
             silent(CopyState::Foreign(Foreign::Signature(*signature)))
         }
+        // Partitioning tools keep the first 440 bytes of a sector, and with them most of
+        // a copy: what they wrote behind must not be taken for mere damage.
+        (Content::Flawed(_), Some(signature)) => {
+            ours(CopyState::Foreign(Foreign::Signature(*signature)), None)
+        }
         (Content::Blank, None) => silent(CopyState::Missing),
         (Content::NotOurs, None) => {
             let [a, b, c, d, ..] = *raw;
             let stored = u32::from_le_bytes([a, b, c, d]);
             silent(CopyState::Corrupt(Flaw::Magic { stored }))
         }
-        (Content::Flawed(flaw), _) => ours(CopyState::Corrupt(flaw), None),
+        (Content::Flawed(flaw), None) => ours(CopyState::Corrupt(flaw), None),
         (Content::Unsupported { why, proven }, _) => Witness {
             beyond: proven,
             ..ours(CopyState::Unsupported(why), None)
