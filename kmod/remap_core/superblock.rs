@@ -188,6 +188,8 @@ pub enum Flaw {
     /// Bytes that are zero in this form are not: most likely fields shifted by an
     /// over-long path.
     Padding,
+    /// The path of main fills its field and goes on in that of the spare.
+    Overrun,
     /// Main or the spare is said to have no sectors.
     NoSectors,
     /// The logical block size is none.
@@ -250,6 +252,7 @@ impl fmt::Display for Flaw {
             }
             Self::Text(field) => write!(f, "{field} is not text"),
             Self::Padding => f.write_str("padding is not zero: fields may be shifted"),
+            Self::Overrun => f.write_str("main path runs on into the spare path"),
             Self::NoSectors => f.write_str("a device of no sectors"),
             Self::SectorSize { stored } => write!(f, "sector size of {stored} bytes"),
             Self::UnitSize { stored } => write!(f, "remap unit of {stored} bytes"),
@@ -315,11 +318,12 @@ pub enum Content {
     NotOurs,
     /// Ours, and not to be believed.
     Flawed(Flaw),
-    /// Ours and not for this code. `proven` if a checksum says that it is intact.
+    /// Ours and not for this code.
     Unsupported {
         /// Why.
         why: Unsupported,
-        /// Whether a checksum covers what it says.
+        /// Whether that is no damage: a checksum covers it, or it is another layout,
+        /// which states a size that no flipped bits would give.
         proven: bool,
     },
     /// Ours, with the extension and a checksum that fits.
@@ -354,7 +358,7 @@ pub fn read_copy(raw: &RawCopy, slot: Slot) -> Content {
         Err(Rejection::Flaw(flaw)) => Content::Flawed(flaw),
         Err(Rejection::Unsupported(why)) => Content::Unsupported {
             why,
-            proven: extended,
+            proven: extended || matches!(why, Unsupported::OtherLayout { .. }),
         },
     }
 }
@@ -428,6 +432,12 @@ fn read_plain(raw: &RawCopy, slot: Slot) -> Result<Superblock, Rejection> {
         return Err(Flaw::Padding.into());
     }
     let superblock = read_common(raw)?;
+    // A tool that pads texts and never cuts one moves whatever comes after a long one.
+    // Where it padded with NULs, no other field shows it.
+    let unended = !matches!(superblock.main_path.field().last(), Some(0 | b' '));
+    if unended && !superblock.spare_path.field().starts_with(b"/") {
+        return Err(Flaw::Overrun.into());
+    }
     let texts = [
         (superblock.main_uuid.is_plain(), TextField::MainUuid),
         (superblock.spare_uuid.is_plain(), TextField::SpareUuid),
