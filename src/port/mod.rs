@@ -2,6 +2,9 @@
 //!
 //! The lab answers on image files, `sys` on real devices; nothing else does I/O.
 
+pub mod slots;
+pub mod table;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +13,7 @@ use crate::remap_core::message::Message;
 use crate::remap_core::params::Options;
 use crate::remap_core::status::Status;
 use crate::remap_core::units::{
-    BlockSize, Errno, IdentityDigest, MainBlock, Replacement, Sector, Sectors, Timestamp,
+    BlockSize, Errno, IdentityDigest, MainBlock, Millis, Replacement, Sector, Sectors, Timestamp,
 };
 
 /// A failed read, write or flush.
@@ -71,6 +74,9 @@ pub enum Access {
     Read,
     /// For writing, with nobody else holding it: O_EXCL and a lock.
     Exclusive,
+    /// For writing, although a target may hold it: simulated damage asks for this, and
+    /// nothing else may.
+    Damage,
 }
 
 /// Why a host could not do what was asked.
@@ -324,4 +330,38 @@ pub trait Watcher: Send {
 pub trait Clock {
     /// Seconds since the Unix epoch.
     fn now(&self) -> Timestamp;
+}
+
+/// How long the machine has been up, for everything that is due some time after
+/// something else.
+pub trait Uptime {
+    /// Milliseconds since the machine started, the same for every process.
+    fn uptime(&self) -> Millis;
+
+    /// Names this start of the machine; uptimes of different starts do not compare.
+    fn boot_id(&self) -> String;
+}
+
+/// What a host is built on: devices and images, changes of directories, time, chance.
+pub trait Platform: Clock + Uptime + Send + Sync {
+    /// Opens a block device or an image file.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Busy`] if exclusive access was asked and somebody holds it.
+    fn open(&self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError>;
+
+    /// Watches what is created, replaced or written in these directories.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if they cannot be watched.
+    fn watch(&self, directories: &[PathBuf]) -> Result<Box<dyn Watcher>, HostError>;
+
+    /// Fills `bytes` by chance, fit to name something for good.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Io`] if the system gives none.
+    fn random(&self, bytes: &mut [u8]) -> Result<(), HostError>;
 }
