@@ -11,7 +11,7 @@ fn check_value_of_the_catalogue_is_met_by_both() {
 
 #[test]
 fn every_length_up_to_two_blocks_agrees() {
-    let bytes: Vec<u8> = (0..8192u32).map(|at| (at * at >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..8192u32).map(|at| ((at * at) >> 3) as u8).collect();
     for length in 0..=bytes.len() {
         let bytes = &bytes[..length];
         assert_eq!(

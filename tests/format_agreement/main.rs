@@ -5,6 +5,7 @@
 //! For every structure there is an oracle here: every single reason against some
 //! bytes, found through the `binrw` declaration alone. The rules report one reason;
 //! it must be among them, and they must take the bytes exactly if there is none.
+#![cfg(test)]
 
 mod checksum;
 mod layout;

@@ -194,6 +194,11 @@ fn reasons(raw: &RawCopy, slot: Slot) -> Vec<Reason> {
                 Reason::Unsupported(Unsupported::OtherLayout { structure_size }),
             );
             against(*padding != [0; 112], Reason::Flaw(Flaw::Padding));
+            let fills_its_field = !matches!(common.main_path[127], 0 | b' ');
+            against(
+                fills_its_field && common.spare_path[0] != b'/',
+                Reason::Flaw(Flaw::Overrun),
+            );
             let texts = [
                 (&common.main_uuid[..], TextField::MainUuid),
                 (&common.spare_uuid, TextField::SpareUuid),
@@ -263,7 +268,11 @@ fn agree(raw: &RawCopy, slot: Slot) {
         Content::Flawed(Flaw::Layout(_)) => Some(Reason::Layout),
         Content::Flawed(flaw) => Some(Reason::Flaw(flaw)),
         Content::Unsupported { why, proven } => {
-            assert_eq!(proven, matches!(copy.tail, Tail::Extension(_)));
+            let other_layout = matches!(why, Unsupported::OtherLayout { .. });
+            assert_eq!(
+                proven,
+                other_layout || matches!(copy.tail, Tail::Extension(_))
+            );
             Some(Reason::Unsupported(why))
         }
     };
