@@ -7,5 +7,7 @@
 pub mod remap_core;
 
 pub mod format;
+pub mod lab;
 pub mod port;
+pub mod sys;
 pub mod text;

@@ -351,12 +351,17 @@ pub trait Platform: Clock + Uptime + Send + Sync {
     /// [`HostError::Busy`] if exclusive access was asked and somebody holds it.
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError>;
 
-    /// Watches what is created, replaced or written in these directories.
+    /// Watches directories in which files are `replaced` as wholes, and directories
+    /// whose files are `written` in place.
     ///
     /// # Errors
     ///
     /// [`HostError`] if they cannot be watched.
-    fn watch(&self, directories: &[PathBuf]) -> Result<Box<dyn Watcher>, HostError>;
+    fn watch(
+        &self,
+        replaced: &[PathBuf],
+        written: &[PathBuf],
+    ) -> Result<Box<dyn Watcher>, HostError>;
 
     /// Fills `bytes` by chance, fit to name something for good.
     ///

@@ -126,3 +126,152 @@ impl SlotStore for SpareSlots<'_> {
         self.store.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::fault::{FaultRange, Faulty};
+    use crate::lab::ram::RamDisk;
+    use crate::port::table;
+    use crate::remap_core::bytes::Text;
+    use crate::remap_core::commit::{self, Authority, Intent};
+    use crate::remap_core::message::Direction;
+    use crate::remap_core::quorum::CopyState;
+    use crate::remap_core::signature::Signature;
+    use crate::remap_core::superblock::{Extension, Features, Superblock, ENTRY_BYTES};
+    use crate::remap_core::units::{
+        ArrayUuid, BlockSize, IdentityDigest, Sectors, Sequence, Timestamp,
+    };
+
+    const SIZE: Sectors = Sectors::new(10_000);
+
+    fn superblock(block_size: BlockSize) -> Superblock {
+        Superblock {
+            sequence: Sequence::new(1),
+            timestamp: Timestamp::new(0),
+            main_uuid: Text::EMPTY,
+            spare_uuid: Text::EMPTY,
+            main_sectors: SIZE,
+            spare_sectors: SIZE,
+            sector_size: block_size,
+            entry_size: ENTRY_BYTES,
+            capacity: 64,
+            main_path: Text::EMPTY,
+            spare_path: Text::EMPTY,
+            extension: Some(Extension {
+                features: Features::default(),
+                array_uuid: ArrayUuid::new([7; 16]),
+                main_identity: IdentityDigest::NONE,
+                spare_identity: IdentityDigest::NONE,
+                needs_check: false,
+                layout: Layout::for_spare(SIZE, block_size).unwrap(),
+            }),
+        }
+    }
+
+    fn create(disk: &mut impl BlockStore, superblock: &Superblock) {
+        let found = survey(disk);
+        let prepared = commit::prepare(
+            &judge(&found),
+            &found,
+            Intent::Create(superblock),
+            Authority::Operator,
+        );
+        let mut slots = SpareSlots::new(disk);
+        let committed = commit::execute(&mut slots, &prepared.unwrap(), &found).unwrap();
+        assert!(committed.is_complete());
+    }
+
+    #[test]
+    fn copies_are_written_and_read_back_on_every_logical_block_size() {
+        for block_size in BlockSize::ALL {
+            let mut disk = RamDisk::new(SIZE).with_logical_block(block_size);
+            create(&mut disk, &superblock(block_size));
+            assert_eq!(judge(&survey(&disk)).verdict, Verdict::Healthy);
+        }
+    }
+
+    #[test]
+    fn a_larger_block_keeps_what_lies_behind_the_copy() {
+        let mut disk = RamDisk::new(SIZE).with_logical_block(BlockSize::B4096);
+        let mut behind = [0; BLOCK_4K_BYTES];
+        behind[COPY_BYTES..].fill(0xa5);
+        disk.write_at(Slot::S2.sector(), &behind).unwrap();
+        create(&mut disk, &superblock(BlockSize::B4096));
+        let mut block = [0; BLOCK_4K_BYTES];
+        disk.read_at(Slot::S2.sector(), &mut block).unwrap();
+        assert!(block[COPY_BYTES..].iter().all(|byte| *byte == 0xa5));
+        assert_eq!(judge(&survey(&disk)).verdict, Verdict::Healthy);
+    }
+
+    #[test]
+    fn a_bad_sector_behind_a_copy_does_not_hide_it() {
+        let mut disk = Faulty::new(RamDisk::new(SIZE), Vec::new());
+        create(&mut disk, &superblock(BlockSize::B512));
+        let bad = |from| FaultRange::bad(Direction::Read, Sector::new(from), Sectors::new(1));
+        disk.faults().push(bad(1024 + 3));
+        assert_eq!(judge(&survey(&disk)).verdict, Verdict::Healthy);
+        disk.faults().push(bad(1024));
+        let judgement = judge(&survey(&disk));
+        assert_eq!(judgement.verdict, Verdict::Degraded);
+        assert!(matches!(
+            judgement.states.get(Slot::S1),
+            CopyState::Unreadable(_)
+        ));
+    }
+
+    #[test]
+    fn headers_are_found_where_no_copy_is_left() {
+        for block_size in BlockSize::ALL {
+            let superblock = superblock(block_size);
+            let blocks: Vec<_> =
+                table::new_blocks(superblock, Text::new(b"vault").unwrap()).collect();
+            let both = [Region::A, Region::B].map(|region| {
+                let mut disk = RamDisk::new(SIZE);
+                for (at, raw) in &blocks {
+                    disk.write_at(*at, &**raw).unwrap();
+                }
+                let other = superblock.layout().unwrap().region_start(region);
+                disk.write_at(other, &[0; BLOCK_4K_BYTES]).unwrap();
+                disk
+            });
+            for disk in both {
+                let found = survey(&disk);
+                assert!(found.header);
+                assert_eq!(judge(&found).verdict, Verdict::Lost);
+                let header = find_headers(&disk).next().unwrap();
+                assert_eq!(header.superblock, superblock);
+                assert_eq!(header.name.trimmed(), b"vault");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_was_moved_is_not_believed() {
+        let superblock = superblock(BlockSize::B512);
+        let (_, header) = table::new_blocks(superblock, Text::EMPTY).next().unwrap();
+        let mut disk = RamDisk::new(Sectors::new(20_000));
+        let elsewhere = Layout::for_spare(disk.size(), BlockSize::B512).unwrap();
+        disk.write_at(elsewhere.region_b, &*header).unwrap();
+        assert!(!survey(&disk).header);
+    }
+
+    #[test]
+    fn what_lies_past_the_end_of_a_short_device_counts_as_blank() {
+        let mut disk = RamDisk::new(Sectors::new(1025));
+        let mut luks = [0; SECTOR_BYTES];
+        luks[..6].copy_from_slice(b"LUKS\xba\xbe");
+        disk.write_at(Slot::S1.sector(), &luks).unwrap();
+        let found = survey(&disk);
+        assert!(matches!(
+            found.slots.get(Slot::S1),
+            Reading::Read {
+                signature: Some(Signature::Luks),
+                ..
+            }
+        ));
+        for slot in [Slot::S2, Slot::S3, Slot::S4] {
+            assert_eq!(*judge(&found).states.get(slot), CopyState::Missing);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The real adapters: files, locks, change notification, clocks, chance.
+//!
+//! `unsafe` may stand here, each time with its reason, and nowhere else in userspace.
+//! Only `main` names this module; everything else is handed a [`Platform`].
+
+mod clock;
+mod file;
+mod lock_owner;
+mod watch;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::port::{Access, BlockStore, Clock, HostError, Platform, Uptime, Watcher};
+use crate::remap_core::units::{Millis, Timestamp};
+use crate::text::escape_path;
+
+/// The machine that the program runs on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThisMachine;
+
+impl Clock for ThisMachine {
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+}
+
+impl Uptime for ThisMachine {
+    fn uptime(&self) -> Millis {
+        clock::uptime()
+    }
+
+    fn boot_id(&self) -> String {
+        clock::boot_id()
+    }
+}
+
+impl Platform for ThisMachine {
+    fn open(&self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {
+        Ok(Box::new(file::BlockFile::open(path, access)?))
+    }
+
+    fn watch(
+        &self,
+        replaced: &[PathBuf],
+        written: &[PathBuf],
+    ) -> Result<Box<dyn Watcher>, HostError> {
+        Ok(Box::new(watch::DirectoryWatcher::new(replaced, written)?))
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> Result<(), HostError> {
+        const SOURCE: &str = "/dev/urandom";
+        let io = |source| HostError::Io {
+            what: SOURCE.to_owned(),
+            source,
+        };
+        File::open(SOURCE)
+            .and_then(|mut source| source.read_exact(bytes))
+            .map_err(io)
+    }
+}
+
+/// What the operating system's error on `path` means to whoever asked.
+fn host_error(path: &Path, source: std::io::Error) -> HostError {
+    let shown = escape_path(path);
+    match source.kind() {
+        std::io::ErrorKind::NotFound => HostError::NotFound(shown.into_owned()),
+        std::io::ErrorKind::PermissionDenied => HostError::NotPermitted(format!(
+            "{shown}: permission denied; it takes a user who may open it"
+        )),
+        _ => HostError::Io {
+            what: shown.into_owned(),
+            source,
+        },
+    }
+}
