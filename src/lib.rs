@@ -6,8 +6,12 @@
 #[path = "../kmod/remap_core/mod.rs"]
 pub mod remap_core;
 
+pub mod command_line;
+pub mod error;
 pub mod format;
+pub mod inspect;
 pub mod lab;
+pub mod ops;
 pub mod port;
 pub mod sys;
 pub mod text;

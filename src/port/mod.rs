@@ -2,6 +2,7 @@
 //!
 //! The lab answers on image files, `sys` on real devices; nothing else does I/O.
 
+pub mod journal;
 pub mod slots;
 pub mod table;
 

@@ -1,0 +1,230 @@
+//! A device, its five copies, what they are worth and what that means: one value for
+//! the screen, the reports and the plans.
+//!
+//! Looking never fails: what cannot be read is part of what was seen. Nothing here
+//! writes, and nothing here decides what may be written.
+
+mod finding;
+mod lints;
+mod name;
+mod status_lints;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+pub use finding::{sort as sort_findings, Finding};
+pub use lints::name_copies;
+pub use name::{check_name, NameError};
+pub use status_lints::status_findings;
+pub use table::{inspect_table, EntryCounts, TableInspection};
+
+use crate::port::slots::{find_headers, read_header, survey};
+use crate::port::BlockStore;
+use crate::remap_core::layout::Region;
+use crate::remap_core::quorum::{judge, Judgement, Reading, Survey, Verdict};
+use crate::remap_core::remap_table::{BlockFlaw, RegionHeader};
+use crate::remap_core::superblock::Superblock;
+use crate::remap_core::units::{ArrayUuid, BlockSize, IdentityDigest, Sector, Sectors, Slot};
+
+/// How much is read of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The five slots and one region header: what a scan of many devices needs.
+    Scan,
+    /// The five slots and every region header.
+    Full,
+}
+
+/// What was seen of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Where it was opened.
+    pub path: PathBuf,
+    /// Its size.
+    pub size: Sectors,
+    /// The smallest unit that can be written.
+    pub logical_block: BlockSize,
+    /// What is stable about it.
+    pub identity: IdentityDigest,
+    /// What was read of the five slots.
+    pub survey: Box<Survey>,
+    /// What that says.
+    pub judgement: Judgement,
+    /// What the winning copy says.
+    pub superblock: Option<Superblock>,
+    /// The region headers that were read, or found where no copy says where they are.
+    pub headers: Vec<HeaderReading>,
+    /// The mapped device's name, as a valid header of the same array has it; only if
+    /// it can be one.
+    pub name: Option<String>,
+    /// What is worth saying, most urgent first.
+    pub findings: Vec<Finding>,
+}
+
+/// What a region's header block gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderReading {
+    /// Which region it heads.
+    pub region: Region,
+    /// Where it was read.
+    pub at: Sector,
+    /// What it says, if it can be believed.
+    pub header: Result<Box<RegionHeader>, BlockFlaw>,
+}
+
+/// Looks at an opened device as closely as can be without reading its remap table.
+pub fn inspect(store: &dyn BlockStore, path: &Path) -> Inspection {
+    look(store, path, Depth::Full)
+}
+
+/// Looks at an opened device.
+pub fn look(store: &dyn BlockStore, path: &Path, depth: Depth) -> Inspection {
+    let survey = Box::new(survey(store));
+    let judgement = judge(&survey);
+    let superblock = judgement.superblock(&survey);
+    let headers = read_headers(store, &judgement, superblock.as_ref(), depth);
+    let mut inspection = Inspection {
+        path: path.to_owned(),
+        size: store.size(),
+        logical_block: store.logical_block(),
+        identity: store.identity(),
+        name: name_of(&headers),
+        survey,
+        judgement,
+        superblock,
+        headers,
+        findings: Vec::new(),
+    };
+    inspection.findings = lints::findings(&inspection);
+    inspection
+}
+
+fn read_headers(
+    store: &dyn BlockStore,
+    judgement: &Judgement,
+    superblock: Option<&Superblock>,
+    depth: Depth,
+) -> Vec<HeaderReading> {
+    let Some(superblock) = superblock else {
+        if judgement.verdict == Verdict::None {
+            return Vec::new();
+        }
+        let found = find_headers(store).filter_map(|header| {
+            Some(HeaderReading {
+                region: header.region,
+                at: header.superblock.layout()?.region_start(header.region),
+                header: Ok(Box::new(header)),
+            })
+        });
+        return found.collect();
+    };
+    let Some((layout, array)) = superblock.layout().zip(superblock.array_uuid()) else {
+        return Vec::new();
+    };
+    let mut headers = Vec::new();
+    for region in Region::ALL {
+        let at = layout.region_start(region);
+        let header = read_header(store, region, at).and_then(|header| belongs(header, array));
+        let is_enough = depth == Depth::Scan && header.is_ok();
+        headers.push(HeaderReading { region, at, header });
+        if is_enough {
+            break;
+        }
+    }
+    headers
+}
+
+fn belongs(header: RegionHeader, array: ArrayUuid) -> Result<Box<RegionHeader>, BlockFlaw> {
+    match header.array() {
+        Some(of) if of == array => Ok(Box::new(header)),
+        of => Err(BlockFlaw::Array(of.unwrap_or_default())),
+    }
+}
+
+fn name_of(headers: &[HeaderReading]) -> Option<String> {
+    let newest = newest_header(headers)?;
+    let name = newest.name.trimmed();
+    check_name(name).ok()?;
+    String::from_utf8(name.to_vec()).ok()
+}
+
+/// The valid header of the highest sequence; region A's among equals.
+fn newest_header(headers: &[HeaderReading]) -> Option<&RegionHeader> {
+    let valid = headers
+        .iter()
+        .filter_map(|read| read.header.as_deref().ok());
+    valid.reduce(|best, next| {
+        if next.superblock.sequence > best.superblock.sequence {
+            next
+        } else {
+            best
+        }
+    })
+}
+
+impl Inspection {
+    /// What the five copies say together.
+    pub fn verdict(&self) -> Verdict {
+        self.judgement.verdict
+    }
+
+    /// Whether anything here says that the device is ours.
+    pub fn is_ours(&self) -> bool {
+        self.verdict() != Verdict::None
+    }
+
+    /// The array's UUID, from the winning copy or, without one, from a region header.
+    pub fn array_uuid(&self) -> Option<ArrayUuid> {
+        match &self.superblock {
+            Some(superblock) => superblock.array_uuid(),
+            None => self.recoverable()?.array(),
+        }
+    }
+
+    /// The region header from which lost copies could be rebuilt: the valid one of the
+    /// highest sequence.
+    pub fn recoverable(&self) -> Option<&RegionHeader> {
+        newest_header(&self.headers)
+    }
+
+    /// What must be typed before the device is changed: the mapped device's name where
+    /// the metadata tells one, else the last component of the path.
+    pub fn token(&self) -> String {
+        self.name
+            .clone()
+            .unwrap_or_else(|| last_component(&self.path))
+    }
+
+    /// Why the copy in `slot` is worth less than it could be; `None` for a good one.
+    pub fn reason(&self, slot: Slot) -> Option<String> {
+        lints::reason(self, slot)
+    }
+
+    /// How many of a copy's 512 bytes differ from the winning copy's, brought to the
+    /// same slot; `None` where there is no winner or nothing could be read.
+    pub fn bytes_off(&self, slot: Slot) -> Option<usize> {
+        let winning = self.judgement.winning_copy(&self.survey)?;
+        let expected = crate::remap_core::superblock::readdress(winning, slot);
+        match self.survey.slots.get(slot) {
+            Reading::Read { raw, .. } => {
+                let differing = raw
+                    .iter()
+                    .zip(&expected)
+                    .filter(|(is, should)| is != should);
+                Some(differing.count())
+            }
+            Reading::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether `slot` begins past the end of the device.
+    pub fn is_past_end(&self, slot: Slot) -> bool {
+        slot.sector().get() >= self.size.get()
+    }
+}
+
+/// The last component of a path, escaped so that it can be shown and typed.
+pub fn last_component(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    crate::text::escape_os(name).into_owned()
+}

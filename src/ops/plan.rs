@@ -1,0 +1,123 @@
+//! A plan: what would be done, decided from what was read, and not begun.
+
+use std::path::{Path, PathBuf};
+
+use super::refusal::Refusal;
+use super::step::Step;
+use super::Operation;
+use crate::port::journal::ActionId;
+use crate::remap_core::quorum::Verdict;
+use crate::remap_core::units::{Sector, Sectors};
+
+/// Bytes that a plan writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedWrite {
+    /// On which device.
+    pub device: PathBuf,
+    /// From where on.
+    pub at: Sector,
+    /// How much.
+    pub sectors: Sectors,
+    /// What is written there, in a few words.
+    pub what: String,
+}
+
+impl PlannedWrite {
+    /// The first byte, and the byte behind the last one.
+    pub fn bytes(&self) -> std::ops::Range<u64> {
+        let start = self.at.byte_offset().unwrap_or(u64::MAX);
+        start..start.saturating_add(self.sectors.bytes().unwrap_or(u64::MAX))
+    }
+}
+
+/// What would be done. Made without opening anything for writing.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What was asked for.
+    pub operation: Operation,
+    /// What it comes to, in a few words.
+    pub title: String,
+    /// The device that is written, if any is.
+    pub device: Option<PathBuf>,
+    /// The mapped device, where its name is known.
+    pub name: Option<String>,
+    /// What must be typed first; none where nothing is at stake.
+    pub token: Option<String>,
+    /// Whether the device is in use by an active target while it is written.
+    pub live: bool,
+    /// Every byte that is written, in the order of the disk.
+    pub writes: Vec<PlannedWrite>,
+    /// What the copies were judged before.
+    pub before: Option<Verdict>,
+    /// What they will be judged afterwards.
+    pub predicted: Option<Verdict>,
+    /// What else an operator should know before saying yes.
+    pub notes: Vec<String>,
+    /// Whether the journal will hold what takes it back.
+    pub undoable: bool,
+    /// The command line that does the same.
+    pub command: String,
+    /// The action that this one takes back.
+    pub undoes: Option<ActionId>,
+    /// What is done, in order. Nothing, where everything is as it was asked already.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Whether there is anything to be done.
+    pub fn is_needed(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// How many bytes are written in all.
+    pub fn bytes_written(&self) -> u64 {
+        let lengths = self.writes.iter().map(|write| write.bytes());
+        lengths.fold(0, |sum, range| sum.saturating_add(range.end - range.start))
+    }
+
+    /// Whether this plan writes to the device at `path`.
+    pub fn writes_to(&self, path: &Path) -> bool {
+        self.device.as_deref() == Some(path)
+    }
+
+    /// Takes the operator's word. `typed` is what was typed, if anything was asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if something must be typed and this is not it.
+    pub fn confirm(self, typed: Option<&str>) -> Result<Confirmed, Refusal> {
+        match (&self.token, typed) {
+            (Some(token), Some(typed)) if typed != token => Err(Refusal::wrong_token(token, typed)),
+            (Some(token), None) => Err(Refusal::not_confirmed(token)),
+            _ => Ok(Confirmed(self)),
+        }
+    }
+}
+
+/// A plan that the operator said yes to.
+#[derive(Clone, Debug)]
+pub struct Confirmed(pub(super) Plan);
+
+impl Confirmed {
+    /// What was said yes to.
+    pub fn plan(&self) -> &Plan {
+        &self.0
+    }
+}
+
+/// What came of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its number in the journal; none where nothing was done.
+    pub action: Option<ActionId>,
+    /// What came of it, in a few words.
+    pub summary: String,
+    /// What else is worth saying.
+    pub details: Vec<String>,
+    /// The mapped device.
+    pub name: Option<String>,
+    /// What the copies were judged afterwards.
+    pub verdict: Option<Verdict>,
+    /// Whether anything changed.
+    pub changed: bool,
+}
