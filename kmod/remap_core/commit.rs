@@ -91,8 +91,15 @@ pub enum Refusal {
     },
     /// The new content is of another array or of another format than the copies.
     Mismatch,
-    /// The slot that was chosen holds nothing that can be believed.
+    /// The slot that was chosen holds nothing of this array that can be believed.
     NotBelievable(Slot),
+    /// The content has features that whoever does not know them must not write.
+    Features {
+        /// The unknown bits.
+        ro_compat: u32,
+    },
+    /// The new content would not be believed when read back.
+    Malformed,
     /// There is no sequence after the one found.
     SequenceExhausted,
 }
@@ -130,6 +137,10 @@ impl fmt::Display for Refusal {
             Self::NotBelievable(slot) => {
                 write!(f, "copy {slot} holds nothing that can be believed")
             }
+            Self::Features { ro_compat } => {
+                write!(f, "unknown features {ro_compat:08x} allow reading only")
+            }
+            Self::Malformed => f.write_str("the new content would not be believed"),
             Self::SequenceExhausted => f.write_str("there is no sequence after the one found"),
         }
     }
@@ -164,8 +175,11 @@ pub const fn authority_needed(intent: &Intent<'_>, verdict: Verdict) -> Option<A
 enum Place {
     /// Nothing that can be believed.
     Bad,
-    /// Something believable that does not win.
-    Old,
+    /// Something believable, more than one sequence older than what wins.
+    Older,
+    /// Something believable, exactly one sequence older than what wins. A crash leaves
+    /// fewer doubts while it is there: it says that a write did not end.
+    Previous,
     /// The content that wins as long as the new one is nowhere durable.
     Current,
     /// The new content, durable.
@@ -185,6 +199,33 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    fn new(
+        places: PerSlot<Place>,
+        heal: Option<RawCopy>,
+        superblock: &Superblock,
+        highest: Option<Sequence>,
+    ) -> Result<Self, Refusal> {
+        let sequence = match highest {
+            Some(highest) => highest.next().ok_or(Refusal::SequenceExhausted)?,
+            None => Sequence::new(1),
+        };
+        let written = Superblock {
+            sequence,
+            ..*superblock
+        };
+        let body = written.encode(Slot::S0);
+        match read_copy(&body, Slot::S0) {
+            Content::Checksummed(read) if read == written => Ok(Self {
+                places,
+                heal,
+                write: Some(body),
+                sequence,
+            }),
+            Content::Plain(_) => Err(Refusal::Mismatch),
+            _ => Err(Refusal::Malformed),
+        }
+    }
+
     /// The sequence that all slots will bear.
     pub const fn sequence(&self) -> Sequence {
         self.sequence
@@ -227,82 +268,111 @@ pub fn prepare(
             needs,
         });
     }
-    let places = PerSlot::from_fn(|slot| place(judgement, slot));
+    let unsupported = judgement
+        .states
+        .count(|state| matches!(state, CopyState::Unsupported(_)))
+        > 0;
+    if unsupported
+        && judgement.verdict == Verdict::ForeignOverwritten
+        && !matches!(intent, Intent::Create(_))
+    {
+        // Whatever else was overwritten, what this code cannot read it does not replace.
+        return Err(Refusal::Verdict {
+            verdict: Verdict::Unsupported,
+            needs: None,
+        });
+    }
+    let places = PerSlot::from_fn(|slot| place(judgement, survey, slot));
     let current = judgement.winning_copy(survey).copied();
-    let next = match judgement.highest {
-        Some(highest) => highest.next().ok_or(Refusal::SequenceExhausted)?,
-        None => Sequence::new(1),
-    };
-    let written = |superblock: &Superblock| {
-        Superblock {
-            sequence: next,
-            ..*superblock
-        }
-        .encode(Slot::S0)
-    };
+    let winning = judgement.superblock(survey);
     match intent {
         Intent::Heal => {
-            let sequence = judgement.sequence.ok_or(Refusal::Mismatch)?;
+            let winning = winning.ok_or(Refusal::Mismatch)?;
+            check_features(&winning)?;
             Ok(Prepared {
                 places,
                 heal: current,
                 write: None,
-                sequence,
+                sequence: winning.sequence,
             })
         }
         Intent::Advance(superblock) => {
-            let winning = judgement.superblock(survey).ok_or(Refusal::Mismatch)?;
+            let winning = winning.ok_or(Refusal::Mismatch)?;
+            check_features(&winning)?;
             if winning.array_uuid().is_none() || winning.array_uuid() != superblock.array_uuid() {
                 return Err(Refusal::Mismatch);
             }
             // Fewer than three winners beside older copies would, one write on, be
             // three contents at once: bring the winners' content everywhere first.
             let heal = current.filter(|_| judgement.winner_count() < ACKNOWLEDGE_AT);
-            Ok(Prepared {
-                places,
-                heal,
-                write: Some(written(superblock)),
-                sequence: next,
-            })
+            Prepared::new(places, heal, superblock, judgement.highest)
         }
-        Intent::Create(superblock) | Intent::Migrate(superblock) | Intent::Rebuild(superblock) => {
-            if superblock.extension.is_none() {
-                return Err(Refusal::Mismatch);
-            }
-            Ok(Prepared {
-                places,
-                heal: None,
-                write: Some(written(superblock)),
-                sequence: next,
-            })
+        Intent::Create(superblock) => Prepared::new(places, None, superblock, judgement.highest),
+        Intent::Migrate(superblock) => match winning {
+            Some(Superblock {
+                extension: None, ..
+            }) => Prepared::new(places, None, superblock, judgement.highest),
+            _ => Err(Refusal::Mismatch),
+        },
+        Intent::Rebuild(superblock) => {
+            check_features(superblock)?;
+            // Copies that cannot be read now may come back: they must not be newer.
+            let highest = judgement.highest.max(Some(superblock.sequence));
+            Prepared::new(places, None, superblock, highest)
         }
         Intent::Adopt(slot) => {
-            let superblock = chosen(survey, slot).ok_or(Refusal::NotBelievable(slot))?;
-            Ok(Prepared {
-                places,
-                heal: None,
-                write: Some(written(&superblock)),
-                sequence: next,
-            })
+            // Among split copies nobody chooses, not even beneath a foreign signature.
+            winning.ok_or(Refusal::Mismatch)?;
+            let superblock = chosen(judgement, survey, slot).ok_or(Refusal::NotBelievable(slot))?;
+            check_features(&superblock)?;
+            Prepared::new(places, None, &superblock, judgement.highest)
         }
     }
 }
 
-fn place(judgement: &Judgement, slot: Slot) -> Place {
+/// Whoever does not know every `ro_compat` feature of a content must not write, not
+/// even the same content elsewhere.
+fn check_features(superblock: &Superblock) -> Result<(), Refusal> {
+    let unknown = superblock
+        .extension
+        .map_or(0, |extension| extension.features.unknown_ro_compat());
+    match unknown {
+        0 => Ok(()),
+        ro_compat => Err(Refusal::Features { ro_compat }),
+    }
+}
+
+fn place(judgement: &Judgement, survey: &Survey, slot: Slot) -> Place {
     match judgement.states.get(slot) {
         _ if *judgement.winners.get(slot) => Place::Current,
-        CopyState::Valid | CopyState::Plain | CopyState::Stale => Place::Old,
+        CopyState::Valid | CopyState::Plain | CopyState::Stale => {
+            let newest = judgement.sequence.unwrap_or_default();
+            match believable(survey, slot) {
+                Some(superblock) if superblock.sequence.is_one_before(newest) => Place::Previous,
+                _ => Place::Older,
+            }
+        }
         _ => Place::Bad,
     }
 }
 
-fn chosen(survey: &Survey, slot: Slot) -> Option<Superblock> {
+fn believable(survey: &Survey, slot: Slot) -> Option<Superblock> {
     match survey.slots.get(slot) {
         Reading::Read { raw, .. } => match read_copy(raw, slot) {
-            Content::Checksummed(superblock) => Some(superblock),
+            Content::Checksummed(superblock) | Content::Plain(superblock) => Some(superblock),
             _ => None,
         },
         Reading::Unreadable(_) => None,
+    }
+}
+
+/// What a person chose to win, of this array alone and never without the extension.
+fn chosen(judgement: &Judgement, survey: &Survey, slot: Slot) -> Option<Superblock> {
+    match judgement.states.get(slot) {
+        CopyState::Valid | CopyState::Stale => {
+            believable(survey, slot).filter(|superblock| superblock.extension.is_some())
+        }
+        _ => None,
     }
 }
 
@@ -365,6 +435,7 @@ pub fn execute<S: SlotStore>(
         written: PerSlot::default(),
         error: None,
         acknowledged: false,
+        spoiled: false,
         final_round: prepared.write.is_none(),
         sequence: prepared.sequence,
     };
@@ -385,6 +456,8 @@ struct Writing<'a, S: SlotStore> {
     written: PerSlot<bool>,
     error: Option<S::Error>,
     acknowledged: bool,
+    /// Whether a write failed on a slot that held the winning content.
+    spoiled: bool,
     final_round: bool,
     sequence: Sequence,
 }
@@ -394,7 +467,7 @@ impl<S: SlotStore> Writing<'_, S> {
     /// equals the last slot first, so that copy 0, the only one that simple readers
     /// look at, changes last.
     fn round(&mut self, body: &RawCopy, becomes: Place) {
-        for rank in [Place::Bad, Place::Old, Place::Current] {
+        for rank in [Place::Bad, Place::Older, Place::Previous, Place::Current] {
             if rank >= becomes {
                 break;
             }
@@ -406,7 +479,8 @@ impl<S: SlotStore> Writing<'_, S> {
     }
 
     fn write(&mut self, body: &RawCopy, slot: Slot, becomes: Place) {
-        if *self.places.get(slot) == Place::Current && !self.is_safe_without(slot) {
+        let was_current = *self.places.get(slot) == Place::Current;
+        if was_current && !self.is_safe_without(slot) {
             return;
         }
         *self.written.get_mut(slot) = true;
@@ -415,6 +489,7 @@ impl<S: SlotStore> Writing<'_, S> {
             Err(error) => {
                 // What the slot holds now is unknown.
                 *self.places.get_mut(slot) = Place::Bad;
+                self.spoiled |= was_current;
                 self.error.get_or_insert(error);
             }
         }
@@ -425,11 +500,16 @@ impl<S: SlotStore> Writing<'_, S> {
         }
     }
 
-    /// Whether another slot would still win if the write to this one were torn.
+    /// Whether enough slots would hold a winning content if the write to this one were
+    /// torn. One is enough; but where such a write already failed, the spare may take no
+    /// writes at all, and a majority is kept.
     fn is_safe_without(&self, slot: Slot) -> bool {
-        self.places
+        let left = self
+            .places
             .iter()
-            .any(|(other, place)| other != slot && *place >= Place::Current)
+            .filter(|(other, place)| *other != slot && **place >= Place::Current)
+            .count();
+        left >= if self.spoiled { ACKNOWLEDGE_AT } else { 1 }
     }
 
     /// Reads back what was written.
