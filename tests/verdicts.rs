@@ -9,7 +9,7 @@ mod common;
 
 use common::{
     assignments, blank, checksummed, ext4_block, fixture, plain, plain_fixture, read, read_block,
-    survey, Noise, ARRAY, OTHER_ARRAY, UNREADABLE,
+    survey, Kind, Noise, ARRAY, KINDS, NEWEST, OTHER_ARRAY, UNREADABLE,
 };
 use dmremap::remap_core::commit::{authority_needed, Authority, Intent};
 use dmremap::remap_core::quorum::{
@@ -20,70 +20,6 @@ use dmremap::remap_core::superblock::{
     read_copy, Content, Flaw, RawCopy, Superblock, Unsupported, COPY_BYTES,
 };
 use dmremap::remap_core::units::{PerSlot, Sector, Sequence, Slot, BLOCK_4K_BYTES, SECTOR_BYTES};
-
-/// The newest sequence of the samples.
-const NEWEST: u64 = 9;
-
-/// The sequence of the other array's copies: higher, and no reason to win.
-const OTHERS: u64 = 12;
-
-/// What can lie in one slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Newest,
-    OneOlder,
-    MoreOlder,
-    Corrupt,
-    Blank,
-    ForeignSignature,
-    OtherArray,
-    Unreadable,
-}
-
-const KINDS: [Kind; 8] = [
-    Kind::Newest,
-    Kind::OneOlder,
-    Kind::MoreOlder,
-    Kind::Corrupt,
-    Kind::Blank,
-    Kind::ForeignSignature,
-    Kind::OtherArray,
-    Kind::Unreadable,
-];
-
-impl Kind {
-    fn sequence(self) -> Option<u64> {
-        match self {
-            Self::Newest => Some(NEWEST),
-            Self::OneOlder => Some(NEWEST - 1),
-            Self::MoreOlder => Some(NEWEST - 3),
-            Self::OtherArray => Some(OTHERS),
-            Self::Corrupt | Self::Blank | Self::ForeignSignature | Self::Unreadable => None,
-        }
-    }
-
-    fn is_own(self) -> bool {
-        matches!(self, Self::Newest | Self::OneOlder | Self::MoreOlder)
-    }
-
-    fn reading(self, slot: Slot) -> Reading {
-        match self {
-            Self::Newest | Self::OneOlder | Self::MoreOlder => {
-                let sequence = self.sequence().unwrap();
-                read(checksummed(ARRAY, sequence).encode(slot))
-            }
-            Self::Corrupt => {
-                let mut raw = checksummed(ARRAY, NEWEST).encode(slot);
-                raw[200] ^= 0x10;
-                read(raw)
-            }
-            Self::Blank => blank(),
-            Self::ForeignSignature => read_block(&ext4_block()),
-            Self::OtherArray => read(checksummed(OTHER_ARRAY, OTHERS).encode(slot)),
-            Self::Unreadable => UNREADABLE,
-        }
-    }
-}
 
 /// Copies of one array: how many are the newest, one sequence older, older than that.
 const RANKS: [(usize, usize, usize, Verdict); 35] = [

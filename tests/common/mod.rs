@@ -126,6 +126,82 @@ pub fn survey(slots: [Reading; Slot::COUNT], header: bool) -> Survey {
     }
 }
 
+/// The newest sequence of the samples.
+pub const NEWEST: u64 = 9;
+
+/// The sequence of the other array's copies: higher, and no reason to win.
+pub const OTHERS: u64 = 12;
+
+/// What can lie in one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A copy at the newest sequence.
+    Newest,
+    /// A copy one sequence older.
+    OneOlder,
+    /// A copy three sequences older.
+    MoreOlder,
+    /// A copy with one bit flipped.
+    Corrupt,
+    /// Zeros.
+    Blank,
+    /// The beginning of an ext4 file system.
+    ForeignSignature,
+    /// A valid copy of another array.
+    OtherArray,
+    /// An I/O error.
+    Unreadable,
+}
+
+/// All of them.
+pub const KINDS: [Kind; 8] = [
+    Kind::Newest,
+    Kind::OneOlder,
+    Kind::MoreOlder,
+    Kind::Corrupt,
+    Kind::Blank,
+    Kind::ForeignSignature,
+    Kind::OtherArray,
+    Kind::Unreadable,
+];
+
+impl Kind {
+    /// The sequence of the copy, where there is one to be believed.
+    pub fn sequence(self) -> Option<u64> {
+        match self {
+            Self::Newest => Some(NEWEST),
+            Self::OneOlder => Some(NEWEST - 1),
+            Self::MoreOlder => Some(NEWEST - 3),
+            Self::OtherArray => Some(OTHERS),
+            Self::Corrupt | Self::Blank | Self::ForeignSignature | Self::Unreadable => None,
+        }
+    }
+
+    /// Whether it is a believable copy of this array.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Newest | Self::OneOlder | Self::MoreOlder)
+    }
+
+    /// What reading `slot` gives where it lies there.
+    pub fn reading(self, slot: Slot) -> Reading {
+        match self {
+            Self::Newest | Self::OneOlder | Self::MoreOlder => {
+                let sequence = self.sequence().unwrap();
+                read(checksummed(ARRAY, sequence).encode(slot))
+            }
+            Self::Corrupt => {
+                let mut raw = checksummed(ARRAY, NEWEST).encode(slot);
+                raw[200] ^= 0x10;
+                read(raw)
+            }
+            Self::Blank => blank(),
+            Self::ForeignSignature => read_block(&ext4_block()),
+            Self::OtherArray => read(checksummed(OTHER_ARRAY, OTHERS).encode(slot)),
+            Self::Unreadable => UNREADABLE,
+        }
+    }
+}
+
 /// Every way to choose one of `choices` for each of the five slots.
 pub fn assignments<T: Copy>(choices: &[T]) -> impl Iterator<Item = [T; Slot::COUNT]> + '_ {
     let count = choices.len();
