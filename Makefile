@@ -36,12 +36,14 @@ lint: needs ## clippy on every target and rustdoc, warnings denied
 fmt: ## Format every source file
 	$(CARGO) fmt
 	$(CARGO) fmt --manifest-path tests/core_alone/Cargo.toml
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
 
 .PHONY: fmt-check
 fmt-check:
 	$(call heading,rustfmt)
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/core_alone/Cargo.toml
+	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 
 # Advisories are not among the checks: deny.toml says why.
 .PHONY: deny
@@ -60,6 +62,10 @@ core-alone: needs ## Compile and lint remap_core alone, as the kernel sees it
 .PHONY: test-release
 test-release: needs ## Run the exhaustive tests alone, optimised
 	scripts/tests.sh release
+
+.PHONY: fuzz
+fuzz: needs ## Fuzz every decoder for 30 s; FUZZ_SECONDS=N for longer; needs cargo-fuzz
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)
 
 .PHONY: needs
 needs:

@@ -1,0 +1,173 @@
+//! Metadata made to do harm when it is shown: its checksums fit, its texts and numbers
+//! do not mean well. Nothing of it may reach a terminal, a log or a JSON document raw.
+#![cfg(test)]
+
+mod common;
+
+use common::{checksummed, plain, ARRAY};
+use dmremap::format::field_map::{of_copy, of_region_header, of_table_block, Field};
+use dmremap::format::superblock::SuperblockCopy;
+use dmremap::format::table::{RegionHeader, TableBlock};
+use dmremap::remap_core::bytes::Text;
+use dmremap::remap_core::layout::Region;
+use dmremap::remap_core::remap_table::{self, check_block, format_block, BlockPlace};
+use dmremap::remap_core::superblock::{read_copy, Content, RawCopy};
+use dmremap::remap_core::units::Slot;
+use dmremap::text;
+
+/// Texts that do something to a terminal, or to whoever reads it.
+const ATTACKS: [&[u8]; 12] = [
+    b"\x1b]0;title\x07",
+    b"\x1b[2J\x1b[1;1H",
+    b"\x1bP$q\x1b\\",
+    b"\x9b31m",
+    "\u{9b}31m".as_bytes(),
+    b"ok\r\ndevice: healthy",
+    b"\x08\x08\x08\x7f",
+    "/dev/\u{202e}bds\u{202c}".as_bytes(),
+    "\u{2066}\u{2067}\u{2068}\u{2069}\u{200e}\u{200f}\u{61c}".as_bytes(),
+    "a\u{200b}b\u{200d}c\u{feff}d\u{ad}e".as_bytes(),
+    "\u{2028}\u{2029}\u{e0041}\u{fff9}".as_bytes(),
+    b"\xc3\x28\xe2\x82\xf0\x9f\x92\xff\xfe",
+];
+
+/// What a field is filled with: texts of attack and every byte for long ones, the ends
+/// of its range and the neighbours of its value for numbers.
+fn fillings(field: &[u8]) -> Vec<Vec<u8>> {
+    if field.len() > 16 {
+        let bytes = (0..=u8::MAX).map(|byte| vec![byte; field.len()]);
+        let attacks = ATTACKS.iter().map(|attack| {
+            let mut filling = attack.repeat(field.len() / attack.len());
+            filling.resize(field.len(), b' ');
+            filling
+        });
+        return bytes.chain(attacks).collect();
+    }
+    let shifted = |by: u128| {
+        let mut number = [0; 16];
+        number[..field.len()].copy_from_slice(field);
+        let number = u128::from_le_bytes(number).wrapping_add(by).to_le_bytes();
+        number[..field.len()].to_vec()
+    };
+    vec![
+        vec![0; field.len()],
+        vec![0xff; field.len()],
+        shifted(1),
+        shifted(u128::MAX),
+    ]
+}
+
+/// Calls `check` with every structure that differs from `raw` in one field, that one
+/// filled with something bad.
+fn spoil<const N: usize>(raw: &[u8; N], fields: &[Field], mut check: impl FnMut([u8; N])) {
+    for field in fields {
+        for filling in fillings(&raw[field.range()]) {
+            let mut spoiled = *raw;
+            spoiled[field.range()].copy_from_slice(&filling);
+            check(spoiled);
+        }
+    }
+}
+
+fn is_inert(shown: &str) {
+    assert!(text::shows_as_is(shown), "{shown:?}");
+    let json = serde_json::to_string(shown).unwrap();
+    assert!(text::shows_as_is(&json), "{json:?}");
+}
+
+fn fields_are_inert(fields: &[Field]) {
+    for field in fields {
+        is_inert(&field.name);
+        is_inert(&field.value);
+    }
+}
+
+fn copies() -> [RawCopy; 2] {
+    [
+        checksummed(ARRAY, 7).encode(Slot::S2),
+        plain(1, "/dev/sdb").encode(Slot::S2),
+    ]
+}
+
+#[test]
+fn every_field_of_a_copy_is_shown_without_harm() {
+    for raw in copies() {
+        let mut shown = 0;
+        spoil(&raw, &of_copy(&raw), |raw| {
+            let sealed = SuperblockCopy::fields_of(&raw).sealed().encode();
+            for raw in [raw, sealed] {
+                fields_are_inert(&of_copy(&raw));
+                match read_copy(&raw, Slot::S2) {
+                    Content::Flawed(flaw) => is_inert(&flaw.to_string()),
+                    Content::Unsupported { why, .. } => is_inert(&why.to_string()),
+                    _ => {}
+                }
+                shown += 1;
+            }
+        });
+        // Four texts of 268 fillings each, twice, and the rest.
+        assert!(shown > 2 * 4 * 268, "only {shown} copies were shown");
+    }
+}
+
+/// A checksum that fits makes hostile text credible: it is read, and shown escaped.
+#[test]
+fn credible_text_is_shown_escaped() {
+    for attack in ATTACKS {
+        let mut superblock = checksummed(ARRAY, 7);
+        superblock.main_path = Text::new(attack).unwrap();
+        let raw = superblock.encode(Slot::S0);
+        assert_eq!(
+            read_copy(&raw, Slot::S0),
+            Content::Checksummed(superblock),
+            "{attack:02x?}"
+        );
+        let fields = of_copy(&raw);
+        let field = fields
+            .iter()
+            .find(|field| field.name == "main_path")
+            .unwrap();
+        assert_eq!(field.value, text::escape(attack));
+        assert!(field.value.contains('\\'), "{}", field.value);
+    }
+}
+
+#[test]
+fn every_field_of_a_region_header_is_shown_without_harm() {
+    let mut raw = [0; 4096];
+    let header = remap_table::RegionHeader {
+        region: Region::A,
+        name: Text::new(b"my-storage").unwrap(),
+        superblock: checksummed(ARRAY, 7),
+    };
+    header.write(&mut raw);
+    spoil(&raw, &of_region_header(&raw), |raw| {
+        let mut header = RegionHeader::fields_of(&raw);
+        header.superblock = header.superblock.sealed();
+        let raw = header.sealed().encode();
+        fields_are_inert(&of_region_header(&raw));
+        if let Err(flaw) = remap_table::RegionHeader::read(&raw, Region::A) {
+            is_inert(&flaw.to_string());
+        }
+    });
+}
+
+#[test]
+fn every_field_of_a_table_block_is_shown_without_harm() {
+    let place = BlockPlace {
+        array: ARRAY,
+        region: Region::B,
+        index: 3,
+    };
+    let mut raw = [0; 4096];
+    format_block(&mut raw, &place);
+    // The front and the first two entries: the other entries are laid out like them.
+    let fields = &of_table_block(&raw)[..20];
+    spoil(&raw, fields, |raw| {
+        let raw = TableBlock::fields_of(&raw).sealed().encode();
+        fields_are_inert(&of_table_block(&raw)[..20]);
+        if let Err(flaw) = check_block(&raw, &place) {
+            is_inert(&flaw.to_string());
+        }
+    });
+}
