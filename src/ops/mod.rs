@@ -1,22 +1,40 @@
 //! Operations: what is asked for, the plan it comes to, and carrying that out.
 //!
-//! `plan` decides, from what it reads, and opens nothing for writing. A [`Plan`] is
+//! [`plan()`] decides, from what it reads, and opens nothing for writing. A [`Plan`] is
 //! shown, then confirmed; only a [`Confirmed`] plan can be carried out, after a fresh
 //! look at what it was made from.
 
+mod active;
+mod bytes;
+mod command;
+mod compose;
+mod corrupt;
+mod create;
+mod execute;
+mod look;
+mod migrate;
 mod operation;
+mod overlay;
 mod plan;
+mod reassemble;
 mod refusal;
-pub mod step;
+mod region;
+mod repair;
+mod step;
+mod undo;
 
 use std::sync::Arc;
 
+pub use corrupt::corrupted;
+pub use execute::execute;
+pub use look::is_same_device;
 pub use operation::{CorruptionKind, Operation, Target, UnknownKind};
 pub use plan::{Confirmed, Outcome, Plan, PlannedWrite};
 pub use refusal::Refusal;
 
 use crate::port::journal::Journal;
-use crate::port::Platform;
+use crate::port::{Host, Platform};
+use crate::remap_core::message::Message;
 
 /// What planning and carrying out need besides a host.
 pub struct Context {
@@ -26,4 +44,88 @@ pub struct Context {
     pub platform: Arc<dyn Platform>,
     /// Whether every change is refused.
     pub read_only: bool,
+}
+
+/// Decides what an operation comes to, from what there is now. Opens nothing for
+/// writing.
+///
+/// # Errors
+///
+/// [`Refusal`] says why it cannot be done, and what to do about it.
+pub fn plan(
+    host: &mut dyn Host,
+    context: &mut Context,
+    operation: &Operation,
+) -> Result<Plan, Refusal> {
+    match operation {
+        Operation::Create {
+            name,
+            main,
+            spare,
+            options,
+            replace,
+        }
+        | Operation::WriteInactive {
+            name,
+            main,
+            spare,
+            options,
+            replace,
+        } => {
+            let parts = create::Parts {
+                name,
+                main,
+                spare,
+                options,
+                replace: *replace,
+            };
+            match operation {
+                Operation::Create { .. } => create::plan_create(host, context, operation, parts),
+                _ => create::plan_write(host, context, operation, parts),
+            }
+        }
+        Operation::WriteMetadata { name } => {
+            active::plan_message(host, operation, name, Message::WriteMetadata)
+        }
+        Operation::Corrupt {
+            path,
+            slots,
+            kind,
+            seed,
+        } => corrupt::plan(host, operation, path, slots, *kind, *seed),
+        Operation::Repair {
+            target,
+            from,
+            rebuild,
+        } => {
+            let choices = repair::Choices {
+                from: *from,
+                rebuild: *rebuild,
+            };
+            repair::plan(host, operation, target, choices)
+        }
+        Operation::Migrate {
+            path,
+            name,
+            block_size,
+        } => migrate::plan(host, context, operation, path, name.as_deref(), *block_size),
+        Operation::Reassemble {
+            target,
+            main,
+            name,
+            read_only,
+        } => {
+            let words = reassemble::Words {
+                main: main.as_deref(),
+                name: name.as_deref(),
+                read_only: *read_only,
+            };
+            reassemble::plan(host, operation, target, words)
+        }
+        Operation::Remove { name } => active::plan_remove(host, operation, name),
+        Operation::Message { name, message } => {
+            active::plan_message(host, operation, name, *message)
+        }
+        Operation::Undo { id } => undo::plan(host, context, operation, *id),
+    }
 }

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
 use super::step::Step;
-use super::Operation;
+use super::{command, Operation};
+use crate::inspect::Inspection;
 use crate::port::journal::ActionId;
+use crate::port::Host;
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::{Sector, Sectors};
+use crate::remap_core::superblock::COPY_BYTES;
+use crate::remap_core::units::{Sector, Sectors, Slot};
 
 /// Bytes that a plan writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +61,9 @@ pub struct Plan {
     /// The command line that does the same.
     pub command: String,
     /// The action that this one takes back.
-    pub undoes: Option<ActionId>,
+    pub(super) undoes: Option<ActionId>,
     /// What is done, in order. Nothing, where everything is as it was asked already.
-    pub steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
 }
 
 impl Plan {
@@ -92,6 +95,76 @@ impl Plan {
             _ => Ok(Confirmed(self)),
         }
     }
+}
+
+/// A plan in the making.
+#[derive(Debug)]
+pub(super) struct Draft(Plan);
+
+impl Draft {
+    /// A plan that does nothing yet.
+    pub(super) fn new(operation: &Operation, title: impl Into<String>) -> Self {
+        Self(Plan {
+            operation: operation.clone(),
+            title: title.into(),
+            device: None,
+            name: None,
+            token: None,
+            live: false,
+            writes: Vec::new(),
+            before: None,
+            predicted: None,
+            notes: Vec::new(),
+            undoable: false,
+            command: String::new(),
+            undoes: None,
+            steps: Vec::new(),
+        })
+    }
+
+    /// Takes over what was seen of the spare that the plan is about.
+    pub(super) fn seen(&mut self, inspection: &Inspection) {
+        self.0.device = Some(inspection.path.clone());
+        self.0.name = inspection.name.clone();
+        self.0.before = Some(inspection.verdict());
+    }
+
+    /// The plan, with the command line that does the same on this host.
+    pub(super) fn finish(self, host: &dyn Host) -> Plan {
+        let mut plan = self.0;
+        plan.command = command::line_of(&plan.operation, host.lab_directory());
+        plan.writes.sort_by_key(|write| write.at);
+        plan
+    }
+}
+
+impl std::ops::Deref for Draft {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Draft {
+    fn deref_mut(&mut self) -> &mut Plan {
+        &mut self.0
+    }
+}
+
+/// The planned writes of whole copies.
+pub(super) fn copy_writes(
+    path: &Path,
+    slots: &[Slot],
+    what: impl Fn(Slot) -> String,
+) -> Vec<PlannedWrite> {
+    let write = |slot: &Slot| PlannedWrite {
+        device: path.to_owned(),
+        at: slot.sector(),
+        sectors: Sectors::from_bytes(COPY_BYTES as u64),
+        what: what(*slot),
+    };
+    slots.iter().map(write).collect()
 }
 
 /// A plan that the operator said yes to.

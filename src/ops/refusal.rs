@@ -82,6 +82,13 @@ impl From<Refusal> for Error {
     }
 }
 
+impl From<Error> for Refusal {
+    /// Looking failed already: nothing was done, for that reason.
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
 impl From<HostError> for Refusal {
     fn from(error: HostError) -> Self {
         Self(error.into())

@@ -1,7 +1,6 @@
 //! The journal: what was done to which device, and how to take it back.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -51,8 +50,9 @@ pub struct Begun {
     pub command: String,
     /// The mapped device, if the metadata tells its name.
     pub name: Option<String>,
-    /// The device that is written; none where a target or the host is asked instead.
-    pub device: Option<PathBuf>,
+    /// The path of the device that is written, fit to be shown; none where a target or
+    /// the host is asked instead.
+    pub device: Option<String>,
     /// The action that this one takes back.
     pub undoes: Option<ActionId>,
     /// The name of the mapped device that the action brings up besides.

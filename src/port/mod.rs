@@ -270,6 +270,15 @@ pub trait Host: Send {
     /// [`HostError`] if they cannot be known.
     fn mapped(&mut self) -> Result<Vec<Mapped>, HostError>;
 
+    /// Whether mapped devices can be brought up here at all.
+    ///
+    /// # Errors
+    ///
+    /// Why they cannot, and what it would take.
+    fn can_activate(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Brings up a mapped device: its metadata and table are read before the first
     /// read or write is admitted.
     ///

@@ -5,8 +5,11 @@
 
 mod clock;
 mod file;
+mod journal;
 mod lock_owner;
 mod watch;
+
+pub use journal::FileJournal;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,0 +1,209 @@
+//! Many devices at once: which are ours, and which belong together.
+
+use std::path::{Path, PathBuf};
+
+use super::{look, Depth, Inspection};
+use crate::error::Error;
+use crate::port::{Access, DeviceInfo, Host, HostError, Part, Usage};
+use crate::remap_core::units::{ArrayUuid, BlockSize, IdentityDigest, Sectors};
+
+/// One device that was looked at.
+#[derive(Clone, Debug)]
+pub struct Scanned {
+    /// What the host says of it.
+    pub info: DeviceInfo,
+    /// What was seen, or why nothing could be.
+    pub seen: Result<Inspection, Error>,
+}
+
+impl Scanned {
+    /// What was seen, if it is ours.
+    pub fn ours(&self) -> Option<&Inspection> {
+        self.seen.as_ref().ok().filter(|seen| seen.is_ours())
+    }
+
+    fn identity(&self) -> IdentityDigest {
+        self.seen
+            .as_ref()
+            .map_or(IdentityDigest::NONE, |seen| seen.identity)
+    }
+}
+
+/// Where main of an array is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MainMatch {
+    /// There: its identity and its size are as the metadata says.
+    Found(PathBuf),
+    /// A device of that identity has another size.
+    OtherSize {
+        /// The device.
+        path: PathBuf,
+        /// Its size.
+        size: Sectors,
+    },
+    /// Several devices have that identity.
+    Ambiguous(Vec<PathBuf>),
+    /// No device has it.
+    NotFound,
+    /// The metadata knows nothing stable of main: only an operator can tell it.
+    Unknown,
+}
+
+/// The spares of one array, and its main.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Array {
+    /// Its UUID; plain v4 has none.
+    pub uuid: Option<ArrayUuid>,
+    /// The name in its metadata.
+    pub name: Option<String>,
+    /// Its spares: one, or clones of each other.
+    pub spares: Vec<PathBuf>,
+    /// Its main.
+    pub main: MainMatch,
+    /// The mapped device that it is up as.
+    pub active_as: Option<String>,
+}
+
+impl Array {
+    /// Whether several spares claim to be of this array.
+    pub fn is_cloned(&self) -> bool {
+        self.spares.len() > 1
+    }
+}
+
+/// What a scan found.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// Every device, in the order in which it was given.
+    pub devices: Vec<Scanned>,
+    /// Every array of which a spare was found, in the order of the spares.
+    pub arrays: Vec<Array>,
+}
+
+impl Scan {
+    /// The devices that are spares of ours.
+    pub fn spares(&self) -> impl Iterator<Item = &Inspection> {
+        self.devices.iter().filter_map(Scanned::ours)
+    }
+
+    /// The array that has a spare at `path`.
+    pub fn array_of(&self, path: &Path) -> Option<&Array> {
+        let mut arrays = self.arrays.iter();
+        arrays.find(|array| array.spares.iter().any(|spare| spare == path))
+    }
+}
+
+/// Looks at every device of the host.
+///
+/// # Errors
+///
+/// [`HostError`] if there is no list to be had. A device that cannot be opened is part
+/// of what was found.
+pub fn scan_all(host: &mut dyn Host) -> Result<Scan, HostError> {
+    let devices = host.devices()?;
+    Ok(scan(host, devices))
+}
+
+/// Looks at these devices or images and no others.
+pub fn scan_paths(host: &mut dyn Host, paths: &[PathBuf]) -> Scan {
+    let known = host.devices().unwrap_or_default();
+    let info = |path: &PathBuf| {
+        let same = known.iter().find(|info| info.path == *path);
+        same.cloned().unwrap_or_else(|| DeviceInfo {
+            path: path.clone(),
+            name: super::last_component(path),
+            // Known once it was opened.
+            size: Sectors::default(),
+            logical_block: BlockSize::B512,
+            read_only: false,
+            usage: Usage::Free,
+            faults: 0,
+        })
+    };
+    let devices = paths.iter().map(info).collect();
+    scan(host, devices)
+}
+
+fn scan(host: &mut dyn Host, devices: Vec<DeviceInfo>) -> Scan {
+    let mut scanned = Vec::with_capacity(devices.len());
+    for mut info in devices {
+        let seen = host.open(&info.path, Access::Read);
+        let seen = seen.map(|store| look(&*store, &info.path, Depth::Scan));
+        if let Ok(seen) = &seen {
+            info.size = seen.size;
+            info.logical_block = seen.logical_block;
+        }
+        let seen = seen.map_err(Error::from);
+        scanned.push(Scanned { info, seen });
+    }
+    let arrays = group(&scanned);
+    Scan {
+        devices: scanned,
+        arrays,
+    }
+}
+
+/// Puts spares of one array together. Spares of plain v4 have nothing that would bind
+/// them: each is on its own.
+fn group(devices: &[Scanned]) -> Vec<Array> {
+    let mut arrays: Vec<Array> = Vec::new();
+    for device in devices {
+        let Some(seen) = device.ours() else { continue };
+        let uuid = seen.array_uuid();
+        let active_as = match &device.info.usage {
+            Usage::Mapped {
+                name,
+                part: Part::Spare,
+            } => Some(name.clone()),
+            _ => None,
+        };
+        let known = arrays
+            .iter_mut()
+            .find(|array| uuid.is_some() && array.uuid == uuid);
+        match known {
+            Some(array) => {
+                array.spares.push(seen.path.clone());
+                array.active_as = array.active_as.take().or(active_as);
+            }
+            None => arrays.push(Array {
+                uuid,
+                name: seen.name.clone(),
+                spares: vec![seen.path.clone()],
+                main: find_main(seen, devices),
+                active_as,
+            }),
+        }
+    }
+    arrays
+}
+
+/// Finds main by what is stable about it. A path in the metadata is never looked at.
+fn find_main(spare: &Inspection, devices: &[Scanned]) -> MainMatch {
+    let Some(superblock) = &spare.superblock else {
+        return MainMatch::Unknown;
+    };
+    let identity = match &superblock.extension {
+        Some(extension) if !extension.main_identity.is_none() => extension.main_identity,
+        _ => return MainMatch::Unknown,
+    };
+    let matching: Vec<&Scanned> = devices
+        .iter()
+        .filter(|device| device.identity() == identity)
+        .collect();
+    match matching[..] {
+        [] => MainMatch::NotFound,
+        [only] if only.info.size == superblock.main_sectors => {
+            MainMatch::Found(only.info.path.clone())
+        }
+        [only] => MainMatch::OtherSize {
+            path: only.info.path.clone(),
+            size: only.info.size,
+        },
+        _ => MainMatch::Ambiguous(
+            matching
+                .iter()
+                .map(|device| device.info.path.clone())
+                .collect(),
+        ),
+    }
+}

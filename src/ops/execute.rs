@@ -1,0 +1,500 @@
+//! Carrying out a confirmed plan: a fresh look, a backup, the journal, the writes, and
+//! a look at what came of them. Nothing else in the program changes a device.
+
+use super::bytes;
+use super::look::shown;
+use super::plan::{Confirmed, Outcome, Plan};
+use super::repair::copy_ranges;
+use super::step::{Basis, Puts, Step, WriteStep};
+use super::undo;
+use super::{Context, Operation, Refusal};
+use crate::error::Error;
+use crate::format::backup::{Backup, Content, SavedRange};
+use crate::inspect::inspect;
+use crate::port::journal::{ActionId, BackupFiles, BackupSide, Begun, Ended};
+use crate::port::slots::SpareSlots;
+use crate::port::table::new_blocks;
+use crate::port::{BlockStore, Host, IoError};
+use crate::remap_core::commit::{self, NotBegun};
+use crate::remap_core::quorum::Verdict;
+use crate::remap_core::units::{Slot, SECTOR_BYTES};
+
+/// Carries out a plan that the operator said yes to.
+///
+/// # Errors
+///
+/// [`Error`]: refused if nothing was changed, because the device is in use or no longer
+/// what the plan was made from; failed if something went wrong on the way. The journal
+/// tells how far it came.
+pub fn execute(
+    host: &mut dyn Host,
+    context: &mut Context,
+    confirmed: Confirmed,
+) -> Result<Outcome, Error> {
+    let plan = confirmed.0;
+    if !plan.is_needed() {
+        return Ok(Outcome {
+            action: None,
+            summary: nothing_to_do(&plan),
+            details: plan.notes,
+            name: plan.name,
+            verdict: plan.predicted,
+            changed: false,
+        });
+    }
+    if context.read_only && !is_reading(&plan) {
+        return Err(Error::refused(
+            "read-only",
+            "Changes are refused: the program was started read-only.",
+        )
+        .advise("Run it without --read-only."));
+    }
+    let is_write = |step: &Step| matches!(step, Step::Write(_));
+    let result = match plan.steps.iter().position(is_write) {
+        None => execute_requests(host, context, &plan),
+        Some(position) => {
+            let (before, rest) = plan.steps.split_at(position);
+            for step in before {
+                request(host, step)?;
+            }
+            match rest {
+                [Step::Write(step), after @ ..] => execute_write(host, context, &plan, step, after),
+                _ => execute_requests(host, context, &plan),
+            }
+        }
+    };
+    result
+}
+
+/// Bringing a device up read-only changes nothing on any device.
+fn is_reading(plan: &Plan) -> bool {
+    let reads = |step: &Step| matches!(step, Step::Activate(it) if it.options.read_only);
+    plan.steps.iter().all(reads)
+}
+
+fn nothing_to_do(plan: &Plan) -> String {
+    match (&plan.operation, &plan.name) {
+        (Operation::Reassemble { .. }, Some(name)) => format!("{name} is active already."),
+        _ => "Nothing is to be done.".to_owned(),
+    }
+}
+
+fn begun(plan: &Plan) -> Begun {
+    let activated = plan.steps.iter().find_map(|step| match step {
+        Step::Activate(activation) => Some(activation.name.clone()),
+        _ => None,
+    });
+    Begun {
+        operation: plan.operation.command_name().to_owned(),
+        title: plan.title.clone(),
+        command: plan.command.clone(),
+        name: plan.name.clone(),
+        device: plan.device.as_deref().map(shown),
+        undoes: plan.undoes,
+        activates: activated,
+    }
+}
+
+/// What the host or a target is asked to do.
+fn request(host: &mut dyn Host, step: &Step) -> Result<(), Error> {
+    match step {
+        Step::Activate(activation) => host.activate(activation)?,
+        Step::Deactivate { name } => host.deactivate(name)?,
+        Step::Message { name, message } => drop(host.message(name, message)?),
+        Step::Write(_) => {}
+    }
+    Ok(())
+}
+
+/// A plan that writes nothing by itself.
+fn execute_requests(
+    host: &mut dyn Host,
+    context: &mut Context,
+    plan: &Plan,
+) -> Result<Outcome, Error> {
+    let id = context.journal.begin(&begun(plan), None)?;
+    let mut result = Ok(());
+    for step in &plan.steps {
+        result = request(host, step);
+        if result.is_err() {
+            break;
+        }
+    }
+    let verdict = plan
+        .name
+        .as_deref()
+        .and_then(|name| verdict_of_active(host, name));
+    let outcome = result.map(|()| Outcome {
+        action: Some(id),
+        summary: done(plan),
+        details: Vec::new(),
+        name: plan.name.clone(),
+        verdict,
+        changed: true,
+    });
+    end(context, id, &outcome, false)?;
+    outcome
+}
+
+fn done(plan: &Plan) -> String {
+    let name = plan.name.clone().unwrap_or_default();
+    match &plan.operation {
+        Operation::Reassemble { .. } => format!("{name} is up."),
+        Operation::Create { .. } => format!("{name} is created."),
+        Operation::Remove { .. } => format!("{name} is down; its metadata stays."),
+        _ => format!("{}: done.", plan.title),
+    }
+}
+
+fn verdict_of_active(host: &mut dyn Host, name: &str) -> Option<Verdict> {
+    let mapped = host.mapped().ok()?;
+    let device = mapped.iter().find(|device| device.name == name)?;
+    Some(device.status.verdict)
+}
+
+/// Logs the end, whatever it was.
+fn end(
+    context: &mut Context,
+    id: ActionId,
+    outcome: &Result<Outcome, Error>,
+    rolled_back: bool,
+) -> Result<(), Error> {
+    let summary = match outcome {
+        Ok(outcome) => outcome.summary.clone(),
+        Err(error) => error.message.clone(),
+    };
+    let ended = Ended {
+        done: outcome.is_ok(),
+        summary,
+        rolled_back,
+    };
+    match (context.journal.end(id, &ended), outcome) {
+        // What went wrong first is what is to be told.
+        (_, Err(_)) | (Ok(()), _) => Ok(()),
+        (Err(error), Ok(_)) => {
+            Err(Error::from(error)
+                .advise("It was done all the same, but the journal does not say so."))
+        }
+    }
+}
+
+/// A plan that writes to a device, and what follows that.
+fn execute_write(
+    host: &mut dyn Host,
+    context: &mut Context,
+    plan: &Plan,
+    step: &WriteStep,
+    after: &[Step],
+) -> Result<Outcome, Error> {
+    let mut writing = Writing::begin(host, context, plan, step)?;
+    let id = writing.id;
+    let mut result = writing.write(step);
+    let verdict = inspect(&*writing.store, &step.path).verdict();
+    let Writing {
+        store,
+        before,
+        details,
+        ..
+    } = writing;
+    if result.is_ok() && !after.is_empty() {
+        // The host needs the device for itself now.
+        drop(store);
+        result = after.iter().try_for_each(|step| request(host, step));
+        let rolled_back = match &result {
+            Ok(()) => false,
+            Err(_) => host
+                .open(&step.path, step.access)
+                .is_ok_and(|mut store| roll_back(&mut *store, &before)),
+        };
+        return conclude(context, plan, id, result, (verdict, details), rolled_back);
+    }
+    let mut store = store;
+    let rolled_back = result.is_err() && is_rolled_back(plan) && roll_back(&mut *store, &before);
+    drop(store);
+    conclude(context, plan, id, result, (verdict, details), rolled_back)
+}
+
+fn conclude(
+    context: &mut Context,
+    plan: &Plan,
+    id: ActionId,
+    result: Result<(), Error>,
+    (verdict, details): (Verdict, Vec<String>),
+    rolled_back: bool,
+) -> Result<Outcome, Error> {
+    let outcome = match result {
+        Ok(()) => Ok(Outcome {
+            action: Some(id),
+            summary: done(plan),
+            details,
+            name: plan.name.clone(),
+            verdict: Some(verdict),
+            changed: true,
+        }),
+        Err(error) if rolled_back => {
+            Err(error.advise("What was there before has been written back."))
+        }
+        Err(error) => Err(error.advise(format!(
+            "What was there before is kept as action {id}: dmremap-tui undo {id}"
+        ))),
+    };
+    end(context, id, &outcome, rolled_back)?;
+    outcome
+}
+
+/// Setting up is all or nothing; a repair that came half-way has made nothing worse.
+fn is_rolled_back(plan: &Plan) -> bool {
+    matches!(
+        plan.operation,
+        Operation::Create { .. } | Operation::WriteInactive { .. } | Operation::Migrate { .. }
+    )
+}
+
+fn roll_back(store: &mut dyn BlockStore, before: &[SavedRange]) -> bool {
+    bytes::write_ranges(store, before).is_ok()
+        && store.flush().is_ok()
+        && matches!(bytes::first_difference(store, before), Ok(None))
+}
+
+/// A write to one device that the journal knows of.
+struct Writing {
+    store: Box<dyn BlockStore>,
+    id: ActionId,
+    /// What lay where something is written.
+    before: Vec<SavedRange>,
+    details: Vec<String>,
+}
+
+impl Writing {
+    /// Looks once more, keeps what will be overwritten, and logs the beginning.
+    fn begin(
+        host: &mut dyn Host,
+        context: &mut Context,
+        plan: &Plan,
+        step: &WriteStep,
+    ) -> Result<Self, Error> {
+        let store = host.open(&step.path, step.access)?;
+        if Basis::read(&*store) != step.basis {
+            return Err(stale(step));
+        }
+        if let Some(id) = plan.undoes {
+            recheck_undo(context, id, &*store)?;
+        }
+        let mut details = Vec::new();
+        let after = drop_unreadable(&*store, after_ranges(step), &mut details);
+        let before = read_before(&*store, &after, step)?;
+        let backup = |ranges: &[SavedRange]| {
+            let identity = step.basis.identity;
+            Backup::new(&step.path, identity, step.basis.size, ranges.to_vec())?.encode()
+        };
+        let files = match (backup(&before), backup(&after)) {
+            (Ok(before), Ok(after)) => Some((before, after)),
+            (Err(error), _) | (_, Err(error)) if plan.undoable => {
+                return Err(Error::failed(
+                    "backup",
+                    format!("What would be overwritten cannot be kept: {error}."),
+                )
+                .advise("Nothing was changed."));
+            }
+            _ => None,
+        };
+        let files = files
+            .as_ref()
+            .map(|(before, after)| BackupFiles { before, after });
+        let id = context.journal.begin(&begun(plan), files)?;
+        Ok(Self {
+            store,
+            id,
+            before,
+            details,
+        })
+    }
+
+    fn write(&mut self, step: &WriteStep) -> Result<(), Error> {
+        let failed =
+            |error: IoError| Error::failed("io", format!("{}: {error}", shown(&step.path)));
+        let store = &mut *self.store;
+        match &step.puts {
+            Puts::Ranges(ranges) => {
+                bytes::write_ranges(store, ranges).map_err(failed)?;
+                store.flush().map_err(failed)?;
+                read_back(store, ranges, step)?;
+            }
+            Puts::NewTable {
+                superblock, name, ..
+            } => {
+                for (at, raw) in new_blocks(**superblock, *name) {
+                    store.write_at(at, &*raw).map_err(failed)?;
+                }
+                store.flush().map_err(failed)?;
+                for (at, raw) in new_blocks(**superblock, *name) {
+                    let mut now = [0; SECTOR_BYTES * 8];
+                    store.read_at(at, &mut now).map_err(failed)?;
+                    if now != *raw {
+                        return Err(not_kept(step, at));
+                    }
+                }
+            }
+        }
+        match &step.copies {
+            Some(prepared) => self.write_copies(prepared, step),
+            None => Ok(()),
+        }
+    }
+
+    fn write_copies(&mut self, prepared: &commit::Prepared, step: &WriteStep) -> Result<(), Error> {
+        let mut slots = SpareSlots::new(&mut *self.store);
+        let committed =
+            commit::execute(&mut slots, prepared, &step.basis.survey).map_err(|not_begun| {
+                match not_begun {
+                    NotBegun::Stale => stale(step),
+                    NotBegun::Flush(error) => {
+                        Error::failed("io", format!("{}: {error}", shown(&step.path)))
+                    }
+                }
+            })?;
+        if committed.is_complete() {
+            return Ok(());
+        }
+        let missing = Slot::ALL
+            .into_iter()
+            .filter(|slot| !committed.durable.get(*slot));
+        let missing: Vec<Slot> = missing.collect();
+        let copies = crate::inspect::name_copies(&missing).unwrap_or_default();
+        let why = match committed.error {
+            Some(error) => error.to_string(),
+            None => "read back something else than was written".to_owned(),
+        };
+        let message = format!(
+            "{}: {copies} could not be written: {why}",
+            shown(&step.path)
+        );
+        if committed.is_acknowledged() {
+            self.details.push(message);
+            return Ok(());
+        }
+        Err(Error::failed("io", message))
+    }
+}
+
+fn stale(step: &WriteStep) -> Error {
+    Error::refused(
+        "stale",
+        format!(
+            "{} is no longer what the plan was made from; nothing was changed.",
+            shown(&step.path)
+        ),
+    )
+    .advise("Look at it again, and make a new plan.")
+}
+
+fn not_kept(step: &WriteStep, at: crate::remap_core::units::Sector) -> Error {
+    Error::failed(
+        "read-back",
+        format!(
+            "{}: sector {at} does not hold what was written to it.",
+            shown(&step.path)
+        ),
+    )
+}
+
+fn read_back(store: &dyn BlockStore, ranges: &[SavedRange], step: &WriteStep) -> Result<(), Error> {
+    match bytes::first_difference(store, ranges) {
+        Ok(None) => Ok(()),
+        Ok(Some(at)) => Err(not_kept(step, at)),
+        Err(error) => Err(Error::failed(
+            "io",
+            format!("{}: {error}", shown(&step.path)),
+        )),
+    }
+}
+
+fn recheck_undo(context: &mut Context, id: ActionId, store: &dyn BlockStore) -> Result<(), Error> {
+    let actions = context.journal.actions()?;
+    let Some(action) = actions.into_iter().find(|action| action.id == id) else {
+        return Err(Refusal::new("stale", "The journal has changed.", "Try again.").into());
+    };
+    let mut read = |side| -> Result<Backup, Error> {
+        let file = context.journal.backup(id, side)?;
+        Backup::decode(&file).map_err(|error| Error::failed("backup-damaged", error.to_string()))
+    };
+    let (before, after) = (read(BackupSide::Before)?, read(BackupSide::After)?);
+    Ok(undo::require_untouched(&action, store, &before, &after)?)
+}
+
+/// What a step leaves where it writes, in the order of the disk.
+fn after_ranges(step: &WriteStep) -> Vec<SavedRange> {
+    let mut ranges = Vec::new();
+    match &step.puts {
+        Puts::Ranges(put) => ranges.extend(put.iter().cloned()),
+        Puts::NewTable {
+            superblock, name, ..
+        } => {
+            for (at, raw) in new_blocks(**superblock, *name) {
+                bytes::keep(at, &*raw, &mut ranges);
+            }
+        }
+    }
+    if let Some(prepared) = &step.copies {
+        ranges.extend(copy_ranges(prepared));
+    }
+    ranges.sort_by_key(|range| range.at);
+    ranges
+}
+
+/// Leaves out copies that cannot be read now: what is there cannot be kept. Writing
+/// may well bring them back.
+fn drop_unreadable(
+    store: &dyn BlockStore,
+    ranges: Vec<SavedRange>,
+    details: &mut Vec<String>,
+) -> Vec<SavedRange> {
+    let is_slot = |range: &SavedRange| Slot::ALL.iter().any(|slot| slot.sector() == range.at);
+    let mut sector = [0; SECTOR_BYTES];
+    ranges
+        .into_iter()
+        .filter(|range| {
+            let lost = is_slot(range) && bytes::read(store, range.at, &mut sector).is_err();
+            if lost {
+                details.push(format!(
+                    "Sector {} could not be read before; what was there is not kept.",
+                    range.at
+                ));
+            }
+            !lost
+        })
+        .collect()
+}
+
+/// Reads what lies where something will be written.
+fn read_before(
+    store: &dyn BlockStore,
+    after: &[SavedRange],
+    step: &WriteStep,
+) -> Result<Vec<SavedRange>, Error> {
+    let blank_only = matches!(
+        &step.puts,
+        Puts::NewTable {
+            over_blank_only: true,
+            ..
+        }
+    );
+    let mut before: Vec<SavedRange> = Vec::new();
+    for (at, sectors) in bytes::extents(after) {
+        for (at, length) in super::region::chunks(at, sectors) {
+            let mut now = vec![0; length];
+            bytes::read(store, at, &mut now).map_err(|error| {
+                let path = shown(&step.path);
+                Error::failed("io", format!("{path}: {error}")).advise("Nothing was changed.")
+            })?;
+            let first = before.len();
+            bytes::keep(at, &now, &mut before);
+            let is_blank = |range: &SavedRange| matches!(range.content, Content::Zeros(_));
+            let is_slot = Slot::ALL.iter().any(|slot| slot.sector() == at);
+            if blank_only && !is_slot && !before[first..].iter().all(is_blank) {
+                return Err(stale(step));
+            }
+        }
+    }
+    Ok(before)
+}

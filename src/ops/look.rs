@@ -1,0 +1,80 @@
+//! Looking at devices before deciding what to do with them.
+
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use super::Refusal;
+use crate::inspect::{inspect, Inspection};
+use crate::port::{Access, BlockStore, Host, Part, Usage};
+use crate::text;
+
+/// A device opened for reading, what was seen of it, and what it is used for.
+pub struct Seen {
+    /// The device.
+    pub store: Box<dyn BlockStore>,
+    /// What was seen.
+    pub inspection: Inspection,
+    /// What it is used for.
+    pub usage: Usage,
+}
+
+/// Opens `path` for reading and looks at it.
+pub fn see(host: &mut dyn Host, path: &Path) -> Result<Seen, Refusal> {
+    let store = host.open(path, Access::Read)?;
+    let inspection = inspect(&*store, path);
+    let usage = host.usage(path)?;
+    Ok(Seen {
+        store,
+        inspection,
+        usage,
+    })
+}
+
+/// A path as it can be shown.
+pub fn shown(path: &Path) -> String {
+    text::escape_path(path).into_owned()
+}
+
+/// The refusal to touch a device that somebody uses.
+pub fn busy(path: &Path, by: &str) -> Refusal {
+    Refusal::new(
+        "busy",
+        format!("{} is in use by {}.", shown(path), text::escape_str(by)),
+        "Stop what uses it, or name another device.",
+    )
+}
+
+/// Refuses a device that anybody uses, ourselves included.
+pub fn require_free(path: &Path, usage: &Usage) -> Result<(), Refusal> {
+    match usage {
+        Usage::Free => Ok(()),
+        Usage::InUse(by) => Err(busy(path, by)),
+        Usage::Mapped { name, part } => {
+            let part = match part {
+                Part::Main => "main",
+                Part::Spare => "the spare",
+            };
+            Err(Refusal::new(
+                "busy",
+                format!("{} is {part} of {name}, which is active.", shown(path)),
+                format!("Take {name} down first: dmremap-tui remove {name}"),
+            ))
+        }
+    }
+}
+
+/// Whether two paths lead to one device or file, by whatever names.
+pub fn is_same_device(one: &Path, other: &Path) -> bool {
+    if one == other {
+        return true;
+    }
+    let (Ok(one), Ok(other)) = (std::fs::metadata(one), std::fs::metadata(other)) else {
+        return false;
+    };
+    let is_device = |what: &std::fs::Metadata| what.file_type().is_block_device();
+    match (is_device(&one), is_device(&other)) {
+        (true, true) => one.rdev() == other.rdev(),
+        (false, false) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}

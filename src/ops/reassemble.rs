@@ -1,0 +1,346 @@
+//! Plans that bring up what the metadata of a spare describes.
+//!
+//! Main is found by what is stable about it, or named by the operator; a path in the
+//! metadata is never followed.
+
+use std::path::{Path, PathBuf};
+
+use super::look::{is_same_device, require_free, see, shown};
+use super::plan::Draft;
+use super::step::Step;
+use super::{compose, Operation, Plan, Refusal, Target};
+use crate::command_line;
+use crate::error::Error;
+use crate::inspect::{scan_all, Array, Inspection, MainMatch, Scan};
+use crate::port::{Activation, Host, Part, Usage};
+use crate::remap_core::params::Options;
+use crate::remap_core::quorum::{Assembly, Verdict};
+use crate::text;
+
+/// What a name or a path led to.
+pub(super) enum Found {
+    /// An active device of this name.
+    Active(String),
+    /// A spare at this path, which may be in use all the same.
+    Inactive(PathBuf),
+}
+
+/// Finds the spare that `target` means: by its path, or by the name in its metadata.
+pub(super) fn find_spare(host: &mut dyn Host, target: &Target) -> Result<Found, Refusal> {
+    let name = match target {
+        Target::Path(path) => return Ok(Found::Inactive(path.clone())),
+        Target::Name(name) => name,
+    };
+    if host.mapped()?.iter().any(|mapped| mapped.name == *name) {
+        return Ok(Found::Active(name.clone()));
+    }
+    let scan = scan_all(host)?;
+    let named = scan
+        .spares()
+        .filter(|seen| seen.name.as_ref() == Some(name));
+    let paths: Vec<&PathBuf> = named.map(|seen| &seen.path).collect();
+    match paths[..] {
+        [only] => Ok(Found::Inactive(only.clone())),
+        [] => Err(not_found(name)),
+        _ => Err(Refusal::not_to_be_assembled(
+            "ambiguous-name",
+            format!(
+                "{} is the name on several spares: {}.",
+                text::escape_str(name),
+                list(paths.iter().map(|path| path.as_path()))
+            ),
+            "Name one of them by its path.",
+        )),
+    }
+}
+
+/// The refusal for a name that nothing has.
+pub(super) fn not_found(name: &str) -> Refusal {
+    let name = text::escape_str(name);
+    Error::failed(
+        "not-found",
+        format!("No mapped device or spare is named {name}."),
+    )
+    .advise(format!(
+        "See what there is: {}",
+        command_line::line(["scan", "--scan-only"])
+    ))
+    .into()
+}
+
+fn list<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
+    let shown: Vec<String> = paths.map(shown).collect();
+    shown.join(", ")
+}
+
+/// What the operator says beside the spare.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub(super) main: Option<&'a Path>,
+    pub(super) name: Option<&'a str>,
+    pub(super) read_only: bool,
+}
+
+/// Plans to bring up one device.
+pub(super) fn plan(
+    host: &mut dyn Host,
+    operation: &Operation,
+    target: &Target,
+    words: Words<'_>,
+) -> Result<Plan, Refusal> {
+    let path = match find_spare(host, target)? {
+        Found::Active(name) => return Ok(already_active(host, operation, &name)),
+        Found::Inactive(path) => path,
+    };
+    let spare = see(host, &path)?;
+    if let Usage::Mapped {
+        name,
+        part: Part::Spare,
+    } = &spare.usage
+    {
+        return Ok(already_active(host, operation, name));
+    }
+    let seen = spare.inspection;
+    require_assemblable(&seen)?;
+    require_free(&path, &spare.usage)?;
+    let scan = scan_all(host)?;
+    require_single(&scan, &seen)?;
+    let main = main_of(host, &scan, &seen, words.main)?;
+    let name = name_for(host, &seen, words.name)?;
+    let is_weak = seen.verdict().assembly() == Assembly::ReadOnlyOnRequest;
+    let read_only = words.read_only || is_weak || has_unknown_features(&seen);
+    if let Err(why) = host.can_activate() {
+        return Err(Refusal::new(
+            "cannot-activate",
+            format!(
+                "{} is judged {} and could be assembled as {name} from {}, but not here: {why}.",
+                shown(&path),
+                seen.verdict(),
+                shown(&main)
+            ),
+            "Name a lab with --lab, or use a machine with device-mapper and the target.",
+        ));
+    }
+    let mut draft = Draft::new(
+        operation,
+        format!("Bring up {name} from {} and {}", shown(&main), shown(&path)),
+    );
+    draft.seen(&seen);
+    draft.device = None;
+    draft.predicted = Some(seen.verdict());
+    // Reading a weak device is asked for either way: by the flag, or by typing.
+    draft.token = (is_weak && !words.read_only).then(|| seen.token());
+    if read_only {
+        draft.notes.push("It comes up read-only.".to_owned());
+    }
+    if seen.verdict().assembly() == Assembly::WithEvent {
+        draft.notes.push(format!(
+            "Its copies are judged {}; its target repairs them once it is up.",
+            seen.verdict()
+        ));
+    }
+    draft.name = Some(name.clone());
+    draft.steps.push(Step::Activate(Activation {
+        name,
+        main,
+        spare: path,
+        options: Options {
+            read_only,
+            ..Options::default()
+        },
+    }));
+    Ok(draft.finish(host))
+}
+
+fn already_active(host: &dyn Host, operation: &Operation, name: &str) -> Plan {
+    let mut draft = Draft::new(operation, format!("{name} is active already"));
+    draft.name = Some(name.to_owned());
+    draft.finish(host)
+}
+
+fn has_unknown_features(seen: &Inspection) -> bool {
+    let extension = seen.superblock.and_then(|superblock| superblock.extension);
+    extension.is_some_and(|extension| extension.features.unknown_ro_compat() != 0)
+}
+
+/// Refuses what the rules do not let be assembled, and a spare that was cut short.
+fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
+    let verdict = seen.verdict();
+    let path = shown(&seen.path);
+    if verdict.assembly() == Assembly::No {
+        let advice = match seen.findings.first() {
+            Some(finding) => finding.advice.clone(),
+            None => String::new(),
+        };
+        let message = match verdict {
+            Verdict::None => format!("Nothing on {path} says that it is ours."),
+            _ => format!("{path} is judged {verdict}: it is not to be assembled."),
+        };
+        return Err(Refusal::not_to_be_assembled(
+            verdict.name(),
+            message,
+            advice,
+        ));
+    }
+    let stated = seen.superblock.map(|superblock| superblock.spare_sectors);
+    if stated.is_some_and(|stated| stated > seen.size) {
+        return Err(Refusal::not_to_be_assembled(
+            "spare-shrunk",
+            format!(
+                "{path} has {} sectors, fewer than its metadata says.",
+                seen.size
+            ),
+            "Bring back its full size first.",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses an array of which several spares are there: there is no telling which is it.
+fn require_single(scan: &Scan, seen: &Inspection) -> Result<(), Refusal> {
+    let others = |array: &&Array| {
+        let others = array.spares.iter();
+        let others = others.filter(|path| !is_same_device(path, &seen.path));
+        array.uuid.is_some() && array.uuid == seen.array_uuid() && others.count() > 0
+    };
+    let Some(array) = scan.arrays.iter().find(others) else {
+        return Ok(());
+    };
+    Err(Refusal::not_to_be_assembled(
+        "duplicate-array",
+        format!(
+            "Several spares say that they are of array {}: {}.",
+            array.uuid.unwrap_or_default(),
+            list(array.spares.iter().map(PathBuf::as_path))
+        ),
+        "One is a clone of the other. Take away the one that is not to be used.",
+    ))
+}
+
+/// The device that is main: by its identity, or on the operator's word.
+fn main_of(
+    host: &mut dyn Host,
+    scan: &Scan,
+    seen: &Inspection,
+    named: Option<&Path>,
+) -> Result<PathBuf, Refusal> {
+    if let Some(named) = named {
+        return named_main(host, seen, named);
+    }
+    let found = match scan.array_of(&seen.path) {
+        Some(array) => array.main.clone(),
+        None => MainMatch::Unknown,
+    };
+    let refuse = |code, message: String, advice: &str| {
+        Err(Refusal::not_to_be_assembled(code, message, advice))
+    };
+    let spare = shown(&seen.path);
+    let path = match found {
+        MainMatch::Found(path) => path,
+        MainMatch::NotFound => {
+            return refuse(
+                "main-not-found",
+                format!("No device here has the identity of main that {spare} was joined to."),
+                "Connect that disk, and run it again.",
+            )
+        }
+        MainMatch::Ambiguous(paths) => {
+            return refuse(
+                "main-ambiguous",
+                format!(
+                    "Several devices have the identity of main: {}.",
+                    list(paths.iter().map(PathBuf::as_path))
+                ),
+                "Take away the clone, or name main with --main PATH.",
+            )
+        }
+        MainMatch::OtherSize { path, size } => {
+            return refuse(
+                "main-size",
+                format!(
+                    "{} has the identity of main, but {size} sectors where the metadata says {}.",
+                    shown(&path),
+                    seen.superblock.map(|s| s.main_sectors).unwrap_or_default()
+                ),
+                "Bring back its full size first.",
+            )
+        }
+        MainMatch::Unknown => {
+            return Err(Refusal::new(
+                "main-unknown",
+                format!("The metadata of {spare} knows nothing stable of its main."),
+                "Name it with --main PATH. A path in the metadata is only a hint.",
+            ))
+        }
+    };
+    let usage = host.usage(&path)?;
+    require_free(&path, &usage)?;
+    Ok(path)
+}
+
+/// Main as the operator names it: nothing stable and no size may speak against it.
+fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<PathBuf, Refusal> {
+    let main = see(host, named)?;
+    if is_same_device(named, &seen.path) {
+        return Err(Refusal::new(
+            "same-device",
+            format!("{} is the spare itself.", shown(named)),
+            "Name the disk whose data is to be kept.",
+        ));
+    }
+    require_free(named, &main.usage)?;
+    let Some(superblock) = seen.superblock else {
+        return Ok(named.to_owned());
+    };
+    if superblock.main_sectors != main.inspection.size {
+        return Err(Refusal::not_to_be_assembled(
+            "main-size",
+            format!(
+                "{} has {} sectors; the metadata says that main has {}.",
+                shown(named),
+                main.inspection.size,
+                superblock.main_sectors
+            ),
+            "It is not this main, or not all of it.",
+        ));
+    }
+    let identity = superblock
+        .extension
+        .map(|extension| extension.main_identity);
+    let contradicts = identity
+        .is_some_and(|identity| !identity.is_none() && identity != main.inspection.identity);
+    if contradicts {
+        return Err(Refusal::not_to_be_assembled(
+            "main-identity",
+            format!(
+                "{} is another disk than the one that {} was joined to.",
+                shown(named),
+                shown(&seen.path)
+            ),
+            "Leave out --main: main is found by its identity.",
+        ));
+    }
+    Ok(named.to_owned())
+}
+
+/// The name to bring it up as: the operator's word, the metadata's, or one of ours.
+fn name_for(host: &mut dyn Host, seen: &Inspection, word: Option<&str>) -> Result<String, Refusal> {
+    let mapped = host.mapped()?;
+    let is_taken = |name: &str| mapped.iter().any(|device| device.name == name);
+    if let Some(name) = word {
+        compose::name_field(name)?;
+    }
+    match word.or(seen.name.as_deref()) {
+        Some(name) if is_taken(name) => Err(Refusal::new(
+            "name-taken",
+            format!("{name} is the name of another active device."),
+            "Take that one down first, or choose a name with --name.",
+        )),
+        Some(name) => Ok(name.to_owned()),
+        None => {
+            let free = (1u64..).map(|number| format!("dm-remap-auto-{number}"));
+            let mut free = free.filter(|name| !is_taken(name));
+            Ok(free.next().unwrap_or_default())
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Plans that bring the copies back: repair, adoption, rebuild.
+
+use std::path::Path;
+
+use super::look::{require_free, see, shown, Seen};
+use super::overlay::Overlay;
+use super::plan::{copy_writes, Draft};
+use super::reassemble::{find_spare, Found};
+use super::step::{Basis, Puts, Step, WriteStep};
+use super::{Operation, Plan, Refusal, Target};
+use crate::format::backup::{Content, SavedRange};
+use crate::inspect::Inspection;
+use crate::port::{Access, Host, Part, Usage};
+use crate::remap_core::commit::{self, prepare, Authority, Intent, Prepared};
+use crate::remap_core::message::Message;
+use crate::remap_core::quorum::Verdict;
+use crate::remap_core::remap_table::{RawBlock, RegionHeader};
+use crate::remap_core::units::{Slot, BLOCK_4K_BYTES};
+
+/// What a person decided beforehand.
+#[derive(Clone, Copy)]
+pub(super) struct Choices {
+    /// The copy that is right.
+    pub(super) from: Option<Slot>,
+    /// Whether lost copies are rebuilt from a region header.
+    pub(super) rebuild: bool,
+}
+
+/// Plans a repair: by its target where the device is active, else of the copies.
+pub(super) fn plan(
+    host: &mut dyn Host,
+    operation: &Operation,
+    target: &Target,
+    choices: Choices,
+) -> Result<Plan, Refusal> {
+    let path = match find_spare(host, target)? {
+        Found::Active(name) => return plan_message(host, operation, &name, choices),
+        Found::Inactive(path) => path,
+    };
+    let seen = see(host, &path)?;
+    match &seen.usage {
+        Usage::Mapped {
+            name,
+            part: Part::Spare,
+        } => plan_message(host, operation, &name.clone(), choices),
+        Usage::Mapped {
+            name,
+            part: Part::Main,
+        } => Err(Refusal::new(
+            "not-a-spare",
+            format!(
+                "{} is main of {name}; the copies lie on its spare.",
+                shown(&path)
+            ),
+            format!("Run it on the device: dmremap-tui repair {name}"),
+        )),
+        _ => {
+            require_free(&path, &seen.usage)?;
+            plan_copies(host, operation, &path, seen, choices)
+        }
+    }
+}
+
+/// An active device repairs itself; it is only asked to do so now.
+fn plan_message(
+    host: &mut dyn Host,
+    operation: &Operation,
+    name: &str,
+    choices: Choices,
+) -> Result<Plan, Refusal> {
+    if choices.from.is_some() || choices.rebuild {
+        return Err(Refusal::new(
+            "active",
+            format!(
+                "{name} is active: its target decides by its rules, and takes no choice of copies."
+            ),
+            format!("Repair it without a choice, or take it down first: dmremap-tui remove {name}"),
+        ));
+    }
+    let mut draft = Draft::new(operation, format!("Have {name} repair its metadata now"));
+    draft.name = Some(name.to_owned());
+    draft.live = true;
+    draft.steps.push(Step::Message {
+        name: name.to_owned(),
+        message: Message::Repair,
+    });
+    Ok(draft.finish(host))
+}
+
+fn plan_copies(
+    host: &mut dyn Host,
+    operation: &Operation,
+    path: &Path,
+    seen: Seen,
+    choices: Choices,
+) -> Result<Plan, Refusal> {
+    let Seen {
+        store, inspection, ..
+    } = seen;
+    let title = format!("Repair the copies of {}", inspection.token());
+    let mut draft = Draft::new(operation, title);
+    draft.seen(&inspection);
+    let headers = damaged_headers(&inspection);
+    if inspection.verdict() == Verdict::Healthy && choices.from.is_none() && headers.is_empty() {
+        draft.device = None;
+        draft.predicted = Some(Verdict::Healthy);
+        return Ok(draft.finish(host));
+    }
+    if let Some(slot) = Slot::ALL
+        .into_iter()
+        .find(|slot| inspection.is_past_end(*slot))
+    {
+        return Err(Refusal::new(
+            "spare-shrunk",
+            format!(
+                "{} ends before slot {slot} begins: it is shorter than it was.",
+                shown(path)
+            ),
+            "Bring back its full size first.",
+        ));
+    }
+    let prepared = prepare_repair(&inspection, choices)?;
+    let slots: Vec<Slot> = prepared.slots().collect();
+    draft.writes = copy_writes(path, &slots, |slot| {
+        format!("copy {slot}, sequence {}", prepared.sequence())
+    });
+    draft
+        .writes
+        .extend(headers.iter().map(|(region, range)| super::PlannedWrite {
+            device: path.to_owned(),
+            at: range.at,
+            sectors: range.sectors(),
+            what: format!("header of region {region}"),
+        }));
+    let puts: Vec<SavedRange> = headers.into_iter().map(|(_, range)| range).collect();
+    draft.token = Some(inspection.token());
+    draft.predicted = Some(predict(store, &puts, &prepared));
+    draft.notes.extend(notes(&inspection, choices));
+    draft.undoable = true;
+    draft.steps.push(Step::Write(Box::new(WriteStep {
+        path: path.to_owned(),
+        access: Access::Exclusive,
+        basis: Basis::of(&inspection),
+        puts: Puts::Ranges(puts),
+        copies: Some(prepared),
+    })));
+    Ok(draft.finish(host))
+}
+
+/// What the copies will be judged once they are written.
+pub(super) fn predict(
+    store: Box<dyn crate::port::BlockStore>,
+    puts: &[SavedRange],
+    prepared: &Prepared,
+) -> Verdict {
+    let mut patches = puts.to_vec();
+    patches.extend(copy_ranges(prepared));
+    Overlay::new(store, patches).judge().verdict
+}
+
+/// The copies that a prepared write leaves, in the order of the disk.
+pub(super) fn copy_ranges(prepared: &Prepared) -> Vec<SavedRange> {
+    let range = |slot: Slot| {
+        Some(SavedRange {
+            at: slot.sector(),
+            content: Content::of(prepared.final_copy(slot)?.to_vec()),
+        })
+    };
+    prepared.slots().filter_map(range).collect()
+}
+
+fn prepare_repair(seen: &Inspection, choices: Choices) -> Result<Prepared, Refusal> {
+    let verdict = seen.verdict();
+    let prepare = |intent: Intent<'_>| {
+        prepare(&seen.judgement, &seen.survey, intent, Authority::Typed)
+            .map_err(|error| refused(seen, &error))
+    };
+    if choices.rebuild && verdict != Verdict::Lost {
+        return Err(Refusal::new(
+            "not-lost",
+            format!(
+                "{} is judged {verdict}; only lost copies are rebuilt from a region header.",
+                shown(&seen.path)
+            ),
+            "Run it without --rebuild.",
+        ));
+    }
+    match (verdict, choices.from) {
+        (Verdict::Lost, None) if choices.rebuild => {
+            let header = rebuildable(seen)?;
+            prepare(Intent::Rebuild(&header.superblock))
+        }
+        (Verdict::Lost, _) => Err(rebuild_needed(seen)),
+        (_, Some(slot)) => prepare(Intent::Adopt(slot)),
+        (_, None) => prepare(Intent::Heal),
+    }
+}
+
+fn rebuild_needed(seen: &Inspection) -> Refusal {
+    let advice = match seen.recoverable() {
+        Some(header) => format!(
+            "Region {} still holds a superblock; rebuild the copies from it with --rebuild.",
+            header.region
+        ),
+        None => "No region header is left to rebuild them from.".to_owned(),
+    };
+    Refusal::new(
+        "lost",
+        format!("{} has lost all five copies.", shown(&seen.path)),
+        advice,
+    )
+}
+
+fn rebuildable(seen: &Inspection) -> Result<&RegionHeader, Refusal> {
+    let header = seen.recoverable().ok_or_else(|| rebuild_needed(seen))?;
+    if header.superblock.spare_sectors > seen.size {
+        return Err(Refusal::new(
+            "spare-shrunk",
+            format!(
+                "{} has {} sectors; the region header says {}.",
+                shown(&seen.path),
+                seen.size,
+                header.superblock.spare_sectors
+            ),
+            "Bring back its full size first.",
+        ));
+    }
+    Ok(header)
+}
+
+/// Headers that one intact header is enough to write anew.
+fn damaged_headers(seen: &Inspection) -> Vec<(crate::remap_core::layout::Region, SavedRange)> {
+    let (Some(intact), Some(superblock)) = (seen.recoverable(), seen.superblock) else {
+        return Vec::new();
+    };
+    let damaged = seen.headers.iter().filter(|read| read.header.is_err());
+    damaged
+        .map(|read| {
+            let header = RegionHeader {
+                region: read.region,
+                name: intact.name,
+                superblock,
+            };
+            let mut raw: Box<RawBlock> = Box::new([0; BLOCK_4K_BYTES]);
+            header.write(&mut raw);
+            let content = Content::Raw(raw.to_vec());
+            let range = SavedRange {
+                at: read.at,
+                content,
+            };
+            (read.region, range)
+        })
+        .collect()
+}
+
+fn notes(seen: &Inspection, choices: Choices) -> Vec<String> {
+    let mut notes = Vec::new();
+    match (seen.verdict(), choices.from) {
+        (_, Some(slot)) => notes.push(format!("Every copy will say what copy {slot} says.")),
+        (Verdict::Weak, None) => notes.push(format!(
+            "Only {} of 5 copies say what all will say then.",
+            seen.judgement.winner_count()
+        )),
+        (Verdict::Outlier, None) => notes.push(
+            "The copies that are ahead will be believed. To believe another one, name it with --from."
+                .to_owned(),
+        ),
+        (Verdict::ForeignOverwritten, None) => {
+            notes.push("The foreign signature over copy 0 is overwritten.".to_owned());
+        }
+        (Verdict::Lost, None) => notes.push(
+            "The copies are rebuilt from a region header; what changed since it was written is not in them."
+                .to_owned(),
+        ),
+        _ => {}
+    }
+    notes
+}
+
+/// The rules' refusal, as an operator is told it.
+pub(super) fn refused(seen: &Inspection, error: &commit::Refusal) -> Refusal {
+    let path = shown(&seen.path);
+    let (code, advice) = match error {
+        commit::Refusal::Verdict {
+            verdict: Verdict::Split,
+            ..
+        } => (
+            "split",
+            "There is no telling which copies are right. Compare them byte by byte.",
+        ),
+        commit::Refusal::Verdict {
+            verdict: Verdict::Unsupported,
+            ..
+        } => (
+            "unsupported",
+            "It was written by another version; nothing here will write to it.",
+        ),
+        commit::Refusal::Verdict {
+            verdict: Verdict::None,
+            ..
+        } => ("not-ours", "Name a spare of ours."),
+        commit::Refusal::Verdict { .. } => {
+            ("verdict", "Look at the findings: dmremap-tui inspect.")
+        }
+        commit::Refusal::Mismatch => (
+            "mismatch",
+            "Plain v4 must be migrated first: dmremap-tui migrate.",
+        ),
+        commit::Refusal::NotBelievable(_) => ("not-believable", "Choose another copy with --from."),
+        commit::Refusal::SequenceExhausted => ("sequence-exhausted", "Create the device anew."),
+    };
+    Refusal::new(code, format!("{path}: {error}."), advice)
+}

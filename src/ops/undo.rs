@@ -1,0 +1,193 @@
+//! The plan that writes back what lay there before an action.
+
+use super::look::{see, shown, Seen};
+use super::overlay::Overlay;
+use super::plan::{Draft, PlannedWrite};
+use super::step::{Basis, Puts, Step, WriteStep};
+use super::{bytes, Context, Operation, Plan, Refusal};
+use crate::error::Error;
+use crate::format::backup::{Backup, SavedRange};
+use crate::port::journal::{ActionId, ActionRecord, BackupSide};
+use crate::port::{Access, BlockStore, Host, Part, Usage};
+use crate::remap_core::units::Sectors;
+
+/// Plans to take back one action, or the last one that can be.
+pub(super) fn plan(
+    host: &mut dyn Host,
+    context: &mut Context,
+    operation: &Operation,
+    id: Option<ActionId>,
+) -> Result<Plan, Refusal> {
+    let action = choose(context, id)?;
+    let before = read(context, &action, BackupSide::Before)?;
+    let after = read(context, &action, BackupSide::After)?;
+    let path = before.path().to_owned();
+    let Seen {
+        store,
+        inspection,
+        usage,
+    } = see(host, &path)?;
+    if inspection.size != before.size() || inspection.identity != before.identity() {
+        return Err(Refusal::new(
+            "other-device",
+            format!(
+                "{} is another device than the one that action {} wrote to.",
+                shown(&path),
+                action.id
+            ),
+            "Connect that device under this path, and run it again.",
+        ));
+    }
+    require_untouched(&action, &*store, &before, &after)?;
+    let mut draft = Draft::new(
+        operation,
+        format!("Take back action {}: {}", action.id, action.begun.title),
+    );
+    draft.seen(&inspection);
+    match &usage {
+        Usage::Free => {}
+        Usage::Mapped {
+            name,
+            part: Part::Spare,
+        } if action.begun.activates.as_ref() == Some(name) => {
+            draft.notes.push(format!("{name} is taken down first."));
+            draft.live = true;
+            draft.steps.push(Step::Deactivate { name: name.clone() });
+        }
+        usage => super::look::require_free(&path, usage)?,
+    }
+    draft.token = Some(inspection.token());
+    draft.undoable = true;
+    draft.undoes = Some(action.id);
+    draft.writes = bytes::extents(before.ranges())
+        .into_iter()
+        .map(|(at, sectors)| PlannedWrite {
+            device: path.clone(),
+            at,
+            sectors,
+            what: format!("what lay there before action {}", action.id),
+        })
+        .collect();
+    if action.ended.is_none() {
+        draft
+            .notes
+            .push("The action was cut off: part of what it was to write may be there.".to_owned());
+    }
+    let basis = Basis::of(&inspection);
+    let ranges: Vec<SavedRange> = before.ranges().to_vec();
+    draft.predicted = Some(Overlay::new(store, ranges.clone()).judge().verdict);
+    draft.steps.push(Step::Write(Box::new(WriteStep {
+        path,
+        access: Access::Exclusive,
+        basis,
+        puts: Puts::Ranges(ranges),
+        copies: None,
+    })));
+    Ok(draft.finish(host))
+}
+
+/// The action that is meant.
+fn choose(context: &mut Context, id: Option<ActionId>) -> Result<ActionRecord, Refusal> {
+    let actions = context.journal.actions()?;
+    let Some(id) = id else {
+        let mut latest = actions.into_iter().rev();
+        return latest
+            .find(|action| can_be_undone(action).is_ok() && action.begun.undoes.is_none())
+            .ok_or_else(|| {
+                Refusal::new(
+                    "nothing-to-undo",
+                    "The journal holds no action that can be taken back.",
+                    "See what was done: dmremap-tui log",
+                )
+            });
+    };
+    let action = actions.into_iter().find(|action| action.id == id);
+    let action = action.ok_or_else(|| {
+        let error = Error::failed("not-found", format!("The journal holds no action {id}."));
+        Refusal::from(error.advise("See what was done: dmremap-tui log"))
+    })?;
+    can_be_undone(&action)?;
+    Ok(action)
+}
+
+/// Refuses an action that left nothing to take back.
+fn can_be_undone(action: &ActionRecord) -> Result<(), Refusal> {
+    let id = action.id;
+    let refuse = |code, message| Err(Refusal::new(code, message, "See dmremap-tui log."));
+    if let Some(by) = action.undone_by {
+        return refuse(
+            "already-undone",
+            format!("Action {id} was taken back by action {by}."),
+        );
+    }
+    if action.ended.as_ref().is_some_and(|ended| ended.rolled_back) {
+        return refuse(
+            "rolled-back",
+            format!("Action {id} failed and was taken back at once."),
+        );
+    }
+    if !action.has_backup {
+        return refuse(
+            "no-backup",
+            format!("Action {id} changed no bytes, or kept no backup of them."),
+        );
+    }
+    Ok(())
+}
+
+fn read(context: &mut Context, action: &ActionRecord, side: BackupSide) -> Result<Backup, Refusal> {
+    let file = context.journal.backup(action.id, side)?;
+    Backup::decode(&file).map_err(|error| {
+        let error = Error::failed(
+            "backup-damaged",
+            format!(
+                "The backup of action {} cannot be used: {error}.",
+                action.id
+            ),
+        );
+        Refusal::from(error.advise("Nothing is written back from it."))
+    })
+}
+
+/// Refuses if the bytes there now are not what the action left: of an action that was
+/// cut off each sector may also be what lay there before.
+pub(super) fn require_untouched(
+    action: &ActionRecord,
+    store: &dyn BlockStore,
+    before: &Backup,
+    after: &Backup,
+) -> Result<(), Refusal> {
+    let completed = action.ended.as_ref().is_some_and(|ended| ended.done);
+    let mut changed = None;
+    for (at, sectors) in bytes::extents(after.ranges()) {
+        for (at, length) in super::region::chunks(at, sectors) {
+            let mut now = vec![0; length];
+            bytes::read(store, at, &mut now).map_err(|error| {
+                let error = Error::failed("io", format!("The device cannot be read {error}."));
+                Refusal::from(error)
+            })?;
+            let left = bytes::slice(after.ranges(), at, length);
+            let was = bytes::slice(before.ranges(), at, length);
+            let sectors = now.chunks(512).zip(left.chunks(512)).zip(was.chunks(512));
+            let position = sectors.into_iter().position(|((now, left), was)| {
+                let as_before = !completed && now == was;
+                now != left && !as_before
+            });
+            changed = changed.or_else(|| {
+                position.and_then(|position| at.checked_add(Sectors::new(position as u64)))
+            });
+        }
+    }
+    match changed {
+        None => Ok(()),
+        Some(at) => Err(Refusal::new(
+            "stale",
+            format!(
+                "Sector {at} of {} is no longer what action {} left: somebody has written to it since.",
+                shown(before.path()),
+                action.id
+            ),
+            "Taking the action back now would destroy what was written later.",
+        )),
+    }
+}
