@@ -307,6 +307,14 @@ pub(super) fn refused(seen: &Inspection, error: &commit::Refusal) -> Refusal {
             "Plain v4 must be migrated first: dmremap-tui migrate.",
         ),
         commit::Refusal::NotBelievable(_) => ("not-believable", "Choose another copy with --from."),
+        commit::Refusal::Features { .. } => (
+            "unknown-features",
+            "Use the version that wrote it; this one may only read.",
+        ),
+        commit::Refusal::Malformed => (
+            "malformed",
+            "Name other devices: this combination cannot be written so that it is believed.",
+        ),
         commit::Refusal::SequenceExhausted => ("sequence-exhausted", "Create the device anew."),
     };
     Refusal::new(code, format!("{path}: {error}."), advice)
