@@ -7,6 +7,7 @@
 pub mod remap_core;
 
 pub mod command_line;
+pub mod config;
 pub mod error;
 pub mod files;
 pub mod format;
@@ -14,5 +15,6 @@ pub mod inspect;
 pub mod lab;
 pub mod ops;
 pub mod port;
+pub mod report;
 pub mod sys;
 pub mod text;
