@@ -13,6 +13,7 @@ pub mod files;
 pub mod format;
 pub mod inspect;
 pub mod lab;
+pub mod machine;
 pub mod ops;
 pub mod port;
 pub mod report;

@@ -361,6 +361,20 @@ pub trait Platform: Clock + Uptime + Send + Sync {
     /// [`HostError::Busy`] if exclusive access was asked and somebody holds it.
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError>;
 
+    /// Every block device of the machine, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if not even a list can be had.
+    fn block_devices(&self) -> Result<Vec<DeviceInfo>, HostError>;
+
+    /// What the block device or image file at `path` is used for.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::NotFound`] if there is no such device.
+    fn usage(&self, path: &Path) -> Result<Usage, HostError>;
+
     /// Watches directories in which files are `replaced` as wholes, and directories
     /// whose files are `written` in place.
     ///

@@ -42,7 +42,9 @@ pub fn plan_json(plan: &Plan) -> Value {
 pub fn plan_text(plan: &Plan, style: Style) -> String {
     let mut out = format!("{}\n", style.strong(&plan.title));
     // Writing to a string cannot fail.
-    let mut line = |what: &str, text: &str| drop(writeln!(out, "  {what:<6} {text}"));
+    let mut line = |what: &str, text: &str| {
+        let _ = writeln!(out, "  {what:<6} {text}");
+    };
     if let Some(device) = &plan.device {
         line("device", &path_text(device));
     }

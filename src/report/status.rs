@@ -85,7 +85,9 @@ pub fn mapped_text(device: &Mapped, findings: &[Finding], style: Style) -> Strin
     let status = &device.status;
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let mut line = |what: &str, text: String| drop(writeln!(out, "  {what:<9} {text}"));
+    let mut line = |what: &str, text: String| {
+        let _ = writeln!(out, "  {what:<9} {text}");
+    };
     let copies: String = status.copies.iter().map(|(_, letter)| letter).collect();
     let verdict = style.verdict(status.verdict, 0);
     line(

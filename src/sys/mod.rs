@@ -3,6 +3,7 @@
 //! `unsafe` may stand here, each time with its reason, and nowhere else in userspace.
 //! Only `main` names this module; everything else is handed a [`Platform`].
 
+mod block_device;
 mod clock;
 mod file;
 mod journal;
@@ -15,7 +16,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::port::{Access, BlockStore, Clock, HostError, Platform, Uptime, Watcher};
+use crate::port::{
+    Access, BlockStore, Clock, DeviceInfo, HostError, Platform, Uptime, Usage, Watcher,
+};
 use crate::remap_core::units::{Millis, Timestamp};
 use crate::text::escape_path;
 
@@ -42,6 +45,14 @@ impl Uptime for ThisMachine {
 impl Platform for ThisMachine {
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {
         Ok(Box::new(file::BlockFile::open(path, access)?))
+    }
+
+    fn block_devices(&self) -> Result<Vec<DeviceInfo>, HostError> {
+        block_device::list()
+    }
+
+    fn usage(&self, path: &Path) -> Result<Usage, HostError> {
+        block_device::usage(path)
     }
 
     fn watch(
