@@ -10,7 +10,7 @@
 use std::fmt::Display;
 
 use dmremap::format::backup::Backup;
-use dmremap::format::field_map::{of_copy, of_region_header, of_table_block, Field};
+use dmremap::format::field_map::{of_copy, of_region_header, Field};
 use dmremap::format::superblock::SuperblockCopy;
 use dmremap::format::table::{self as declared, TableBlock};
 use dmremap::remap_core::checksum::Crc32c;
@@ -274,7 +274,8 @@ impl TableStore for Blocks {
     }
 }
 
-/// Both readings of one table block, as they are and with checksums that fit.
+/// Both readings of one table block, as they are and with checksums that fit. Showing
+/// their 1260 fields would take most of the time; `tests/hostile_metadata.rs` does that.
 pub fn table_blocks(data: &[u8]) {
     let (a, b) = data.split_at(data.len().min(4096));
     let raw: [RawBlock; 2] = [filled(a), filled(b)];
@@ -288,7 +289,6 @@ pub fn table_blocks(data: &[u8]) {
         };
         let [a, b] = [Region::A, Region::B].map(|region| {
             let raw = &raw[usize::from(region.index())];
-            shows_harmlessly(&of_table_block(raw));
             let checked = check_block(raw, &place(region));
             match &checked {
                 Ok(_) => assert_eq!(
