@@ -435,6 +435,48 @@ pub trait TableStore {
     ) -> Result<(), Self::Error>;
 }
 
+/// What destroys a damaged block for good: no sector of it occurs in a valid one.
+static DESTROYED: RawBlock = [0xff; BLOCK_4K_BYTES];
+
+/// Brings the region that is worth less to what the other one holds: `raw`, at the
+/// generation that was chosen. Every block is repaired like this after it was loaded and
+/// before it is updated.
+///
+/// Damage is destroyed first. It may be the rest of an update that a crash tore; written
+/// over at once, and torn again, the sectors that the two writes have in common could
+/// complete it, and an update that was given up would be back.
+///
+/// # Errors
+///
+/// Whatever writing gives. The region that was chosen is never written to.
+pub fn repair_block<S: TableStore>(
+    store: &mut S,
+    raw: &mut RawBlock,
+    array: ArrayUuid,
+    index: u32,
+    choice: &Choice,
+) -> Result<(), S::Error> {
+    let Choice::Use {
+        region: chosen,
+        generation,
+        other,
+    } = choice
+    else {
+        return Ok(());
+    };
+    let region = chosen.other();
+    if other.is_some() {
+        store.write_block(region, index, &DESTROYED)?;
+    }
+    let place = BlockPlace {
+        array,
+        region,
+        index,
+    };
+    seal_block(raw, &place, *generation);
+    store.write_block(region, index, raw)
+}
+
 /// Why a table block was not updated in both regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateError<E> {
@@ -447,17 +489,37 @@ pub enum UpdateError<E> {
     Second(E),
 }
 
+impl<E> UpdateError<E> {
+    /// The generation and the order to give to the next update of the block, where this
+    /// one was made with `generation` and `order`. It must exceed what was tried, whole
+    /// or not, and must not first overwrite the only region that is known to be good.
+    pub const fn settle(
+        &self,
+        generation: Generation,
+        order: [Region; 2],
+    ) -> (Generation, [Region; 2]) {
+        let [first, second] = order;
+        match (self, generation.next()) {
+            (Self::First(_), Some(tried)) => (tried, order),
+            (Self::Second(_), Some(tried)) => (tried, [second, first]),
+            (_, _) => (generation, order),
+        }
+    }
+}
+
 /// Writes the entries in `raw` as the next generation of table block `index`, to the
-/// region that is worth less first. Everything the entries refer to must be durable;
-/// the new entries may be used only when this has returned without an error.
+/// region that is worth less first. The block must have been repaired since it was
+/// loaded, and everything the entries refer to must be durable. The new entries may be
+/// used only when this has returned without an error.
 ///
 /// Returns the new generation, which the next update must be given.
 ///
 /// # Errors
 ///
-/// [`UpdateError`]; the caller goes on with the old entries. After
-/// [`UpdateError::Second`] its next update must still exceed the generation that was
-/// tried, which is the one after `generation`.
+/// [`UpdateError`]; the caller goes on with the old entries, and makes its next update
+/// as [`UpdateError::settle`] says. Until one succeeds a crash may bring up the entries
+/// that failed: what they refer to must stay as it is, and no write to a block of main
+/// that they name may be acknowledged.
 pub fn update_block<S: TableStore>(
     store: &mut S,
     raw: &mut RawBlock,
