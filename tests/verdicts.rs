@@ -19,7 +19,9 @@ use dmremap::remap_core::signature::Signature;
 use dmremap::remap_core::superblock::{
     read_copy, Content, Flaw, RawCopy, Superblock, Unsupported, COPY_BYTES,
 };
-use dmremap::remap_core::units::{PerSlot, Sector, Sequence, Slot, BLOCK_4K_BYTES, SECTOR_BYTES};
+use dmremap::remap_core::units::{
+    Errno, PerSlot, Sector, Sequence, Slot, BLOCK_4K_BYTES, SECTOR_BYTES,
+};
 
 /// Copies of one array: how many are the newest, one sequence older, older than that.
 const RANKS: [(usize, usize, usize, Verdict); 35] = [
@@ -166,7 +168,7 @@ fn state_of(kind: Kind, slot: Slot, speaker: Speaker, newest: Option<Kind>) -> C
         }
         (Kind::Blank, _) => CopyState::Missing,
         (Kind::ForeignSignature, _) => CopyState::Foreign(Foreign::Signature(Signature::Ext)),
-        (Kind::Unreadable, _) => CopyState::Unreadable(dmremap::remap_core::units::Errno::EIO),
+        (Kind::Unreadable, _) => CopyState::Unreadable(Errno::EIO),
         (Kind::OtherArray, Speaker::This) => CopyState::Foreign(Foreign::Array(OTHER_ARRAY)),
         (Kind::OtherArray, _) => CopyState::Valid,
         (_, Speaker::Other) => CopyState::Foreign(Foreign::Array(ARRAY)),
