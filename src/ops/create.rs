@@ -196,9 +196,9 @@ fn format_spare(
     let mut draft = Draft::new(operation, String::new());
     draft.seen(seen);
     draft.name = Some(parts.name.to_owned());
-    draft.token = match &stake {
-        Stake::Nothing => None,
-        _ => Some(seen.token()),
+    (draft.token, draft.token_alias) = match &stake {
+        Stake::Nothing => (Some(parts.name.to_owned()), Some(seen.token())),
+        _ => (Some(seen.token()), None),
     };
     draft.predicted = Some(Verdict::Healthy);
     draft.writes = region::planned_writes(parts.spare, &layout);

@@ -46,6 +46,9 @@ pub struct Plan {
     pub name: Option<String>,
     /// What must be typed first; none where nothing is at stake.
     pub token: Option<String>,
+    /// What may be typed in its place: a new device has no name yet but the one it is
+    /// to get, and whoever looks at the disk knows it by its own.
+    pub token_alias: Option<String>,
     /// Whether the device is in use by an active target while it is written.
     pub live: bool,
     /// Every byte that is written, in the order of the disk.
@@ -89,8 +92,16 @@ impl Plan {
     ///
     /// [`Refusal`] if something must be typed and this is not it.
     pub fn confirm(self, typed: Option<&str>) -> Result<Confirmed, Refusal> {
+        let is_right = |typed: &str| {
+            [&self.token, &self.token_alias]
+                .into_iter()
+                .flatten()
+                .any(|token| token == typed)
+        };
         match (&self.token, typed) {
-            (Some(token), Some(typed)) if typed != token => Err(Refusal::wrong_token(token, typed)),
+            (Some(token), Some(typed)) if !is_right(typed) => {
+                Err(Refusal::wrong_token(token, typed))
+            }
             (Some(token), None) => Err(Refusal::not_confirmed(token)),
             _ => Ok(Confirmed(self)),
         }
@@ -110,6 +121,7 @@ impl Draft {
             device: None,
             name: None,
             token: None,
+            token_alias: None,
             live: false,
             writes: Vec::new(),
             before: None,
