@@ -350,7 +350,7 @@ fn judging_and_planning_on_hostile_copies_never_panics() {
                 _ => checksummed(ARRAY, [0, 6, 7, u64::MAX][noise.word() as usize % 4]),
             };
             let mut raw = good.encode(slot);
-            if noise.word() % 3 == 0 {
+            if noise.word().is_multiple_of(3) {
                 let fields = COMMON.into_iter().chain(EXTENSION).chain(LAYOUT);
                 let fields: Vec<Named> = fields.collect();
                 let field = fields[noise.word() as usize % fields.len()];
@@ -366,7 +366,7 @@ fn judging_and_planning_on_hostile_copies_never_panics() {
             }
             read(raw)
         });
-        let survey = survey(slots, noise.word() % 2 == 0);
+        let survey = survey(slots, noise.word().is_multiple_of(2));
         let judgement = judge(&survey);
         let intents = [
             Intent::Heal,
