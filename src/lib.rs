@@ -19,3 +19,4 @@ pub mod port;
 pub mod report;
 pub mod sys;
 pub mod text;
+pub mod tui;

@@ -1,0 +1,154 @@
+//! Which actions can be asked for where, and which operation each one is.
+
+use super::keymap::Command;
+use super::pages;
+use super::state::{Focus, State, Subject, Tab};
+use crate::ops::{Operation, Target};
+use crate::remap_core::message::Message;
+use crate::remap_core::quorum::{CopyState, Verdict};
+
+/// Whether `command` can be asked for now.
+///
+/// # Errors
+///
+/// Why not, and what to do instead.
+pub fn available(state: &State, command: Command) -> Result<(), String> {
+    let changes = matches!(
+        command,
+        Command::Create
+            | Command::WriteMetadata
+            | Command::Scrub
+            | Command::Repair
+            | Command::Corrupt
+            | Command::Reassemble
+            | Command::TakeApart
+            | Command::Undo
+            | Command::Migrate
+    );
+    if !changes {
+        return Ok(());
+    }
+    if state.options.read_only {
+        return Err("Started with --read-only: nothing is changed.".to_owned());
+    }
+    match command {
+        Command::Create if state.devices().len() < 2 => {
+            Err("Two devices are needed: one to protect, and a spare.".to_owned())
+        }
+        Command::Create => Ok(()),
+        Command::Undo if state.journal.is_empty() => {
+            Err("The journal is empty: there is nothing to undo.".to_owned())
+        }
+        Command::Undo => Ok(()),
+        _ => match state.subject() {
+            Some(subject) => available_on(&subject, command),
+            None => Err("No device is chosen.".to_owned()),
+        },
+    }
+}
+
+fn available_on(subject: &Subject<'_>, command: Command) -> Result<(), String> {
+    let is_up = subject.active.is_some();
+    let inspection = subject.inspection();
+    let is_ours = inspection.is_some_and(|inspection| inspection.is_ours());
+    let no_metadata = || Err("There is no metadata on this device; n creates some.".to_owned());
+    match command {
+        Command::WriteMetadata | Command::Scrub if !is_up => Err(
+            "This is for a mapped device that is up; a brings one up, n creates one.".to_owned(),
+        ),
+        Command::TakeApart if !is_up => {
+            Err("Only a mapped device that is up can be taken apart.".to_owned())
+        }
+        Command::Repair if !(is_up || is_ours) => no_metadata(),
+        Command::Corrupt if !is_ours => no_metadata(),
+        Command::Reassemble if is_up => Err("It is up already; d takes it apart.".to_owned()),
+        Command::Reassemble | Command::Migrate if !is_ours => no_metadata(),
+        Command::Migrate => {
+            let states = inspection.map(|inspection| &inspection.judgement.states);
+            let plain = states.map_or(0, |states| states.count(|state| *state == CopyState::Plain));
+            if plain == 0 {
+                Err("Only plain v4 copies can be migrated; these have checksums.".to_owned())
+            } else if is_up {
+                Err("Take the device apart first: d.".to_owned())
+            } else {
+                Ok(())
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The operation that `command` asks for on what is shown.
+pub fn operation(state: &State, command: Command) -> Option<Operation> {
+    if command == Command::Undo {
+        let in_journal = state.tab == Tab::Journal && state.focus == Focus::Detail;
+        let chosen = in_journal.then(|| pages::chosen_action(state)).flatten();
+        return Some(Operation::Undo {
+            id: chosen.map(|action| action.id),
+        });
+    }
+    let subject = state.subject()?;
+    let up = subject.active.map(|active| active.mapped.name.clone());
+    match command {
+        Command::WriteMetadata => Some(Operation::WriteMetadata { name: up? }),
+        Command::Scrub => Some(Operation::Message {
+            name: up?,
+            message: Message::Scrub,
+        }),
+        Command::TakeApart => Some(Operation::Remove { name: up? }),
+        Command::Repair => Some(repair(state, &subject)),
+        Command::Reassemble => Some(Operation::Reassemble {
+            target: Target::Path(subject.store.to_owned()),
+            main: None,
+            name: None,
+            read_only: verdict(&subject) == Some(Verdict::Weak),
+        }),
+        Command::Migrate => Some(Operation::Migrate {
+            path: subject.store.to_owned(),
+            name: None,
+            block_size: None,
+        }),
+        _ => None,
+    }
+}
+
+fn verdict(subject: &Subject<'_>) -> Option<Verdict> {
+    subject.inspection().map(|inspection| inspection.verdict())
+}
+
+/// A repair of what is shown. Among rivals the copy under the pointer is the chosen one,
+/// where the copies are looked at.
+fn repair(state: &State, subject: &Subject<'_>) -> Operation {
+    let target = match subject.active {
+        Some(active) => Target::Name(active.mapped.name.clone()),
+        None => Target::Path(subject.store.to_owned()),
+    };
+    let looks_at_copies = state.tab == Tab::Copies && state.focus == Focus::Detail;
+    let from = match verdict(subject) {
+        Some(Verdict::Outlier | Verdict::Weak) if looks_at_copies => {
+            Some(pages::chosen_slot(state))
+        }
+        _ => None,
+    };
+    Operation::Repair {
+        target,
+        from,
+        rebuild: verdict(subject) == Some(Verdict::Lost),
+    }
+}
+
+/// What an operation is called while its plan is made.
+pub fn title(operation: &Operation) -> String {
+    let verb = match operation {
+        Operation::Create { name, .. } => return format!("Create {name}"),
+        Operation::WriteMetadata { .. } | Operation::WriteInactive { .. } => "Write metadata",
+        Operation::Corrupt { .. } => "Corrupt copies",
+        Operation::Repair { .. } => "Repair",
+        Operation::Migrate { .. } => "Migrate",
+        Operation::Reassemble { .. } => "Reassemble",
+        Operation::Remove { .. } => "Take apart",
+        Operation::Message { .. } => "Message",
+        Operation::Undo { .. } => "Undo",
+    };
+    verb.to_owned()
+}

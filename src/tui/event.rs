@@ -1,0 +1,69 @@
+//! Everything that can happen to the application, on one channel.
+
+use std::path::PathBuf;
+
+use ratatui::layout::Size;
+
+use super::key::Key;
+use super::state::{Examined, RemapList};
+use crate::error::Error;
+use crate::ops::{Outcome, Plan, Refusal};
+use crate::port::journal::ActionRecord;
+use crate::port::{DeviceInfo, LoggedEvent, Mapped};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted.
+    Pasted(String),
+    /// The terminal has another size.
+    Resized(Size),
+    /// Time went by, and something that is shown counts with it.
+    Tick,
+    /// A signal asks the application to end.
+    Signal(i32),
+    /// There is no terminal any more.
+    TerminalGone,
+    /// The worker has something to tell.
+    Told(Answer),
+    /// The worker is no more: it panicked, and its report was printed.
+    WorkerGone,
+}
+
+/// What the worker has to tell.
+#[derive(Debug)]
+pub enum Answer {
+    /// Which devices there are.
+    Listed {
+        /// Every device, sorted by name.
+        devices: Vec<DeviceInfo>,
+        /// Every mapped device that is up, sorted by name.
+        mapped: Vec<Mapped>,
+    },
+    /// What was found on some of them.
+    Examined(Vec<(PathBuf, Examined)>),
+    /// The remaps of the device that is shown.
+    Remaps(RemapList),
+    /// Events since the last such answer, oldest first.
+    Logged(Vec<LoggedEvent>),
+    /// The whole journal, oldest first.
+    Journal(Vec<ActionRecord>),
+    /// What an operation comes to.
+    Planned {
+        /// Which question this answers.
+        ticket: u64,
+        /// The plan, or why there is none.
+        plan: Result<Box<Plan>, Refusal>,
+    },
+    /// What came of a plan.
+    Executed {
+        /// Which question this answers.
+        ticket: u64,
+        /// The outcome.
+        outcome: Result<Outcome, Error>,
+    },
+    /// The host could not do what it should do by itself.
+    Trouble(String),
+}

@@ -1,0 +1,78 @@
+//! The thread that reads the terminal and sends what was typed.
+
+use std::io::{self, Stdin};
+use std::os::fd::AsFd as _;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+use crossterm::event as terminal_event;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+
+use super::event::Event;
+use super::key::Key;
+
+/// How long to wait when the terminal has bytes that are no event yet.
+const INCOMPLETE: Duration = Duration::from_millis(20);
+
+/// Starts the thread that reads keys until the terminal is gone.
+///
+/// # Errors
+///
+/// If there can be no such thread.
+pub fn listen(events: Sender<Event>) -> io::Result<()> {
+    thread::Builder::new()
+        .name("input".to_owned())
+        .spawn(move || {
+            let _ = read_all(&events);
+            // Without a terminal there is nobody to ask; a second such event is harmless.
+            let _ = events.send(Event::TerminalGone);
+        })?;
+    Ok(())
+}
+
+fn read_all(events: &Sender<Event>) -> io::Result<()> {
+    let stdin = io::stdin();
+    loop {
+        if !wait_readable(&stdin)? {
+            return Ok(());
+        }
+        if !terminal_event::poll(Duration::ZERO)? {
+            thread::sleep(INCOMPLETE);
+            continue;
+        }
+        while terminal_event::poll(Duration::ZERO)? {
+            let Some(event) = translate(terminal_event::read()?) else {
+                continue;
+            };
+            if events.send(event).is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Waits until there is something to read. `false` once the terminal is gone: crossterm
+/// never returns then and turns one core for good, so it must not be asked.
+fn wait_readable(stdin: &Stdin) -> io::Result<bool> {
+    let mut polled = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut polled, PollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(_) => {
+                let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+                let seen = polled[0].revents().unwrap_or(PollFlags::POLLERR);
+                return Ok(!seen.intersects(gone));
+            }
+        }
+    }
+}
+
+fn translate(event: terminal_event::Event) -> Option<Event> {
+    match event {
+        terminal_event::Event::Key(key) => Key::from_terminal(key).map(Event::Key),
+        terminal_event::Event::Paste(text) => Some(Event::Pasted(text)),
+        _ => None,
+    }
+}

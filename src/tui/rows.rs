@@ -1,0 +1,243 @@
+//! The rows of the list: every device, and under each main what is mapped over it.
+
+use std::path::PathBuf;
+
+use super::state::{Active, State};
+use super::theme::Health;
+use crate::port::{DeviceInfo, Part, Usage};
+use crate::remap_core::quorum::{Judgement, Verdict};
+use crate::remap_core::status::{Mode, RepairStatus, Status};
+use crate::remap_core::units::Slot;
+
+/// What a row stands for, whatever place it has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RowKey {
+    /// The device at this path.
+    Device(PathBuf),
+    /// The mapped device of this name.
+    Mapped(String),
+}
+
+/// One row of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it stands for.
+    pub key: RowKey,
+    /// The index of its device or mapped device in the state's lists.
+    pub index: usize,
+    /// Whether it belongs to the row above.
+    pub child: bool,
+}
+
+/// The name of the mapped device that `device` is part of.
+pub fn mapped_name(device: &DeviceInfo) -> Option<&str> {
+    match &device.usage {
+        Usage::Mapped { name, .. } => Some(name),
+        Usage::Free | Usage::InUse(_) => None,
+    }
+}
+
+/// The rows that pass the filter.
+pub fn arrange(state: &State) -> Vec<Row> {
+    let filter = state.filter.to_lowercase();
+    let mut rows = Vec::with_capacity(state.devices().len() + state.active.len());
+    let mut placed = vec![false; state.active.len()];
+    for (index, device) in state.devices().iter().enumerate() {
+        let above = main_of(state, device);
+        let device_passes = passes(&filter, state, device);
+        let mapped_passes = above.is_some_and(|at| mentions(&filter, &state.active[at]));
+        if device_passes || mapped_passes {
+            rows.push(Row {
+                key: RowKey::Device(device.path.clone()),
+                index,
+                child: false,
+            });
+        }
+        if let Some(at) = above {
+            placed[at] = true;
+            if device_passes || mapped_passes {
+                rows.push(row_of_mapped(state, at, true));
+            }
+        }
+    }
+    // A mapped device whose main the host does not list still has its row.
+    for (at, active) in state.active.iter().enumerate() {
+        if !placed[at] && mentions(&filter, active) {
+            rows.push(row_of_mapped(state, at, false));
+        }
+    }
+    rows
+}
+
+fn row_of_mapped(state: &State, index: usize, child: bool) -> Row {
+    Row {
+        key: RowKey::Mapped(state.active[index].mapped.name.clone()),
+        index,
+        child,
+    }
+}
+
+/// The mapped device that `device` is main of.
+fn main_of(state: &State, device: &DeviceInfo) -> Option<usize> {
+    match &device.usage {
+        Usage::Mapped {
+            name,
+            part: Part::Main,
+        } => state
+            .active
+            .iter()
+            .position(|active| active.mapped.name == *name),
+        _ => None,
+    }
+}
+
+fn passes(filter: &str, state: &State, device: &DeviceInfo) -> bool {
+    let about = state
+        .examined
+        .get(&device.path)
+        .and_then(|examined| examined.as_deref().ok());
+    let words = [
+        Some(device.name.as_str()),
+        mapped_name(device),
+        about.and_then(|inspection| inspection.name.as_deref()),
+        about.map(|inspection| inspection.verdict().name()),
+        Some(part(state, device).0),
+    ];
+    filter.is_empty()
+        || words
+            .into_iter()
+            .flatten()
+            .any(|word| contains(word, filter))
+}
+
+fn mentions(filter: &str, active: &Active) -> bool {
+    let words = [
+        active.mapped.name.as_str(),
+        active.mapped.status.verdict.name(),
+        "mapped",
+    ];
+    filter.is_empty() || words.into_iter().any(|word| contains(word, filter))
+}
+
+fn contains(text: &str, lowered: &str) -> bool {
+    text.to_lowercase().contains(lowered)
+}
+
+/// The part a device plays, and whether it plays it now.
+pub fn part(state: &State, device: &DeviceInfo) -> (&'static str, bool) {
+    match &device.usage {
+        Usage::Mapped {
+            part: Part::Main, ..
+        } => ("main", true),
+        Usage::Mapped {
+            part: Part::Spare, ..
+        } => ("spare", true),
+        Usage::InUse(_) => ("in use", true),
+        Usage::Free => match state.inspection(&device.path) {
+            Some(inspection) if inspection.is_ours() => ("spare", false),
+            _ => ("-", false),
+        },
+    }
+}
+
+/// How a row's device is, in a few letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// How well.
+    pub health: Health,
+    /// In words that fit a narrow column.
+    pub text: String,
+}
+
+impl Condition {
+    fn new(health: Health, text: impl Into<String>) -> Self {
+        Self {
+            health,
+            text: text.into(),
+        }
+    }
+}
+
+/// How the device of `row` is.
+pub fn condition(state: &State, row: &Row) -> Condition {
+    match &row.key {
+        RowKey::Mapped(_) => state
+            .active
+            .get(row.index)
+            .map_or_else(nothing, |active| of_status(&active.mapped.status)),
+        RowKey::Device(_) => state
+            .devices()
+            .get(row.index)
+            .map_or_else(nothing, |device| of_device(state, device)),
+    }
+}
+
+fn nothing() -> Condition {
+    Condition::new(Health::Neutral, "")
+}
+
+fn of_device(state: &State, device: &DeviceInfo) -> Condition {
+    if let Usage::Mapped {
+        name,
+        part: Part::Main,
+    } = &device.usage
+    {
+        let suspect = state
+            .active(name)
+            .is_some_and(|active| active.mapped.status.main_suspect);
+        return if suspect {
+            Condition::new(Health::Bad, "failing")
+        } else {
+            nothing()
+        };
+    }
+    match state.examined.get(&device.path) {
+        None => nothing(),
+        Some(Err(_)) => Condition::new(Health::Warning, "unreadable"),
+        Some(Ok(inspection)) => of_judgement(&inspection.judgement),
+    }
+}
+
+/// How a spare with these copies is.
+pub fn of_judgement(judgement: &Judgement) -> Condition {
+    let health = Health::of_verdict(judgement.verdict);
+    match judgement.verdict {
+        Verdict::None => nothing(),
+        Verdict::Healthy | Verdict::Degraded | Verdict::Interrupted | Verdict::Weak => {
+            let agree = judgement.winner_count();
+            Condition::new(health, format!("{agree} of {}", Slot::COUNT))
+        }
+        Verdict::ForeignOverwritten => Condition::new(health, "overwritten"),
+        Verdict::Outlier | Verdict::Split | Verdict::Unsupported | Verdict::Lost => {
+            Condition::new(health, judgement.verdict.name())
+        }
+    }
+}
+
+/// How an active device of this status is.
+pub fn of_status(status: &Status) -> Condition {
+    if status.mode == Mode::PassThrough {
+        return Condition::new(Health::Warning, "no metadata");
+    }
+    if status.needs_check {
+        return Condition::new(Health::Bad, "needs check");
+    }
+    if status.main_suspect {
+        return Condition::new(Health::Bad, "main fails");
+    }
+    if status.spare_failing {
+        return Condition::new(Health::Bad, "spare fails");
+    }
+    let intact = status.copies.count(|letter| matches!(letter, 'V' | 'P'));
+    let health = match status.repair {
+        RepairStatus::GaveUp => Health::Bad,
+        _ if status.pending.get() > 0 => Health::of_verdict(status.verdict).max(Health::Warning),
+        _ => Health::of_verdict(status.verdict),
+    };
+    match status.verdict {
+        Verdict::Healthy | Verdict::Degraded | Verdict::Interrupted | Verdict::Weak => {
+            Condition::new(health, format!("{intact} of {}", Slot::COUNT))
+        }
+        other => Condition::new(health, other.name()),
+    }
+}

@@ -1,0 +1,84 @@
+//! Signals, each of them an event like any other.
+
+use std::io;
+use std::process;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+
+use super::event::Event;
+use super::terminal;
+
+/// How long the application may take to end by itself after a signal told it to. A
+/// terminal that is gone can hold a write for good.
+const GRACE: Duration = Duration::from_secs(2);
+
+const HANDLED: [Signal; 4] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGWINCH,
+];
+
+/// Keeps the handled signals from this thread and from every thread it starts later,
+/// so that [`listen`] alone gets them. To be called before the first thread is started.
+///
+/// # Errors
+///
+/// Whatever the operating system says.
+pub fn block() -> io::Result<()> {
+    handled().thread_block()?;
+    Ok(())
+}
+
+/// Starts the thread that waits for signals and sends them as events.
+///
+/// # Errors
+///
+/// If there can be no such thread.
+pub fn listen(events: Sender<Event>) -> io::Result<()> {
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || wait_for_signals(&events))?;
+    Ok(())
+}
+
+fn handled() -> SigSet {
+    HANDLED.into_iter().collect()
+}
+
+fn wait_for_signals(events: &Sender<Event>) {
+    let handled = handled();
+    loop {
+        match handled.wait() {
+            Ok(Signal::SIGWINCH) => {
+                if events.send(Event::Resized(terminal::size())).is_err() {
+                    return;
+                }
+            }
+            Ok(signal) => end(events, signal, &handled),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Asks the application to end; ends it if it does not, or if it is asked again.
+fn end(events: &Sender<Event>, signal: Signal, handled: &SigSet) {
+    let _ = events.send(Event::Signal(signal as i32));
+    let status = 128 + signal as i32;
+    let _ = thread::Builder::new()
+        .name("last-resort".to_owned())
+        .spawn(move || {
+            thread::sleep(GRACE);
+            terminal::give_back();
+            process::exit(status);
+        });
+    loop {
+        if !matches!(handled.wait(), Ok(Signal::SIGWINCH)) {
+            terminal::give_back();
+            process::exit(status);
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Everything the application knows and shows. `update` changes it, `view` draws it.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ratatui::layout::Size;
+
+use super::corruption::Corruption;
+use super::dialog::Dialog;
+use super::keymap::Context;
+use super::rows::{self, Row, RowKey};
+use super::theme::Theme;
+use super::wizard::Wizard;
+use crate::inspect::Inspection;
+use crate::port::journal::ActionRecord;
+use crate::port::{DeviceInfo, LoggedEvent, Mapped, RemapRow};
+use crate::remap_core::status::{RepairStatus, Status};
+use crate::remap_core::units::Millis;
+
+/// How many logged events are kept; older ones are still in the host's log.
+pub const EVENTS_KEPT: usize = 10_000;
+
+/// How the application is to behave, chosen at its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Draw ASCII only.
+    pub ascii: bool,
+    /// Use colours.
+    pub colour: bool,
+    /// Refuse every action that changes anything.
+    pub read_only: bool,
+}
+
+/// Which pane has the keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// The list of devices.
+    List,
+    /// The detail of the chosen one.
+    Detail,
+}
+
+/// A page of the detail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    /// Verdict, counters, findings.
+    Overview,
+    /// The five copies, and their bytes.
+    Copies,
+    /// Remapped and pending blocks.
+    Remaps,
+    /// What happened.
+    Events,
+    /// What was done.
+    Journal,
+}
+
+impl Tab {
+    /// Every tab, in order.
+    pub const ALL: [Self; 5] = [
+        Self::Overview,
+        Self::Copies,
+        Self::Remaps,
+        Self::Events,
+        Self::Journal,
+    ];
+
+    /// Its title.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Copies => "Copies",
+            Self::Remaps => "Remaps",
+            Self::Events => "Events",
+            Self::Journal => "Journal",
+        }
+    }
+}
+
+/// Which form the lower half of the copies tab has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyView {
+    /// Bytes beside the winner's.
+    Bytes,
+    /// Fields beside the winner's.
+    Fields,
+}
+
+/// What the keyboard is for.
+#[derive(Debug)]
+pub enum Mode {
+    /// Moving about.
+    Browse,
+    /// Typing a filter.
+    Filter,
+    /// Reading the keys of a context.
+    Help {
+        /// Of which.
+        of: Context,
+        /// Lines scrolled away.
+        scroll: usize,
+        /// What it lies over.
+        under: Box<Mode>,
+    },
+    /// Choosing what to corrupt.
+    Corrupt(Corruption),
+    /// Creating a device.
+    Wizard(Wizard),
+    /// A plan, from being made to its outcome.
+    Plan(Dialog),
+}
+
+/// A mapped device that is up, and when its status was read.
+#[derive(Clone, Debug)]
+pub struct Active {
+    /// What the host says.
+    pub mapped: Mapped,
+    /// When it said so.
+    pub seen: Millis,
+}
+
+impl Active {
+    /// Its status as it must be by `now`: what was read, with its times gone on.
+    pub fn status(&self, now: Millis) -> Status {
+        let passed = now.get().saturating_sub(self.seen.get());
+        let read = &self.mapped.status;
+        let repair = match read.repair {
+            RepairStatus::Waiting { attempt, in_millis } => RepairStatus::Waiting {
+                attempt,
+                in_millis: in_millis.saturating_sub(passed),
+            },
+            standing @ (RepairStatus::Idle | RepairStatus::GaveUp) => standing,
+        };
+        let later = |ago: u64| ago.saturating_add(passed / 1000);
+        Status {
+            repair,
+            last_scrub: read.last_scrub.map(later),
+            next_scrub: read
+                .next_scrub
+                .map(|ahead| ahead.saturating_sub(passed / 1000)),
+            last_repair: read.last_repair.map(later),
+            ..*read
+        }
+    }
+
+    /// The mapped device as it must be by `now`.
+    pub fn mapped_by(&self, now: Millis) -> Mapped {
+        Mapped {
+            status: self.status(now),
+            ..self.mapped.clone()
+        }
+    }
+}
+
+/// What looking at one device gave; the text says why it could not be read at all.
+pub type Examined = Result<Arc<Inspection>, String>;
+
+/// A line for the operator that goes away with the next key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// How bad it is.
+    pub health: super::theme::Health,
+    /// The text, fit to be shown.
+    pub text: String,
+}
+
+/// The remaps of one device.
+#[derive(Clone, Debug, Default)]
+pub struct RemapList {
+    /// Of which spare.
+    pub spare: PathBuf,
+    /// The rows, by block of main.
+    pub rows: Vec<RemapRow>,
+    /// Whether there are more than are kept here.
+    pub more: bool,
+}
+
+/// Everything the application knows and shows.
+#[derive(Debug)]
+pub struct State {
+    /// How to behave.
+    pub options: Options,
+    /// The lab's directory, to be shown; `None` on a real machine.
+    pub lab: Option<String>,
+    /// The terminal's size.
+    pub size: Size,
+    /// What time it is on the application's own clock.
+    pub now: Millis,
+    /// Every device, sorted by name. `None` until the host told them.
+    pub devices: Option<Vec<DeviceInfo>>,
+    /// Every mapped device that is up, sorted by name.
+    pub active: Vec<Active>,
+    /// What was found on each device looked at so far.
+    pub examined: HashMap<PathBuf, Examined>,
+    /// The rows of the list, under the filter.
+    pub rows: Vec<Row>,
+    /// The chosen row; it survives changes of the list.
+    pub chosen: Option<RowKey>,
+    /// What the list is narrowed to; empty for everything.
+    pub filter: String,
+    /// Which pane has the keyboard.
+    pub focus: Focus,
+    /// Which page of the detail is shown.
+    pub tab: Tab,
+    /// Where in each page: the chosen row of it, or lines scrolled away. By [`Tab`].
+    pub cursors: [usize; Tab::ALL.len()],
+    /// What the lower half of the copies tab shows.
+    pub copy_view: CopyView,
+    /// Rows of bytes or fields scrolled away in it; `None` to start at the first that
+    /// differs.
+    pub copy_scroll: Option<usize>,
+    /// What the keyboard is for.
+    pub mode: Mode,
+    /// The remaps of the device that is shown.
+    pub remaps: Option<RemapList>,
+    /// What happened, newest last.
+    pub events: VecDeque<LoggedEvent>,
+    /// What was done, newest last.
+    pub journal: Vec<ActionRecord>,
+    /// The last thing to say.
+    pub notice: Option<Notice>,
+    /// Numbers the questions to the worker, so that late answers are known as such.
+    pub ticket: u64,
+    /// The question whose plan is carried out without a window, if it is a plan.
+    pub unattended: Option<u64>,
+}
+
+impl State {
+    /// A state that knows nothing yet.
+    pub fn new(options: Options, lab: Option<String>, size: Size) -> Self {
+        Self {
+            options,
+            lab,
+            size,
+            now: Millis::new(0),
+            devices: None,
+            active: Vec::new(),
+            examined: HashMap::new(),
+            rows: Vec::new(),
+            chosen: None,
+            filter: String::new(),
+            focus: Focus::List,
+            tab: Tab::Overview,
+            cursors: [0; Tab::ALL.len()],
+            copy_view: CopyView::Bytes,
+            copy_scroll: None,
+            mode: Mode::Browse,
+            remaps: None,
+            events: VecDeque::new(),
+            journal: Vec::new(),
+            notice: None,
+            ticket: 0,
+            unattended: None,
+        }
+    }
+
+    /// How things look.
+    pub const fn theme(&self) -> Theme {
+        Theme {
+            ascii: self.options.ascii,
+            colour: self.options.colour,
+        }
+    }
+
+    /// What the keyboard is for.
+    pub fn context(&self) -> Context {
+        match &self.mode {
+            Mode::Browse if self.focus == Focus::List => Context::List,
+            Mode::Browse => Context::Detail,
+            Mode::Filter => Context::Filter,
+            Mode::Help { .. } => Context::Help,
+            Mode::Corrupt(_) => Context::Corrupt,
+            Mode::Wizard(wizard) => wizard.context(),
+            Mode::Plan(dialog) => dialog.context(),
+        }
+    }
+
+    /// Every device the host told.
+    pub fn devices(&self) -> &[DeviceInfo] {
+        self.devices.as_deref().unwrap_or_default()
+    }
+
+    /// The device at `path`, if the host lists it.
+    pub fn device(&self, path: &Path) -> Option<&DeviceInfo> {
+        self.devices().iter().find(|device| device.path == path)
+    }
+
+    /// The mapped device of this name, if it is up.
+    pub fn active(&self, name: &str) -> Option<&Active> {
+        self.active.iter().find(|active| active.mapped.name == name)
+    }
+
+    /// What was found on the device at `path`.
+    pub fn inspection(&self, path: &Path) -> Option<&Inspection> {
+        self.examined.get(path)?.as_deref().ok()
+    }
+
+    /// The place of the chosen row among the rows.
+    pub fn chosen_index(&self) -> Option<usize> {
+        let chosen = self.chosen.as_ref()?;
+        self.rows.iter().position(|row| row.key == *chosen)
+    }
+
+    /// What the detail is about.
+    pub fn subject(&self) -> Option<Subject<'_>> {
+        let row = self.rows.get(self.chosen_index()?)?;
+        Subject::of(self, &row.key)
+    }
+
+    /// Makes the rows anew, and keeps to the chosen one as well as can be.
+    pub fn arrange(&mut self) {
+        let before = self.chosen_index();
+        self.rows = rows::arrange(self);
+        if self.chosen_index().is_none() {
+            let nearest = before.unwrap_or(0).min(self.rows.len().saturating_sub(1));
+            self.chosen = self.rows.get(nearest).map(|row| row.key.clone());
+        }
+    }
+
+    /// A number for the next question to the worker.
+    pub fn next_ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
+}
+
+/// What the detail is about: a mapped device that is up, or one device alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The mapped device, if the chosen row is one or part of one.
+    pub active: Option<&'a Active>,
+    /// The device on the chosen row; for a mapped device its spare.
+    pub device: Option<&'a DeviceInfo>,
+    /// Where the copies are: the spare, or the device itself.
+    pub store: &'a Path,
+    /// What was found there so far.
+    pub examined: Option<&'a Examined>,
+}
+
+impl<'a> Subject<'a> {
+    fn of(state: &'a State, key: &'a RowKey) -> Option<Self> {
+        let (active, device, store) = match key {
+            RowKey::Mapped(name) => {
+                let active = state.active(name)?;
+                let spare = active.mapped.spare.as_path();
+                (Some(active), state.device(spare), spare)
+            }
+            RowKey::Device(path) => {
+                let device = state.device(path)?;
+                let active = rows::mapped_name(device).and_then(|name| state.active(name));
+                let store = active.map_or(path.as_path(), |active| active.mapped.spare.as_path());
+                (active, Some(device), store)
+            }
+        };
+        Some(Self {
+            active,
+            device,
+            store,
+            examined: state.examined.get(store),
+        })
+    }
+
+    /// What was found on it, if it could be read.
+    pub fn inspection(&self) -> Option<&'a Inspection> {
+        self.examined?.as_deref().ok()
+    }
+
+    /// The name of the mapped device: that is up, or that the metadata tells.
+    pub fn name(&self) -> Option<&'a str> {
+        match self.active {
+            Some(active) => Some(&active.mapped.name),
+            None => self.inspection()?.name.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The terminal: taken over at the start, given back whatever happens.
+
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::terminal::{
+    disable_raw_mode, enable_raw_mode, window_size, Clear, ClearType, EnterAlternateScreen,
+    LeaveAlternateScreen,
+};
+use crossterm::{execute, queue};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Rect, Size};
+use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
+
+/// One screen is written at once: with a smaller buffer a slow line shows half of it.
+const SCREEN_BYTES: usize = 1 << 16;
+
+/// What a terminal that does not tell its size is taken for.
+const USUAL_SIZE: Size = Size {
+    width: 80,
+    height: 24,
+};
+
+/// Whether the terminal is ours now, so that it is given back exactly once, by
+/// whichever thread comes first.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a thread panicked: nothing more may be drawn over its report.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while it is ours. Dropping it gives it back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+}
+
+impl Screen {
+    /// Takes the terminal over: raw mode, the alternate screen, no cursor.
+    ///
+    /// # Errors
+    ///
+    /// If standard input or output is no terminal, or the terminal refuses.
+    pub fn take() -> io::Result<Self> {
+        if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "standard input and output must be a terminal; \
+                 for scripts there are subcommands, see --help",
+            ));
+        }
+        give_back_on_panic();
+        take_over()?;
+        let terminal = terminal_of(size())?;
+        Ok(Self { terminal })
+    }
+
+    /// Draws one frame, unless a panic's report is on the screen.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the terminal says.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        if !PANICKED.load(Ordering::SeqCst) {
+            self.terminal.draw(view)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on at another size, from an empty screen.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the terminal says.
+    pub fn resize(&mut self, size: Size) -> io::Result<()> {
+        // A new terminal, not `Terminal::resize`: that asks crossterm for the size,
+        // which starts another program where the terminal does not tell it.
+        execute!(self.terminal.backend_mut(), Clear(ClearType::All))?;
+        self.terminal = terminal_of(size)?;
+        Ok(())
+    }
+
+    /// Gives the terminal back, stops until somebody lets the process go on, and takes
+    /// it over again.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the terminal says.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP)?;
+        take_over()?;
+        self.resize(size())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// The size of the terminal.
+pub fn size() -> Size {
+    match window_size() {
+        Ok(window) if window.columns > 0 && window.rows > 0 => {
+            Size::new(window.columns, window.rows)
+        }
+        _ => USUAL_SIZE,
+    }
+}
+
+fn terminal_of(size: Size) -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
+    let output = BufWriter::with_capacity(SCREEN_BYTES, io::stdout());
+    let area = Rect::new(0, 0, size.width, size.height);
+    let viewport = Viewport::Fixed(area);
+    Terminal::with_options(CrosstermBackend::new(output), TerminalOptions { viewport })
+}
+
+fn take_over() -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    // Bracketed paste keeps pasted text from being taken for commands.
+    execute!(
+        io::stdout(),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        Hide,
+        Clear(ClearType::All)
+    )
+}
+
+/// Gives the terminal back if it is ours. What fails here has nobody left to be told.
+pub fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut output = io::stdout();
+        let _ = queue!(output, Show, DisableBracketedPaste, LeaveAlternateScreen);
+        let _ = output.flush();
+        let _ = disable_raw_mode();
+    }
+}
+
+/// A panic's report is printed after the terminal was given back, on any thread.
+fn give_back_on_panic() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        PANICKED.store(true, Ordering::SeqCst);
+        give_back();
+        report(info);
+    }));
+}

@@ -1,0 +1,134 @@
+//! Taking in what the worker tells.
+
+use super::{say, Effect, Request};
+use crate::error::Error;
+use crate::ops::{Outcome, Plan, Refusal};
+use crate::port::{LoggedEvent, Mapped};
+use crate::tui::corruption::Forecast;
+use crate::tui::dialog::{Prompt, Stage};
+use crate::tui::event::Answer;
+use crate::tui::state::{Active, Mode, State, EVENTS_KEPT};
+use crate::tui::theme::Health;
+
+/// Changes the state by what the worker told.
+pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
+    match answer {
+        Answer::Listed { devices, mapped } => {
+            state.active = mapped
+                .into_iter()
+                .map(|mapped| seen(state, mapped))
+                .collect();
+            state.examined.retain(|path, _| {
+                devices.iter().any(|device| device.path == *path)
+                    || state
+                        .active
+                        .iter()
+                        .any(|active| active.mapped.spare == *path)
+            });
+            state.devices = Some(devices);
+            state.arrange();
+        }
+        Answer::Examined(found) => {
+            state.examined.extend(found);
+            // What was found has words that a filter may ask for.
+            if !state.filter.is_empty() {
+                state.arrange();
+            }
+        }
+        Answer::Remaps(list) => {
+            let is_shown = state
+                .subject()
+                .is_some_and(|subject| subject.store == list.spare);
+            if is_shown {
+                state.remaps = Some(list);
+            }
+        }
+        Answer::Logged(events) => keep_events(state, events),
+        Answer::Journal(journal) => state.journal = journal,
+        Answer::Planned { ticket, plan } => return planned(state, ticket, plan),
+        Answer::Executed { ticket, outcome } => executed(state, ticket, outcome),
+        Answer::Trouble(text) => say(state, Health::Bad, text),
+    }
+    Vec::new()
+}
+
+fn seen(state: &State, mapped: Mapped) -> Active {
+    Active {
+        mapped,
+        seen: state.now,
+    }
+}
+
+fn keep_events(state: &mut State, events: Vec<LoggedEvent>) {
+    state.events.extend(events);
+    let surplus = state.events.len().saturating_sub(EVENTS_KEPT);
+    state.events.drain(..surplus);
+}
+
+fn planned(state: &mut State, ticket: u64, plan: Result<Box<Plan>, Refusal>) -> Vec<Effect> {
+    if state.unattended == Some(ticket) {
+        state.unattended = None;
+        return run_unattended(state, plan);
+    }
+    match &mut state.mode {
+        Mode::Plan(dialog) if dialog.ticket == ticket => {
+            dialog.stage = match plan {
+                Ok(plan) => Stage::Prompting(Box::new(Prompt::new(*plan))),
+                Err(refusal) => Stage::Refused(refusal),
+            };
+        }
+        Mode::Corrupt(corruption) => {
+            if !matches!(corruption.forecast, Forecast::Asked(asked) if asked == ticket) {
+                return Vec::new();
+            }
+            corruption.forecast = match plan {
+                Ok(plan) => Forecast::Plan(plan),
+                Err(refusal) => Forecast::Refused(refusal),
+            };
+            if corruption.hurry {
+                return super::dialog::show_corruption_plan(state);
+            }
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Carries out a plan that asks for no word, or says why there is none.
+fn run_unattended(state: &mut State, plan: Result<Box<Plan>, Refusal>) -> Vec<Effect> {
+    let confirmed = match plan.and_then(|plan| plan.confirm(None)) {
+        Ok(confirmed) => Box::new(confirmed),
+        Err(refusal) => {
+            say(state, Health::Warning, whole_refusal(&refusal));
+            return Vec::new();
+        }
+    };
+    let ticket = state.next_ticket();
+    vec![Effect::Ask(Request::Execute { ticket, confirmed })]
+}
+
+fn whole_refusal(refusal: &Refusal) -> String {
+    format!("{} {}", refusal.message(), refusal.advice())
+        .trim_end()
+        .to_owned()
+}
+
+fn executed(state: &mut State, ticket: u64, outcome: Result<Outcome, Error>) {
+    if let Mode::Plan(dialog) = &mut state.mode {
+        if dialog.ticket == ticket {
+            dialog.stage = match outcome {
+                Ok(outcome) => Stage::Done(outcome),
+                Err(error) => Stage::Failed(error),
+            };
+            return;
+        }
+    }
+    match outcome {
+        Ok(outcome) => say(state, Health::Good, outcome.summary),
+        Err(error) => say(
+            state,
+            Health::Bad,
+            format!("{} {}", error.message, error.advice),
+        ),
+    }
+}

@@ -1,0 +1,178 @@
+//! Moving about, and asking for actions.
+
+use super::{half_page, moved, say, Effect, Request};
+use crate::ops::Operation;
+use crate::remap_core::message::Message;
+use crate::tui::actions;
+use crate::tui::corruption::Corruption;
+use crate::tui::dialog::Dialog;
+use crate::tui::keymap::Command;
+use crate::tui::pages;
+use crate::tui::state::{CopyView, Focus, Mode, State, Tab};
+use crate::tui::theme::Health;
+use crate::tui::wizard::Wizard;
+
+/// Does what `command` asks for in the list or the detail.
+pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Back => return back(state),
+        Command::Cancel => {
+            state.filter.clear();
+            state.arrange();
+        }
+        Command::Open => {
+            if state.subject().is_some() {
+                state.focus = Focus::Detail;
+            }
+        }
+        Command::Filter => {
+            state.focus = Focus::List;
+            state.mode = Mode::Filter;
+        }
+        Command::NextTab => turn_tab(state, 1),
+        Command::PreviousTab => turn_tab(state, -1),
+        Command::Tab(number) => {
+            if let Some(tab) = Tab::ALL.get(usize::from(number)) {
+                state.tab = *tab;
+            }
+        }
+        Command::TurnView => {
+            state.copy_view = match state.copy_view {
+                CopyView::Bytes => CopyView::Fields,
+                CopyView::Fields => CopyView::Bytes,
+            };
+            state.copy_scroll = None;
+        }
+        Command::Up
+        | Command::Down
+        | Command::HalfPageUp
+        | Command::HalfPageDown
+        | Command::First
+        | Command::Last => match state.focus {
+            Focus::List => move_in_list(state, command),
+            Focus::Detail => move_in_detail(state, command),
+        },
+        _ => return act(state, command),
+    }
+    Vec::new()
+}
+
+fn back(state: &mut State) -> Vec<Effect> {
+    match state.focus {
+        Focus::Detail => {
+            state.focus = Focus::List;
+            Vec::new()
+        }
+        Focus::List => vec![Effect::End(super::Ended::Quit)],
+    }
+}
+
+fn turn_tab(state: &mut State, by: isize) {
+    let tabs = Tab::ALL.len() as isize;
+    let turned = (state.tab as isize + by).rem_euclid(tabs) as usize;
+    state.tab = Tab::ALL[turned];
+}
+
+fn move_in_list(state: &mut State, command: Command) {
+    let at = state.chosen_index().unwrap_or(0);
+    let to = moved(at, command, half_page(state), state.rows.len());
+    state.chosen = state.rows.get(to).map(|row| row.key.clone());
+}
+
+fn move_in_detail(state: &mut State, command: Command) {
+    let half = half_page(state);
+    if state.tab == Tab::Copies && !matches!(command, Command::Up | Command::Down) {
+        // The copies are five and in sight: pages are those of the bytes below them.
+        let rows = pages::copy_rows(state);
+        let at = pages::copy_first_row(state);
+        state.copy_scroll = Some(moved(at, command, half, rows));
+        return;
+    }
+    let rows = pages::rows(state);
+    let tab = state.tab;
+    let cursor = &mut state.cursors[tab as usize];
+    *cursor = moved(*cursor, command, half, rows);
+    if tab == Tab::Copies {
+        state.copy_scroll = None;
+    }
+}
+
+/// Does what `command` asks for while a filter is typed.
+pub fn on_filter_command(state: &mut State, command: Command) {
+    match command {
+        Command::Accept => state.mode = Mode::Browse,
+        Command::Cancel => {
+            state.filter.clear();
+            state.arrange();
+            state.mode = Mode::Browse;
+        }
+        Command::Erase => {
+            state.filter.pop();
+            state.arrange();
+        }
+        Command::EraseAll => {
+            state.filter.clear();
+            state.arrange();
+        }
+        _ => {}
+    }
+}
+
+/// Begins an action on what is shown, or says why it cannot be.
+fn act(state: &mut State, command: Command) -> Vec<Effect> {
+    if let Err(why) = actions::available(state, command) {
+        say(state, Health::Warning, why);
+        return Vec::new();
+    }
+    match command {
+        Command::Create => {
+            state.mode = Mode::Wizard(Wizard::new());
+            Vec::new()
+        }
+        Command::Corrupt => {
+            begin_corruption(state);
+            Vec::new()
+        }
+        _ => match actions::operation(state, command) {
+            Some(operation) => ask_for_plan(state, operation),
+            None => Vec::new(),
+        },
+    }
+}
+
+fn begin_corruption(state: &mut State) {
+    let Some(subject) = state.subject() else {
+        return;
+    };
+    let store = subject.store.to_owned();
+    let name = match subject.name() {
+        Some(name) => name.to_owned(),
+        None => crate::inspect::last_component(&store),
+    };
+    // Every drill of a journal gets its own seed, and the same one when it is repeated.
+    let seed = state.journal.len() as u64 + 1;
+    state.mode = Mode::Corrupt(Corruption::new(store, name, seed));
+}
+
+/// Asks the worker for a plan, and opens its window; without one for a scrub, which puts
+/// nothing at stake.
+pub fn ask_for_plan(state: &mut State, operation: Operation) -> Vec<Effect> {
+    let ticket = state.next_ticket();
+    let asks_nothing = matches!(
+        operation,
+        Operation::Message {
+            message: Message::Scrub,
+            ..
+        }
+    );
+    if asks_nothing {
+        state.unattended = Some(ticket);
+    } else {
+        let title = actions::title(&operation);
+        state.mode = Mode::Plan(Dialog::planning(title, ticket));
+    }
+    vec![Effect::Ask(Request::Plan {
+        ticket,
+        operation: Box::new(operation),
+    })]
+}

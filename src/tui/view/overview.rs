@@ -1,0 +1,384 @@
+//! The first page: how the device is, in numbers, and what to do about it.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::Frame;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{label, paragraph, put_lines};
+use crate::inspect::{Finding, Inspection};
+use crate::port::{DeviceInfo, Usage};
+use crate::remap_core::quorum::Verdict;
+use crate::remap_core::repair::MAX_ATTEMPTS;
+use crate::remap_core::status::{Mode as TargetMode, RepairStatus, Status};
+use crate::remap_core::units::{PerSlot, Sequence};
+use crate::tui::pages;
+use crate::tui::show;
+use crate::tui::state::{Active, State, Subject};
+use crate::tui::theme::{Health, Theme};
+
+const LABEL_WIDTH: usize = 10;
+const GAUGE_WIDTH: u64 = 20;
+
+/// Draws the page.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<'_>) {
+    let theme = state.theme();
+    let width = usize::from(area.width);
+    let mut lines = match (subject.active, subject.examined) {
+        (Some(active), _) => of_active(state, active, width),
+        (None, Some(Ok(inspection))) => of_idle(inspection, subject.device, theme),
+        (None, Some(Err(why))) => paragraph(
+            &format!("It cannot be read: {why}"),
+            width,
+            1,
+            theme.health(Health::Warning),
+        ),
+        (None, None) => vec![Line::styled(" looking", theme.faint())],
+    };
+    let findings = pages::findings(state);
+    if !findings.is_empty() {
+        lines.push(Line::default());
+        let room = usize::from(area.height).saturating_sub(lines.len());
+        let at = state.cursors[0];
+        lines.extend(of_findings(&findings, at, room, width, theme));
+    }
+    put_lines(frame, area, &lines);
+}
+
+/// A label and what it stands for.
+fn fact(theme: Theme, name: &str, spans: Vec<Span<'static>>) -> Line<'static> {
+    let mut all = vec![Span::raw(" "), label(theme, name, LABEL_WIDTH)];
+    all.extend(spans);
+    Line::from(all)
+}
+
+/// The same, and more if there is room for it.
+fn fact_and(
+    theme: Theme,
+    name: &str,
+    spans: Vec<Span<'static>>,
+    more: String,
+    width: usize,
+) -> Line<'static> {
+    let mut line = fact(theme, name, spans);
+    if line.width() + more.width() <= width {
+        line.spans.push(Span::raw(more));
+    }
+    line
+}
+
+fn plain(text: impl Into<String>) -> Span<'static> {
+    Span::raw(text.into())
+}
+
+fn of_active(state: &State, active: &Active, width: usize) -> Vec<Line<'static>> {
+    let theme = state.theme();
+    let status = active.status(state.now);
+    let mapped = &active.mapped;
+    let name_of = |path: &std::path::Path| {
+        let device = state.device(path).map(|device| device.name.as_str());
+        crate::text::escape_str(device.unwrap_or(&path.to_string_lossy())).into_owned()
+    };
+    let of = |name, (spans, more)| fact_and(theme, name, spans, more, width);
+    let parts = format!(
+        "main {}, spare {}",
+        name_of(&mapped.main),
+        name_of(&mapped.spare)
+    );
+    let size = format!(
+        "; {} in {}-byte blocks",
+        show::size(mapped.size),
+        mapped.block_size
+    );
+    vec![
+        copies_fact(theme, &status.copies, status.verdict, status.sequence),
+        fact(theme, "Remaps", remaps_spans(theme, &status)),
+        of("Spare", spare_spans(theme, &status)),
+        of("Scrub", scrub_spans(&status)),
+        of("Repair", repair_spans(theme, &status)),
+        fact(theme, "Errors", errors_spans(theme, &status)),
+        of("Parts", (vec![plain(parts)], size)),
+    ]
+}
+
+/// The strip of five copies, what it comes to, and their sequence.
+fn copies_fact(
+    theme: Theme,
+    letters: &PerSlot<char>,
+    verdict: Verdict,
+    sequence: Sequence,
+) -> Line<'static> {
+    let mut spans = strip(theme, letters);
+    spans.push(plain("  "));
+    spans.push(Span::styled(
+        verdict.name(),
+        theme.health(Health::of_verdict(verdict)),
+    ));
+    if sequence > Sequence::new(0) {
+        spans.push(plain(format!(", sequence {sequence}")));
+    }
+    fact(theme, "Copies", spans)
+}
+
+/// Five glyphs with their numbers: `■0 ■1 ■2 ✖3 ■4`.
+pub fn strip(theme: Theme, letters: &PerSlot<char>) -> Vec<Span<'static>> {
+    let mut spans = Vec::new();
+    for (slot, letter) in letters.iter() {
+        let style = theme.health(Health::of_letter(*letter));
+        spans.push(Span::styled(theme.copy_glyph(*letter), style));
+        spans.push(plain(format!("{slot} ")));
+    }
+    spans
+}
+
+fn remaps_spans(theme: Theme, status: &Status) -> Vec<Span<'static>> {
+    let mut spans = vec![plain(format!(
+        "{} moved to the spare",
+        show::counted(status.active.get(), "block")
+    ))];
+    if status.pending.get() > 0 {
+        spans.push(plain(", "));
+        spans.push(Span::styled(
+            format!(
+                "{} unreadable until written",
+                show::count(status.pending.get())
+            ),
+            theme.health(Health::Warning),
+        ));
+    }
+    spans
+}
+
+fn spare_spans(theme: Theme, status: &Status) -> (Vec<Span<'static>>, String) {
+    let (used, total) = (status.used.get(), status.total.get());
+    if status.mode == TargetMode::PassThrough || total == 0 {
+        let text = "no room: there is no metadata";
+        return (vec![Span::styled(text, theme.faint())], String::new());
+    }
+    let full = (u128::from(used) * u128::from(GAUGE_WIDTH)).div_ceil(u128::from(total));
+    let full = usize::try_from(full).unwrap_or(0).min(GAUGE_WIDTH as usize);
+    let health = match used.saturating_mul(100) / total {
+        0..75 => Health::Good,
+        75..90 => Health::Warning,
+        _ => Health::Bad,
+    };
+    let (block, free) = theme.gauge();
+    let spans = vec![
+        Span::styled(block.repeat(full), theme.health(health)),
+        Span::styled(free.repeat(GAUGE_WIDTH as usize - full), theme.faint()),
+        plain(format!("  {} used", show::percent(used, total))),
+    ];
+    (spans, format!(" of {}", show::counted(total, "block")))
+}
+
+fn scrub_spans(status: &Status) -> (Vec<Span<'static>>, String) {
+    let last = match status.last_scrub {
+        Some(ago) => format!("{} ago", show::span(ago)),
+        None => "none yet".to_owned(),
+    };
+    let next = match status.next_scrub {
+        Some(0) => "next now".to_owned(),
+        Some(ahead) => format!("next in {}", show::span(ahead)),
+        None => "none scheduled".to_owned(),
+    };
+    let more = format!(
+        "; {} done, {} found damage",
+        show::count(status.scrubs),
+        show::count(status.corruption_detected)
+    );
+    (vec![plain(format!("{last}, {next}"))], more)
+}
+
+fn repair_spans(theme: Theme, status: &Status) -> (Vec<Span<'static>>, String) {
+    let span = match status.repair {
+        RepairStatus::Idle => plain("nothing to repair"),
+        RepairStatus::Waiting { attempt, in_millis } => Span::styled(
+            format!(
+                "{} {}, attempt {attempt} of {MAX_ATTEMPTS}",
+                theme.waiting(),
+                show::until(in_millis)
+            ),
+            theme.health(Health::Warning),
+        ),
+        RepairStatus::GaveUp => Span::styled(
+            format!("gave up after {MAX_ATTEMPTS} attempts"),
+            theme.health(Health::Bad),
+        ),
+    };
+    let mut more = format!(
+        "; {} done in {}",
+        show::count(status.repairs_completed),
+        show::counted(status.repair_attempts, "attempt")
+    );
+    if let Some(ago) = status.last_repair {
+        more.push_str(&format!(", last {} ago", show::span(ago)));
+    }
+    (vec![span], more)
+}
+
+fn errors_spans(theme: Theme, status: &Status) -> Vec<Span<'static>> {
+    let (writes, reads) = (status.write_errors, status.read_errors);
+    let style = if writes + reads == 0 {
+        theme.plain()
+    } else {
+        theme.health(Health::Warning)
+    };
+    vec![Span::styled(
+        format!(
+            "{} and {} of main failed",
+            show::counted(writes, "write"),
+            show::counted(reads, "read")
+        ),
+        style,
+    )]
+}
+
+fn of_idle(
+    inspection: &Inspection,
+    device: Option<&DeviceInfo>,
+    theme: Theme,
+) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    if inspection.is_ours() {
+        let judgement = &inspection.judgement;
+        let letters = judgement.states.map(|_, state| state.letter());
+        let sequence = judgement.sequence.unwrap_or(Sequence::new(0));
+        lines.push(copies_fact(theme, &letters, judgement.verdict, sequence));
+        lines.extend(of_metadata(inspection, theme));
+    } else {
+        let text = "none of ours on this device";
+        lines.push(fact(theme, "Metadata", vec![plain(text)]));
+    }
+    lines.push(fact(
+        theme,
+        "Device",
+        vec![plain(format!(
+            "{} in {}-byte blocks{}",
+            show::size(inspection.size),
+            inspection.logical_block,
+            device.map(usage_text).unwrap_or_default()
+        ))],
+    ));
+    lines
+}
+
+fn usage_text(device: &DeviceInfo) -> String {
+    let mut text = match &device.usage {
+        Usage::Free => ", not in use".to_owned(),
+        Usage::Mapped { name, .. } => format!(", part of {name}"),
+        Usage::InUse(by) => format!(", in use: {}", crate::text::escape_str(by)),
+    };
+    if device.read_only {
+        text.push_str(", read-only");
+    }
+    if device.faults > 0 {
+        let blocks = show::counted(device.faults, "block");
+        text.push_str(&format!(", {blocks} made to fail"));
+    }
+    text
+}
+
+/// What the winning copy says, as far as there is one.
+fn of_metadata(inspection: &Inspection, theme: Theme) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let mut say = |name, text: String| lines.push(fact(theme, name, vec![plain(text)]));
+    match &inspection.name {
+        Some(name) => say("Name", format!("{name}, not up")),
+        None => say("Name", "not told by this metadata".to_owned()),
+    }
+    let Some(superblock) = &inspection.superblock else {
+        return lines;
+    };
+    let path = crate::text::escape(superblock.main_path.trimmed()).into_owned();
+    say(
+        "Main",
+        format!(
+            "{}, last seen as {path}",
+            show::size(superblock.main_sectors)
+        ),
+    );
+    match superblock.layout() {
+        Some(layout) => say(
+            "Room",
+            format!(
+                "{} of {} bytes for what fails on main",
+                show::counted(layout.replacement_blocks.get(), "block"),
+                layout.block_size
+            ),
+        ),
+        None => say("Room", "plain v4 has no remap table".to_owned()),
+    }
+    let written = show::date_and_time(superblock.timestamp);
+    say("Written", format!("{written} UTC by its writer's clock"));
+    if let Some(uuid) = inspection.array_uuid() {
+        say("Array", uuid.to_string());
+    }
+    lines
+}
+
+/// As many findings as fit, from the one under the pointer on; from an earlier one where
+/// there is room to spare at the end.
+fn of_findings(
+    findings: &[Finding],
+    at: usize,
+    room: usize,
+    width: usize,
+    theme: Theme,
+) -> Vec<Line<'static>> {
+    let blocks: Vec<Vec<Line<'static>>> = findings
+        .iter()
+        .map(|finding| of_finding(finding, width, theme))
+        .collect();
+    let mut first = at.min(blocks.len().saturating_sub(1));
+    while first > 0 {
+        let lines: usize = blocks[first - 1..].iter().map(Vec::len).sum();
+        if lines > room {
+            break;
+        }
+        first -= 1;
+    }
+    let mut lines: Vec<Line<'static>> = blocks.into_iter().skip(first).flatten().collect();
+    if lines.len() > room && room > 1 {
+        let hidden = lines.len() - room + 1;
+        lines.truncate(room - 1);
+        let text = format!(" {} below", show::counted(hidden as u64, "more line"));
+        lines.push(Line::styled(text, theme.faint()));
+    }
+    lines
+}
+
+fn of_finding(finding: &Finding, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    const INDENT: usize = 3;
+    let health = Health::of_severity(finding.severity);
+    let style = match health {
+        Health::Neutral => Style::new(),
+        worse => theme.health(worse),
+    };
+    let mut lines = paragraph(&finding.summary, width, INDENT, style);
+    if let Some(first) = lines.first_mut() {
+        let glyph = theme.health_glyph(health);
+        let text = first.to_string();
+        let text = text.trim_start().to_owned();
+        let gap = " ".repeat(INDENT - 1 - glyph.width());
+        *first = Line::from(vec![
+            Span::raw(" "),
+            Span::styled(glyph, theme.health(health)),
+            Span::raw(gap),
+            Span::styled(text, style),
+        ]);
+    }
+    if !finding.advice.is_empty() {
+        lines.extend(paragraph(&finding.advice, width, INDENT, theme.faint()));
+    }
+    lines
+}
+
+/// How a device with this verdict would be, for windows over the page.
+pub fn verdict_span(theme: Theme, verdict: Verdict) -> Span<'static> {
+    let health = Health::of_verdict(verdict);
+    Span::styled(
+        format!("{} {verdict}", theme.health_glyph(health)),
+        theme.health(health),
+    )
+}

@@ -1,0 +1,149 @@
+//! Screens as they are drawn, against accepted ones under `tests/snapshots`.
+
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Size;
+use ratatui::style::Color;
+use ratatui::Terminal;
+
+use super::draw;
+use crate::tui::event::Event;
+use crate::tui::sample::{happen, press, state, COLOUR};
+use crate::tui::state::{Options, State};
+
+const ASCII: Options = Options {
+    ascii: true,
+    colour: false,
+    read_only: false,
+};
+
+fn drawn(state: &State) -> Buffer {
+    let backend = TestBackend::new(state.size.width, state.size.height);
+    let mut terminal = Terminal::new(backend).unwrap();
+    terminal.draw(|frame| draw(frame, state)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+fn text(buffer: &Buffer) -> String {
+    let lines = buffer.content().chunks(usize::from(buffer.area.width));
+    let lines = lines.map(|cells| {
+        let line: String = cells.iter().map(|cell| cell.symbol()).collect();
+        line.trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn check(name: &str, state: &State) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../../tests/snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text(&drawn(state))));
+}
+
+fn at(width: u16, height: u16, keys: &str) -> State {
+    let mut state = state(COLOUR, width, height);
+    press(&mut state, keys);
+    state
+}
+
+#[test]
+fn the_overview_at_the_usual_sizes() {
+    check("overview_80x24", &at(80, 24, ""));
+    check("overview_120x40", &at(120, 40, ""));
+    check("overview_60x20", &at(60, 20, "\n"));
+    check("overview_200x50", &at(200, 50, ""));
+}
+
+#[test]
+fn the_copies_as_bytes_and_as_fields() {
+    check("copies_80x24", &at(80, 24, "2\njjj"));
+    check("copies_120x40", &at(120, 40, "2\njjj"));
+    check("copies_60x20", &at(60, 20, "2\njjj"));
+    check("copies_fields_120x40", &at(120, 40, "2\njjjv"));
+}
+
+#[test]
+fn remaps_events_and_journal() {
+    check("remaps_80x24", &at(80, 24, "3\nG"));
+    check("events_80x24", &at(80, 24, "4\n"));
+    check("journal_120x40", &at(120, 40, "5\nj"));
+}
+
+#[test]
+fn devices_that_are_not_up() {
+    check("idle_weak_120x40", &at(120, 40, "gjjjjjjjjj"));
+    check("idle_plain_120x40", &at(120, 40, "G"));
+    check("idle_unreadable_80x24", &at(80, 24, "Gk"));
+    check("idle_blank_80x24", &at(80, 24, "G/disk-e\n"));
+}
+
+#[test]
+fn windows_lie_over_the_rest() {
+    check("help_80x24", &at(80, 24, "?"));
+    check("filter_80x24", &at(80, 24, "/vau"));
+    check("corrupt_80x24", &at(80, 24, "x14↓"));
+    check("wizard_main_120x40", &at(120, 40, "n"));
+    check("wizard_spare_120x40", &at(120, 40, "n\n"));
+    check("wizard_spare_60x20", &at(60, 20, "n\n"));
+    check("wizard_form_80x24", &at(80, 24, "n\n\ncel lar\n"));
+}
+
+#[test]
+fn without_colour_and_without_glyphs() {
+    let mono = Options {
+        colour: false,
+        ..COLOUR
+    };
+    for keys in ["", "2\njjj", "?", "x14↓", "n\n", "5\n"] {
+        for options in [mono, ASCII] {
+            let mut state = state(options, 80, 24);
+            press(&mut state, keys);
+            let buffer = drawn(&state);
+            for cell in buffer.content() {
+                assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
+                assert!(!options.ascii || cell.symbol().is_ascii(), "{cell:?}");
+            }
+        }
+    }
+    let mut ascii = state(ASCII, 80, 24);
+    check("ascii_overview_80x24", &ascii);
+    press(&mut ascii, "2\njjj");
+    check("ascii_copies_80x24", &ascii);
+}
+
+#[test]
+fn before_anything_is_known() {
+    let state = State::new(COLOUR, None, Size::new(80, 24));
+    check("first_frame_80x24", &state);
+}
+
+#[test]
+fn no_size_is_too_small_to_draw() {
+    let keys = [
+        "", "2\njjj", "2\nv", "3\n", "4\n", "5\n", "?", "x1", "n", "n\n", "n\n\n",
+    ];
+    for keys in keys {
+        let mut state = state(COLOUR, 80, 24);
+        press(&mut state, keys);
+        for width in (1..140).step_by(7) {
+            for height in (1..44).step_by(3) {
+                happen(&mut state, 1000, Event::Resized(Size::new(width, height)));
+                drawn(&state);
+            }
+        }
+    }
+    check("too_small_50x10", &at(50, 10, ""));
+}
+
+#[test]
+fn a_countdown_goes_on_by_itself() {
+    let mut state = state(COLOUR, 120, 40);
+    let before = text(&drawn(&state));
+    assert!(before.contains("repair in 2 s."), "{before}");
+    let wait = crate::tui::pulse::next_change(&state).unwrap();
+    let at = 1000 + u64::try_from(wait.as_millis()).unwrap();
+    happen(&mut state, at, Event::Tick);
+    let after = text(&drawn(&state));
+    assert!(after.contains("repair in 1 s."), "{after}");
+}

@@ -1,0 +1,243 @@
+//! Creating a mapped device: main, then a spare, then the options, then the plan.
+
+use std::path::PathBuf;
+
+use super::candidates::{self, Candidate};
+use super::keymap::Context;
+use super::state::State;
+use crate::inspect::check_name;
+use crate::ops::Operation;
+use crate::remap_core::params::{Options, DEFAULT_SCRUB_SECONDS};
+use crate::remap_core::units::BlockSize;
+
+/// How far the wizard came.
+#[derive(Clone, Debug)]
+pub enum Wizard {
+    /// Choosing main.
+    Main {
+        /// The row under the pointer.
+        pointer: usize,
+        /// Why the row could not be chosen, once that was tried.
+        complaint: Option<String>,
+    },
+    /// Choosing the spare.
+    Spare {
+        /// Main.
+        main: PathBuf,
+        /// The row under the pointer.
+        pointer: usize,
+        /// Why the row could not be chosen, once that was tried.
+        complaint: Option<String>,
+    },
+    /// Filling in the rest.
+    Form(Form),
+}
+
+impl Wizard {
+    /// The first step.
+    pub const fn new() -> Self {
+        Self::Main {
+            pointer: 0,
+            complaint: None,
+        }
+    }
+
+    /// What the keyboard is for.
+    pub const fn context(&self) -> Context {
+        match self {
+            Self::Main { .. } | Self::Spare { .. } => Context::Choose,
+            Self::Form(_) => Context::Form,
+        }
+    }
+
+    /// The devices to choose from at this step, best first; none in the form.
+    pub fn candidates(&self, state: &State) -> Vec<Candidate> {
+        match self {
+            Self::Main { .. } => candidates::mains(state),
+            Self::Spare { main, .. } => candidates::spares(state, main),
+            Self::Form(_) => Vec::new(),
+        }
+    }
+}
+
+impl Default for Wizard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A field of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The name of the mapped device.
+    Name,
+    /// The remap unit.
+    BlockSize,
+    /// Seconds between two scrubs.
+    ScrubInterval,
+    /// Whether what is on the spare may be overwritten.
+    Replace,
+}
+
+impl Field {
+    /// Its label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Name => "Name",
+            Self::BlockSize => "Remap unit",
+            Self::ScrubInterval => "Scrub every",
+            Self::Replace => "Overwrite",
+        }
+    }
+}
+
+/// What is filled in.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// Main.
+    pub main: PathBuf,
+    /// The spare.
+    pub spare: PathBuf,
+    /// What the spare holds that would be overwritten.
+    pub holds: Option<String>,
+    /// The smallest remap unit that both devices can write.
+    pub smallest_unit: BlockSize,
+    /// The field under the pointer.
+    pub field: Field,
+    /// The name so far.
+    pub name: String,
+    /// The remap unit.
+    pub block_size: BlockSize,
+    /// The seconds between two scrubs so far.
+    pub scrub_interval: String,
+    /// Whether what is on the spare may be overwritten.
+    pub replace: bool,
+    /// Whether the plan was asked for, so that what is missing is said.
+    pub tried: bool,
+}
+
+impl Form {
+    /// A form for these two devices.
+    pub fn new(main: PathBuf, spare: &Candidate) -> Self {
+        Self {
+            main,
+            spare: spare.path.clone(),
+            holds: spare.holds.clone(),
+            smallest_unit: spare.unit,
+            field: Field::Name,
+            name: String::new(),
+            block_size: spare.unit,
+            scrub_interval: DEFAULT_SCRUB_SECONDS.to_string(),
+            replace: false,
+            tried: false,
+        }
+    }
+
+    /// The fields there are, in order.
+    pub fn fields(&self) -> &'static [Field] {
+        const PLAIN: &[Field] = &[Field::Name, Field::BlockSize, Field::ScrubInterval];
+        const OCCUPIED: &[Field] = &[
+            Field::Name,
+            Field::BlockSize,
+            Field::ScrubInterval,
+            Field::Replace,
+        ];
+        if self.holds.is_some() {
+            OCCUPIED
+        } else {
+            PLAIN
+        }
+    }
+
+    /// Moves the pointer by so many fields, as far as there are any.
+    pub fn move_field(&mut self, by: isize) {
+        let fields = self.fields();
+        let at = fields.iter().position(|field| *field == self.field);
+        let moved = at.unwrap_or(0).saturating_add_signed(by);
+        if let Some(field) = fields.get(moved) {
+            self.field = *field;
+        }
+    }
+
+    /// Goes to another value of the field under the pointer, where it has a choice.
+    pub fn turn(&mut self, by: isize) {
+        match self.field {
+            Field::BlockSize => {
+                let units: Vec<BlockSize> = BlockSize::ALL
+                    .into_iter()
+                    .filter(|unit| *unit >= self.smallest_unit)
+                    .collect();
+                let at = units.iter().position(|unit| *unit == self.block_size);
+                let moved = at.unwrap_or(0).saturating_add_signed(by);
+                if let Some(unit) = units.get(moved) {
+                    self.block_size = *unit;
+                }
+            }
+            Field::Replace => self.replace = !self.replace,
+            Field::Name | Field::ScrubInterval => {}
+        }
+    }
+
+    /// Takes a typed character.
+    pub fn type_in(&mut self, character: char) {
+        match self.field {
+            Field::Name => self.name.push(character),
+            Field::ScrubInterval if character.is_ascii_digit() => {
+                self.scrub_interval.push(character);
+            }
+            Field::Replace if character == ' ' => self.replace = !self.replace,
+            Field::ScrubInterval | Field::BlockSize | Field::Replace => {}
+        }
+    }
+
+    /// The text under the pointer, if the field is one.
+    pub fn text(&mut self) -> Option<&mut String> {
+        match self.field {
+            Field::Name => Some(&mut self.name),
+            Field::ScrubInterval => Some(&mut self.scrub_interval),
+            Field::BlockSize | Field::Replace => None,
+        }
+    }
+
+    /// What is wrong with a field's value.
+    pub fn complaint(&self, field: Field, state: &State) -> Option<String> {
+        match field {
+            Field::Name => match check_name(self.name.as_bytes()) {
+                Err(error) => Some(error.to_string()),
+                Ok(()) if state.active(&self.name).is_some() => {
+                    Some("a mapped device of this name is up".to_owned())
+                }
+                Ok(()) => None,
+            },
+            Field::ScrubInterval => match self.scrub_interval.parse::<u32>() {
+                Ok(_) => None,
+                Err(_) => Some(format!("a number of seconds, 0 to {}", u32::MAX)),
+            },
+            Field::Replace if !self.replace => {
+                Some("the plan will be refused unless this is yes".to_owned())
+            }
+            Field::BlockSize | Field::Replace => None,
+        }
+    }
+
+    /// What is asked for, if every field is filled in.
+    pub fn operation(&self, state: &State) -> Option<Operation> {
+        let wrong = [Field::Name, Field::ScrubInterval]
+            .into_iter()
+            .any(|field| self.complaint(field, state).is_some());
+        if wrong {
+            return None;
+        }
+        Some(Operation::Create {
+            name: self.name.clone(),
+            main: self.main.clone(),
+            spare: self.spare.clone(),
+            options: Options {
+                scrub_interval: self.scrub_interval.parse().ok()?,
+                block_size: Some(self.block_size),
+                read_only: false,
+            },
+            replace: self.replace,
+        })
+    }
+}

@@ -1,0 +1,622 @@
+//! The thread that owns the host: it alone looks at devices, plans and carries out.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::event::{Answer, Event};
+use super::state::{Examined, RemapList};
+use super::update::{Interest, Request};
+use crate::inspect::{self, inspect_table, Depth};
+use crate::ops;
+use crate::port::journal::ActionRecord;
+use crate::port::{Access, DeviceInfo, Host, HostError, Mapped, RemapRow, Reply, Watcher};
+use crate::remap_core::message::Message;
+use crate::remap_core::units::MainBlock;
+
+/// Changes made by others are looked at no more often than this: one that writes
+/// without end must not keep a core busy.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// What was found is told in groups, so that a thousand devices are not a thousand frames.
+const GROUP: usize = 64;
+const GROUP_TIME: Duration = Duration::from_millis(50);
+
+/// Remaps that are kept for the screen; the table holds the others.
+const REMAPS_KEPT: usize = 1 << 16;
+
+/// What the worker is told.
+enum Order {
+    /// Do this.
+    Ask(Request),
+    /// Something about the host may have changed.
+    Changed,
+    /// Nobody listens any more.
+    End,
+}
+
+/// The way to the worker.
+pub struct Handle {
+    orders: Sender<Order>,
+    ended: Receiver<()>,
+}
+
+impl Handle {
+    /// Asks the worker for something. One that panicked is told by an event of its own.
+    pub fn ask(&self, request: Request) {
+        let _ = self.orders.send(Order::Ask(request));
+    }
+
+    /// Lets the worker end, and waits for that no longer than `patience`.
+    pub fn end(self, patience: Duration) {
+        let _ = self.orders.send(Order::End);
+        // Nothing is ever sent: the channel closes when the thread is over.
+        let _ = self.ended.recv_timeout(patience);
+    }
+}
+
+/// Starts the worker. It looks at every device at once, and tells what it finds.
+///
+/// # Errors
+///
+/// If there can be no such thread.
+pub fn start(
+    host: Box<dyn Host>,
+    context: ops::Context,
+    events: Sender<Event>,
+) -> io::Result<Handle> {
+    let (orders, received) = mpsc::channel();
+    let (alive, ended) = mpsc::channel();
+    let changes = orders.clone();
+    thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(move || {
+            let _alive: Sender<()> = alive;
+            let _farewell = Farewell(events.clone());
+            let mut worker = Worker::new(host, context, events);
+            worker.watch(changes);
+            worker.run(&received);
+        })?;
+    Ok(Handle { orders, ended })
+}
+
+/// Tells of the thread's end if that is a panic.
+struct Farewell(Sender<Event>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.0.send(Event::WorkerGone);
+        }
+    }
+}
+
+struct Worker {
+    host: Box<dyn Host>,
+    context: ops::Context,
+    events: Sender<Event>,
+    interest: Interest,
+    /// The devices and mapped devices that were told last.
+    devices: Vec<DeviceInfo>,
+    mapped: Vec<Mapped>,
+    /// The number of the last event that was told.
+    logged: u64,
+    /// The journal that was told last.
+    journal: Vec<ActionRecord>,
+    /// Devices still to be looked at.
+    waiting: VecDeque<PathBuf>,
+    /// What was found and not told yet.
+    found: Vec<(PathBuf, Examined)>,
+    found_since: Instant,
+    /// Whether something changed since the last look, and when that was.
+    stale: bool,
+    looked: Instant,
+    /// When the host's own targets have something to do.
+    due: Option<Instant>,
+    /// Whether the last order was given.
+    over: bool,
+}
+
+impl Worker {
+    fn new(host: Box<dyn Host>, context: ops::Context, events: Sender<Event>) -> Self {
+        let now = Instant::now();
+        Self {
+            host,
+            context,
+            events,
+            interest: Interest::default(),
+            devices: Vec::new(),
+            mapped: Vec::new(),
+            logged: 0,
+            journal: Vec::new(),
+            waiting: VecDeque::new(),
+            found: Vec::new(),
+            found_since: now,
+            stale: false,
+            looked: now,
+            due: None,
+            over: false,
+        }
+    }
+
+    /// Starts the thread that waits for changes by others.
+    fn watch(&mut self, changes: Sender<Order>) {
+        let watcher = match self.host.watcher() {
+            Ok(watcher) => watcher,
+            Err(error) => return self.trouble("changes cannot be watched", &error),
+        };
+        let started = thread::Builder::new()
+            .name("watcher".to_owned())
+            .spawn(move || wait_for_changes(watcher, &changes));
+        if let Err(error) = started {
+            self.trouble("changes cannot be watched", &error);
+        }
+    }
+
+    fn run(&mut self, orders: &Receiver<Order>) {
+        self.run_due();
+        self.look(true);
+        while !self.over {
+            match self.next(orders) {
+                Some(order) => self.obey(order, orders),
+                None => self.go_on(),
+            }
+        }
+    }
+
+    /// The next order; `None` when it is time for something else.
+    fn next(&self, orders: &Receiver<Order>) -> Option<Order> {
+        if !self.waiting.is_empty() {
+            return match orders.try_recv() {
+                Ok(order) => Some(order),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Order::End),
+            };
+        }
+        let look = self.stale.then(|| self.looked + BETWEEN_LOOKS);
+        let Some(until) = look.into_iter().chain(self.due).min() else {
+            return Some(orders.recv().unwrap_or(Order::End));
+        };
+        let wait = until.saturating_duration_since(Instant::now());
+        match orders.recv_timeout(wait) {
+            Ok(order) => Some(order),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Order::End),
+        }
+    }
+
+    /// Does what is to be done without an order: what is due, then looking.
+    fn go_on(&mut self) {
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.run_due();
+            self.stale = true;
+        }
+        if self.stale && self.looked.elapsed() >= BETWEEN_LOOKS {
+            self.look(false);
+        } else if let Some(path) = self.waiting.pop_front() {
+            self.examine(path, Depth::Scan);
+            self.tell_found_if_enough();
+        }
+    }
+
+    fn obey(&mut self, order: Order, orders: &Receiver<Order>) {
+        match order {
+            Order::End => self.over = true,
+            Order::Changed => self.stale = true,
+            Order::Ask(Request::Follow(interest)) => self.follow(interest, orders),
+            Order::Ask(request) => self.answer(request),
+        }
+    }
+
+    /// Follows the operator's eye; where it went on meanwhile, only to its last place.
+    fn follow(&mut self, interest: Interest, orders: &Receiver<Order>) {
+        self.interest = interest;
+        let mut next = None;
+        while next.is_none() {
+            match orders.try_recv() {
+                Ok(Order::Ask(Request::Follow(later))) => self.interest = later,
+                Ok(order) => next = Some(order),
+                Err(_) => break,
+            }
+        }
+        self.examine_interest();
+        if let Some(order) = next {
+            self.obey(order, orders);
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Follow(interest) => {
+                self.interest = interest;
+                self.examine_interest();
+            }
+            Request::LookAgain => {
+                self.run_due();
+                self.look(true);
+            }
+            Request::Plan { ticket, operation } => {
+                let plan = ops::plan(self.host.as_mut(), &mut self.context, &operation);
+                let plan = plan.map(Box::new);
+                self.tell(Answer::Planned { ticket, plan });
+            }
+            Request::Execute { ticket, confirmed } => {
+                let outcome = ops::execute(self.host.as_mut(), &mut self.context, *confirmed);
+                // What is shown behind the outcome is to agree with it.
+                self.run_due();
+                self.look(false);
+                self.tell(Answer::Executed { ticket, outcome });
+            }
+        }
+    }
+
+    fn run_due(&mut self) {
+        self.due = match self.host.run_due() {
+            Ok(wait) => wait.map(|millis| Instant::now() + Duration::from_millis(millis)),
+            Err(error) => {
+                self.trouble("what was due could not be done", &error);
+                None
+            }
+        };
+    }
+
+    /// Looks at what there is: lists at once, what the operator looks at next, then the
+    /// rest one by one. On a real machine a change is no reason to wake every disk:
+    /// only `everything` looks at those that nothing is known to have happened to.
+    fn look(&mut self, everything: bool) {
+        self.stale = false;
+        self.looked = Instant::now();
+        let before = std::mem::take(&mut self.devices);
+        if let Err(error) = self.list() {
+            self.devices = before;
+            return self.trouble("devices cannot be listed", &error);
+        }
+        self.tell_logged();
+        self.tell_journal();
+        self.examine_interest();
+        let everything = everything || self.host.lab_directory().is_some();
+        let spares = self.mapped.iter().map(|mapped| &mapped.spare);
+        let listed = self
+            .devices
+            .iter()
+            .filter(|device| everything || !before.contains(device))
+            .map(|device| &device.path);
+        let mut waiting: Vec<PathBuf> = spares.chain(listed).cloned().collect();
+        waiting.retain(|path| *path != self.interest.store);
+        waiting.dedup();
+        self.waiting = waiting.into();
+        if self.waiting.is_empty() {
+            self.tell_found();
+        }
+    }
+
+    fn list(&mut self) -> Result<(), HostError> {
+        self.devices = self.host.devices()?;
+        self.mapped = self.host.mapped()?;
+        self.tell(Answer::Listed {
+            devices: self.devices.clone(),
+            mapped: self.mapped.clone(),
+        });
+        Ok(())
+    }
+
+    fn tell_logged(&mut self) {
+        match self.host.events(self.logged) {
+            Ok(events) => {
+                let Some(last) = events.last() else {
+                    return;
+                };
+                self.logged = last.id;
+                self.tell(Answer::Logged(events));
+            }
+            Err(error) => self.trouble("the events cannot be read", &error),
+        }
+    }
+
+    fn tell_journal(&mut self) {
+        match self.context.journal.actions() {
+            Ok(journal) if journal != self.journal => {
+                self.journal.clone_from(&journal);
+                self.tell(Answer::Journal(journal));
+            }
+            Ok(_) => {}
+            Err(error) => self.trouble("the journal cannot be read", &error),
+        }
+    }
+
+    fn examine_interest(&mut self) {
+        if self.interest.store.as_os_str().is_empty() {
+            return;
+        }
+        let store = self.interest.store.clone();
+        self.waiting.retain(|path| *path != store);
+        self.examine(store, Depth::Full);
+        self.tell_found();
+        if self.interest.remaps {
+            self.tell_remaps();
+        }
+    }
+
+    fn examine(&mut self, path: PathBuf, depth: Depth) {
+        let examined = self.open_and_look(&path, depth);
+        if self.found.is_empty() {
+            self.found_since = Instant::now();
+        }
+        self.found.push((path, examined));
+    }
+
+    fn open_and_look(&mut self, path: &Path, depth: Depth) -> Examined {
+        match self.host.open(path, Access::Read) {
+            Ok(store) => Ok(Arc::new(inspect::look(store.as_ref(), path, depth))),
+            Err(error) => Err(crate::text::escape_str(&error.to_string()).into_owned()),
+        }
+    }
+
+    fn tell_found_if_enough(&mut self) {
+        let enough = self.found.len() >= GROUP
+            || self.waiting.is_empty()
+            || self.found_since.elapsed() >= GROUP_TIME;
+        if enough {
+            self.tell_found();
+        }
+    }
+
+    fn tell_found(&mut self) {
+        if !self.found.is_empty() {
+            let found = std::mem::take(&mut self.found);
+            self.tell(Answer::Examined(found));
+        }
+    }
+
+    fn tell_remaps(&mut self) {
+        let list = match self.interest.active.clone() {
+            Some(name) => self.remaps_of_target(&name),
+            None => Ok(self.remaps_on_disk()),
+        };
+        match list {
+            Ok(Some(mut rows)) => {
+                let more = rows.len() > REMAPS_KEPT;
+                rows.truncate(REMAPS_KEPT);
+                let spare = self.interest.store.clone();
+                self.tell(Answer::Remaps(RemapList { spare, rows, more }));
+            }
+            Ok(None) => {}
+            Err(error) => self.trouble("the remaps cannot be read", &error),
+        }
+    }
+
+    /// Asks a target for its remaps, from one block to the next.
+    fn remaps_of_target(&mut self, name: &str) -> Result<Option<Vec<RemapRow>>, HostError> {
+        let mut rows: Vec<RemapRow> = Vec::new();
+        let mut from = MainBlock::new(0);
+        while rows.len() <= REMAPS_KEPT {
+            let Reply::Remaps(page) = self.host.message(name, &Message::Remaps(from))? else {
+                break;
+            };
+            let Some(next) = page.last().and_then(|last| last.block.get().checked_add(1)) else {
+                break;
+            };
+            from = MainBlock::new(next);
+            rows.extend(page);
+        }
+        Ok(Some(rows))
+    }
+
+    /// Reads the remap table of a device that is not up; `None` where there is none.
+    fn remaps_on_disk(&mut self) -> Option<Vec<RemapRow>> {
+        let store = self.host.open(&self.interest.store, Access::Read).ok()?;
+        let seen = inspect::look(store.as_ref(), &self.interest.store, Depth::Scan);
+        let table = inspect_table(store.as_ref(), seen.superblock.as_ref()?)?;
+        Some(table.remaps)
+    }
+
+    /// Sends an answer. Where nobody listens any more, the orders end as well.
+    fn tell(&self, answer: Answer) {
+        let _ = self.events.send(Event::Told(answer));
+    }
+
+    fn trouble(&self, what: &str, error: &dyn std::error::Error) {
+        let text = format!("{what}: {error}");
+        let text = crate::text::escape_str(&text).into_owned();
+        self.tell(Answer::Trouble(text));
+    }
+}
+
+fn wait_for_changes(mut watcher: Box<dyn Watcher>, changes: &Sender<Order>) {
+    while watcher.wait().is_ok() {
+        if changes.send(Order::Changed).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::ram::RamDisk;
+    use crate::ops::{Operation, Target};
+    use crate::port::Usage;
+    use crate::remap_core::quorum::Verdict;
+    use crate::remap_core::units::{Sectors, Slot};
+    use crate::tui::fake::{context, FakeHost};
+    use crate::tui::sample::{self, path};
+
+    /// Long enough for a busy machine; nothing waits for it to pass.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn blank(name: &str) -> (DeviceInfo, RamDisk) {
+        let size = Sectors::new(1 << 17);
+        (sample::device(name, size, Usage::Free), RamDisk::new(size))
+    }
+
+    fn damaged_spare() -> (DeviceInfo, RamDisk) {
+        let (device, _) = blank("disk-h");
+        let mut disk = sample::spare(sample::superblock(9, "disk-x", "disk-h"), "cellar");
+        sample::damage(&mut disk, Slot::S3, 100, b"damage");
+        (device, disk)
+    }
+
+    fn interest(name: &str) -> Request {
+        Request::Follow(Interest {
+            store: path(name),
+            active: None,
+            remaps: false,
+        })
+    }
+
+    fn next(events: &Receiver<Event>) -> Answer {
+        match events.recv_timeout(PATIENCE).expect("an answer in time") {
+            Event::Told(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn wait<T>(events: &Receiver<Event>, mut wanted: impl FnMut(Answer) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(next(events)) {
+                return found;
+            }
+        }
+    }
+
+    #[test]
+    fn a_thousand_devices_are_told_in_groups_after_the_list() {
+        let names = (0..1000).map(|number| format!("disk-{number:04}"));
+        let host = FakeHost::new(names.map(|name| blank(&name)).collect());
+        let (sender, events) = mpsc::channel();
+        let worker = start(Box::new(host), context(), sender).unwrap();
+        let mut answers = 0;
+        let mut told = 0;
+        let mut listed = 0;
+        while told < 1000 {
+            match next(&events) {
+                Answer::Listed { devices, .. } => listed = devices.len(),
+                Answer::Examined(found) => {
+                    assert_eq!(listed, 1000, "the list comes first");
+                    told += found.len();
+                    answers += 1;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(told, 1000);
+        assert!((1000 / GROUP..500).contains(&answers), "{answers} answers");
+        worker.end(PATIENCE);
+    }
+
+    #[test]
+    fn what_is_looked_at_comes_before_the_rest() {
+        let names = (0..300).map(|number| format!("disk-{number:04}"));
+        let host = FakeHost::new(names.map(|name| blank(&name)).collect());
+        let world = Arc::clone(&host.0);
+        let (sender, events) = mpsc::channel();
+        let worker = start(Box::new(host), context(), sender).unwrap();
+        for number in 0..300 {
+            worker.ask(interest(&format!("disk-{number:04}")));
+        }
+        let last = path("disk-0299");
+        let is_last = |(path, _): &(PathBuf, Examined)| *path == last;
+        wait(&events, |answer| match answer {
+            Answer::Examined(found) => found.iter().any(is_last).then_some(()),
+            _ => None,
+        });
+        let opened = world.lock().unwrap().opened.len();
+        assert!(
+            opened < 600,
+            "{opened} looks: every step of the eye was one"
+        );
+        worker.end(PATIENCE);
+    }
+
+    #[test]
+    fn a_plan_is_carried_out_and_what_is_shown_agrees_with_its_outcome() {
+        let host = FakeHost::new(vec![blank("disk-a"), damaged_spare()]);
+        let before = host.copies(&path("disk-h"));
+        let mut world = host.clone();
+        let (sender, events) = mpsc::channel();
+        let worker = start(Box::new(host), context(), sender).unwrap();
+        worker.ask(interest("disk-h"));
+        let operation = Box::new(Operation::Repair {
+            target: Target::Path(path("disk-h")),
+            from: None,
+            rebuild: false,
+        });
+        worker.ask(Request::Plan {
+            ticket: 7,
+            operation,
+        });
+        let plan = wait(&events, |answer| match answer {
+            Answer::Planned { ticket: 7, plan } => Some(plan.unwrap()),
+            _ => None,
+        });
+        assert_eq!(plan.predicted, Some(Verdict::Healthy));
+        assert_eq!(
+            world.copies(&path("disk-h")),
+            before,
+            "planning writes nothing"
+        );
+        let token = plan.token.clone();
+        let confirmed = Box::new(plan.confirm(token.as_deref()).unwrap());
+        worker.ask(Request::Execute {
+            ticket: 8,
+            confirmed,
+        });
+        let mut seen = None;
+        let outcome = wait(&events, |answer| match answer {
+            Answer::Examined(found) => {
+                for (path, examined) in found {
+                    if path == sample::path("disk-h") {
+                        seen = Some(examined.unwrap().verdict());
+                    }
+                }
+                None
+            }
+            Answer::Executed { ticket: 8, outcome } => Some(outcome.unwrap()),
+            _ => None,
+        });
+        assert_eq!(outcome.verdict, Some(Verdict::Healthy));
+        assert_eq!(seen, Some(Verdict::Healthy));
+        assert!(world.plan(&Operation::Undo { id: None }).is_err());
+        let whole = sample::superblock(9, "disk-x", "disk-h");
+        for (slot, raw) in Slot::ALL.iter().zip(world.copies(&path("disk-h"))) {
+            assert_eq!(raw, whole.encode(*slot), "copy {slot}");
+        }
+        worker.end(PATIENCE);
+    }
+
+    #[test]
+    fn every_remap_is_asked_for_however_many_answers_that_takes() {
+        let host = FakeHost::new(vec![damaged_spare()]);
+        let (sender, events) = mpsc::channel();
+        let worker = start(Box::new(host), context(), sender).unwrap();
+        worker.ask(Request::Follow(Interest {
+            store: path("disk-h"),
+            active: Some("cellar".to_owned()),
+            remaps: true,
+        }));
+        let list = wait(&events, |answer| match answer {
+            Answer::Remaps(list) => Some(list),
+            _ => None,
+        });
+        assert_eq!(list.rows, sample::remaps(25));
+        assert!(!list.more);
+        worker.end(PATIENCE);
+    }
+
+    #[test]
+    fn a_panic_of_the_worker_is_told() {
+        let host = FakeHost::default();
+        host.0.lock().unwrap().panics = true;
+        let (sender, events) = mpsc::channel();
+        let _worker = start(Box::new(host), context(), sender).unwrap();
+        loop {
+            if let Event::WorkerGone = events.recv_timeout(PATIENCE).unwrap() {
+                return;
+            }
+        }
+    }
+}
