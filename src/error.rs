@@ -110,6 +110,7 @@ impl From<HostError> for Error {
         let message = crate::text::escape_str(&error.to_string()).into_owned();
         match error {
             HostError::NotFound(_) => Self::failed("not-found", message),
+            HostError::NotADevice(_) => Self::failed("not-a-device", message),
             HostError::Busy { .. } => {
                 Self::refused("busy", message).advise("Stop what uses it, or name another device.")
             }
