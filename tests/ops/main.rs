@@ -1,0 +1,14 @@
+//! Operations on disks in memory: plans and what they do, as tables of faults.
+#![cfg(test)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod corrupt;
+mod create;
+mod host;
+mod migrate;
+mod reassemble;
+mod refusals;
+mod repair;
+mod undo;
