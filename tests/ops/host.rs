@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use dmremap::error::Error;
 use dmremap::inspect::{inspect, Inspection};
 use dmremap::lab::fault::{FaultRange, Faulty};
-use dmremap::lab::ram::RamDisk;
+use dmremap::lab::ram::{CachedDisk, RamDisk};
 use dmremap::ops::{execute, plan, Confirmed, Context, Operation, Outcome, Plan, Refusal};
 use dmremap::port::journal::{
     ActionId, ActionRecord, BackupFiles, BackupSide, Begun, Ended, Journal,
@@ -38,9 +38,22 @@ pub const SPARE: &str = "/disks/spare";
 
 pub type Disk = Arc<Mutex<Faulty<RamDisk>>>;
 
+/// What happened to a disk, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// So many sectors were written from this one on.
+    Write(u64, u64),
+    /// What was written before is durable.
+    Flush,
+}
+
 /// Disks by path, and what is up.
 #[derive(Default)]
 pub struct Machine {
+    /// A disk that is about to lose its power, in place of the spare.
+    pub losing_power: Option<Arc<Mutex<CachedDisk>>>,
+    /// Writes and flushes through every descriptor.
+    pub steps: Arc<Mutex<Vec<Step>>>,
     pub disks: BTreeMap<PathBuf, Disk>,
     pub mapped: Vec<Mapped>,
     /// Whether bringing up a device fails.
@@ -55,9 +68,10 @@ pub struct Machine {
 
 /// One opening of a disk.
 struct Handle {
-    disk: Disk,
+    disk: Arc<Mutex<dyn BlockStore>>,
     writable: bool,
     logical_block: BlockSize,
+    steps: Arc<Mutex<Vec<Step>>>,
 }
 
 impl BlockStore for Handle {
@@ -79,10 +93,14 @@ impl BlockStore for Handle {
 
     fn write_at(&mut self, at: Sector, data: &[u8]) -> Result<(), IoError> {
         assert!(self.writable, "written through a descriptor for reading");
+        let sectors = data.len() as u64 / 512;
+        let mut steps = self.steps.lock().unwrap();
+        steps.push(Step::Write(at.get(), sectors));
         self.disk.lock().unwrap().write_at(at, data)
     }
 
     fn flush(&mut self) -> Result<(), IoError> {
+        self.steps.lock().unwrap().push(Step::Flush);
         self.disk.lock().unwrap().flush()
     }
 }
@@ -253,7 +271,10 @@ impl Host for Machine {
     fn open(&mut self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {
         let disk = self.disks.get(path);
         let disk = disk.ok_or_else(|| HostError::NotFound(path.display().to_string()))?;
-        let disk = Arc::clone(disk);
+        let disk: Arc<Mutex<dyn BlockStore>> = match &self.losing_power {
+            Some(disk) if path.as_os_str() == SPARE => disk.clone(),
+            _ => disk.clone(),
+        };
         let logical_block = disk.lock().unwrap().logical_block();
         if let (Access::Exclusive, Usage::Mapped { name, .. }) = (access, self.usage(path)?) {
             return Err(HostError::Busy {
@@ -267,6 +288,7 @@ impl Host for Machine {
             disk,
             writable,
             logical_block,
+            steps: Arc::clone(&self.steps),
         }))
     }
 
@@ -350,6 +372,13 @@ impl MemoryJournal {
         logged.actions.last_mut().unwrap().ended = None;
     }
 
+    /// Forgets the last action altogether.
+    pub fn forget_last(&self) {
+        let mut logged = self.0.lock().unwrap();
+        logged.actions.pop();
+        logged.files.pop();
+    }
+
     pub fn actions(&self) -> Vec<ActionRecord> {
         self.0.lock().unwrap().actions.clone()
     }
@@ -360,7 +389,8 @@ impl Journal for MemoryJournal {
         let mut actions = MemoryJournal::actions(self);
         for index in (0..actions.len()).rev() {
             let by = &actions[index];
-            let (Some(undone), true) = (by.begun.undoes, by.undone_by.is_none()) else {
+            let counts = by.undone_by.is_none() && by.ended.as_ref().is_some_and(|end| end.done);
+            let (Some(undone), true) = (by.begun.undoes, counts) else {
                 continue;
             };
             let by = by.id;

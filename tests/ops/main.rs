@@ -5,6 +5,7 @@
 mod common;
 
 mod corrupt;
+mod crash;
 mod create;
 mod host;
 mod migrate;
