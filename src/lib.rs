@@ -9,6 +9,7 @@ pub mod remap_core;
 pub mod command_line;
 pub mod config;
 pub mod error;
+pub mod files;
 pub mod format;
 pub mod inspect;
 pub mod lab;

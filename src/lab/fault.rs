@@ -76,6 +76,11 @@ impl<S> Faulty<S> {
         &mut self.inner
     }
 
+    /// The store and the faults, apart.
+    pub fn into_parts(self) -> (S, Vec<FaultRange>) {
+        (self.inner, self.faults)
+    }
+
     fn first_fault(
         &self,
         at: Sector,

@@ -1,0 +1,7 @@
+//! The target on disks in memory that fail where a test says.
+
+mod crash;
+mod healing;
+mod relocation;
+mod requests;
+mod rig;
