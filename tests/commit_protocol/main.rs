@@ -373,6 +373,29 @@ fn two_slots_that_take_no_write_cost_a_second_attempt_at_most() {
     }
 }
 
+#[test]
+fn what_is_not_there_when_read_back_does_not_count() {
+    let mut book = Book::default();
+    let healthy = disks(&mut book, &kinds(&[Kind::Newest]))[0];
+    let misleads = OnWrite::Misleads(noise(&mut book));
+    let prepared = allowed(&book, &healthy, Task::Advance).unwrap();
+    for mask in 0..32u32 {
+        let honest = |slot: Slot| mask >> slot.index() & 1 == 0;
+        let on_write = Slot::ALL.map(|slot| match honest(slot) {
+            true => OnWrite::Takes,
+            false => misleads,
+        });
+        let behaviour = Behaviour { on_write, ..SOUND };
+        let run = run(&mut book, healthy, behaviour, &prepared, &healthy);
+        let committed = run.outcome.unwrap();
+        for slot in Slot::ALL {
+            assert_eq!(*committed.durable.get(slot), honest(slot), "{mask:05b}");
+        }
+        assert_eq!(committed.is_acknowledged(), mask.count_ones() <= 2);
+        assert_eq!(committed.is_complete(), mask == 0);
+    }
+}
+
 /// What is left of a slot in which nothing can be recognised.
 fn noise(book: &mut Book) -> Id {
     let mut noise = [0; COPY_BYTES];

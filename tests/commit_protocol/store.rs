@@ -37,6 +37,8 @@ pub enum OnWrite {
     Refuses,
     /// It fails and leaves this behind.
     Spoils(Id),
+    /// It succeeds and leaves this behind.
+    Misleads(Id),
 }
 
 /// How the slots behave.
@@ -137,6 +139,10 @@ impl SlotStore for Store<'_> {
             OnWrite::Spoils(id) => {
                 self.disk[at] = id;
                 true
+            }
+            OnWrite::Misleads(id) => {
+                self.disk[at] = id;
+                false
             }
         };
         self.trace.push(Step::Wrote(Write {
