@@ -234,7 +234,8 @@ pub struct Judgement {
     pub winners: PerSlot<bool>,
     /// The first slot that holds it, where there is one content that wins.
     pub winner: Option<Slot>,
-    /// The sequence of the winning content; where copies are split, the one they share.
+    /// The sequence of the winning content; where copies are split, the highest of
+    /// theirs, which they share unless they are of different arrays.
     pub sequence: Option<Sequence>,
     /// The highest sequence of any copy that can be believed: the next must exceed it.
     pub highest: Option<Sequence>,

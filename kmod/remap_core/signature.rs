@@ -58,8 +58,8 @@ impl fmt::Display for Signature {
 /// telling one wins; a bare boot mark comes last, since others carry it too.
 pub fn detect(slot: &[u8]) -> Option<Signature> {
     let has = |at: usize, magic: &[u8]| slot.get(at..).is_some_and(|tail| tail.starts_with(magic));
-    // A lone 16-bit magic proves little: ext also has a block size (1 KiB << 0..6)
-    // and an inode size of at least 128 bytes or, in its oldest revision, none.
+    // A lone 16-bit magic proves little: ext also has a block size (1 KiB << 0..6) and
+    // a revision, of which there are two.
     let ext_block_size = slot.get(1048).is_some_and(|shift| *shift <= 6);
     let ext_revision = slot.get(1100).is_some_and(|revision| *revision <= 1);
     match () {
