@@ -6,6 +6,7 @@
 #[path = "../kmod/remap_core/mod.rs"]
 pub mod remap_core;
 
+pub mod cli;
 pub mod command_line;
 pub mod config;
 pub mod error;

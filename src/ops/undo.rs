@@ -11,6 +11,9 @@ use crate::port::journal::{ActionId, ActionRecord, BackupSide};
 use crate::port::{Access, BlockStore, Host, Part, Usage};
 use crate::remap_core::units::Sectors;
 
+/// What the journal calls damage on purpose.
+const CORRUPT: &str = "corrupt";
+
 /// Plans to take back one action, or the last one that can be.
 pub(super) fn plan(
     host: &mut dyn Host,
@@ -44,8 +47,19 @@ pub(super) fn plan(
         format!("Take back action {}: {}", action.id, action.begun.title),
     );
     draft.seen(&inspection);
+    let mut access = Access::Exclusive;
     match &usage {
         Usage::Free => {}
+        // Damage that was done to a live device may be taken from it again: only copies
+        // that its target has not rewritten since are put back.
+        Usage::Mapped {
+            name,
+            part: Part::Spare,
+        } if action.begun.operation == CORRUPT => {
+            draft.notes.push(format!("{name} stays up."));
+            draft.live = true;
+            access = Access::Damage;
+        }
         Usage::Mapped {
             name,
             part: Part::Spare,
@@ -78,7 +92,7 @@ pub(super) fn plan(
     draft.predicted = Some(Overlay::new(store, ranges.clone()).judge().verdict);
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path,
-        access: Access::Exclusive,
+        access,
         basis,
         puts: Puts::Ranges(ranges),
         copies: None,

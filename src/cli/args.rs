@@ -1,0 +1,296 @@
+//! The command line, as it is typed.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::ops::CorruptionKind;
+use crate::port::journal::ActionId;
+
+/// Terminal administration of dm-remap-v4 devices: shows whether the metadata that finds
+/// your data again is intact, and lets you write, break, heal and reassemble it.
+///
+/// Without a command, opens the terminal application on this machine; `lab` opens it on
+/// image files, without root and without a kernel module.
+#[derive(Parser, Debug)]
+#[command(name = "dmremap-tui", version, max_term_width = 100)]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What applies to every command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Work on the lab in this directory instead of this machine's devices
+    #[arg(long, global = true, value_name = "DIR", env = "DMREMAP_LAB")]
+    pub lab: Option<PathBuf>,
+    /// Print one JSON object on stdout; errors are JSON on stderr
+    #[arg(long, global = true, env = "DMREMAP_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// Print the plan and change nothing
+    #[arg(long, global = true, env = "DMREMAP_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub dry_run: bool,
+    /// The name that confirms a change, for scripts: the mapped device's, else the last
+    /// component of the path
+    #[arg(long, global = true, value_name = "NAME", env = "DMREMAP_CONFIRM")]
+    pub confirm: Option<String>,
+    /// Refuse every change
+    #[arg(long, global = true, env = "DMREMAP_READ_ONLY", value_parser = FalseyValueParser::new())]
+    pub read_only: bool,
+    /// Whether to use colour; NO_COLOR in the environment is heeded
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "DMREMAP_COLOR",
+        default_value = "auto"
+    )]
+    pub color: ColorChoice,
+    /// Draw with ASCII characters only
+    #[arg(long, global = true, env = "DMREMAP_ASCII", value_parser = FalseyValueParser::new())]
+    pub ascii: bool,
+    /// Read settings from this file instead of ~/.config/dmremap/config.toml
+    #[arg(long, global = true, value_name = "FILE", env = "DMREMAP_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Open the terminal application on a lab of image files, made on first use
+    Lab {
+        /// Its directory
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+    /// List devices and the part each plays
+    List,
+    /// Look for our metadata, and assemble what may be assembled by itself
+    Scan {
+        /// Assemble nothing
+        #[arg(long)]
+        scan_only: bool,
+        /// Look at this device or image, or at the images in this directory; repeatable
+        #[arg(long, value_name = "PATH")]
+        device: Vec<PathBuf>,
+        /// Show every copy
+        #[arg(long, short)]
+        verbose: bool,
+    },
+    /// Show the five copies of a device, the verdict and the fields
+    Inspect {
+        /// A block device or an image file
+        path: PathBuf,
+        /// Show the remap table and every field's bytes as well
+        #[arg(long, short)]
+        verbose: bool,
+    },
+    /// Join a main disk and a spare to a new mapped device
+    Create(CreateArgs),
+    /// Write the copies of a device anew, or for the first time
+    WriteMetadata(WriteMetadataArgs),
+    /// Bring devices up from their metadata
+    Reassemble {
+        /// Names of mapped devices, or paths of their spares
+        #[arg(value_name = "NAME|PATH", required_unless_present = "all")]
+        targets: Vec<String>,
+        /// Everything that may be assembled without a person
+        #[arg(long, conflicts_with = "targets")]
+        all: bool,
+        /// Main, where nothing stable tells which device it is
+        #[arg(long, value_name = "PATH")]
+        main: Option<PathBuf>,
+        /// The name to give, where the metadata holds none
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Take a mapped device down; its metadata stays
+    Remove {
+        /// The mapped device
+        name: String,
+    },
+    /// Show what the targets say of themselves
+    Status {
+        /// The mapped device; all of them without one
+        name: Option<String>,
+        /// Go on, with one report for each change
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Scrub a mapped device now
+    Scrub {
+        /// The mapped device
+        name: String,
+        /// Do not wait for the repair that a scrub may schedule
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Bring the winning content to the copies that do not hold it
+    Repair {
+        /// The mapped device, or the path of its spare
+        #[arg(value_name = "NAME|PATH")]
+        target: String,
+        /// The copy that is right, chosen among rivals
+        #[arg(long, value_name = "SLOT", value_parser = clap::value_parser!(u32).range(0..5))]
+        from: Option<u32>,
+        /// Rebuild lost copies from a header of the remap table
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Damage copies on purpose, to see what happens
+    Corrupt {
+        /// The spare
+        path: PathBuf,
+        /// Which copies, 0 to 4
+        #[arg(long, value_name = "N[,N]", required = true, value_delimiter = ',',
+              value_parser = clap::value_parser!(u32).range(0..5))]
+        copy: Vec<u32>,
+        /// How
+        #[arg(long, value_parser = parse_kind, default_value = "bit-flip")]
+        kind: CorruptionKind,
+        /// What makes it repeatable
+        #[arg(long, value_name = "S", default_value_t = 1)]
+        seed: u64,
+    },
+    /// Give a plain v4 spare checksums, identities, a name and a remap table
+    Migrate {
+        /// The spare
+        path: PathBuf,
+        /// The name of the mapped device
+        #[arg(long)]
+        name: Option<String>,
+        /// The remap unit in bytes
+        #[arg(long, value_name = "N", value_parser = super::parse_block_size)]
+        block_size: Option<crate::remap_core::units::BlockSize>,
+    },
+    /// Show the journal of what was done, and the events of the targets
+    Log,
+    /// Take an action back, byte for byte
+    Undo {
+        /// Its number in the journal; the last one that can be taken back without one
+        id: Option<ActionId>,
+    },
+    /// Tell what this machine can and cannot do, and why
+    Doctor,
+    /// Let blocks of a mapped device's disks fail, in a lab
+    Fault {
+        /// The mapped device
+        name: String,
+        /// On which disk
+        #[arg(value_parser = ["main", "spare"], required_unless_present = "clear")]
+        disk: Option<String>,
+        /// Which I/O fails
+        #[arg(long, default_value = "both", value_parser = ["read", "write", "both"])]
+        on: String,
+        /// The first block, in remap units
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many blocks
+        #[arg(long, default_value_t = 1)]
+        count: u64,
+        /// Let everything work again
+        #[arg(long, conflicts_with = "disk")]
+        clear: bool,
+    },
+    /// Read from or write to a mapped device, in a lab
+    Io {
+        /// The mapped device
+        name: String,
+        /// Read to stdout, or write from stdin
+        #[arg(value_parser = ["read", "write"])]
+        direction: String,
+        /// The first sector
+        #[arg(long, default_value_t = 0)]
+        sector: u64,
+        /// How many sectors to read
+        #[arg(long, default_value_t = 1)]
+        count: u64,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// The command; the program as a whole without one
+        command: Option<String>,
+    },
+}
+
+/// What `create` takes.
+#[derive(Args, Debug)]
+pub struct CreateArgs {
+    /// The name of the mapped device
+    pub name: String,
+    /// The ageing disk
+    #[arg(long, value_name = "PATH")]
+    pub main: PathBuf,
+    /// The disk that will replace its bad blocks
+    #[arg(long, value_name = "PATH")]
+    pub spare: PathBuf,
+    /// What may be set and replaced
+    #[command(flatten)]
+    pub options: OptionArgs,
+}
+
+/// What `write-metadata` takes.
+#[derive(Args, Debug)]
+pub struct WriteMetadataArgs {
+    /// The mapped device
+    #[arg(required_unless_present_any = ["main", "spare", "name_option"])]
+    pub name: Option<String>,
+    /// The ageing disk, of a device that is not up
+    #[arg(long, value_name = "PATH", requires = "spare")]
+    pub main: Option<PathBuf>,
+    /// The spare, of a device that is not up
+    #[arg(long, value_name = "PATH", requires = "main")]
+    pub spare: Option<PathBuf>,
+    /// The name of a device that is not up
+    #[arg(
+        long = "name",
+        value_name = "NAME",
+        conflicts_with = "name",
+        requires = "spare"
+    )]
+    pub name_option: Option<String>,
+    /// What may be set and replaced
+    #[command(flatten)]
+    pub options: OptionArgs,
+}
+
+/// What a new device may be given.
+#[derive(Args, Debug)]
+pub struct OptionArgs {
+    /// The remap unit in bytes: 512, 1024, 2048 or 4096; else the larger logical block
+    #[arg(long, value_name = "N", value_parser = super::parse_block_size)]
+    pub block_size: Option<crate::remap_core::units::BlockSize>,
+    /// Seconds between two scrubs; 0 for never
+    #[arg(long, value_name = "S")]
+    pub scrub_interval: Option<u32>,
+    /// Overwrite metadata or a signature that lies on the spare
+    #[arg(long)]
+    pub replace: bool,
+}
+
+fn parse_kind(word: &str) -> Result<CorruptionKind, String> {
+    word.parse()
+        .map_err(|error: crate::ops::UnknownKind| error.to_string())
+}

@@ -1,0 +1,133 @@
+//! Commands that only a lab has, and the way into the terminal application.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::args::Global;
+use super::session::{print_bytes, Session};
+use super::Ports;
+use crate::config::{self, Settings};
+use crate::error::{Error, Exit};
+use crate::lab::{Lab, LabIoError};
+use crate::remap_core::units::{Sector, Sectors, SECTOR_BYTES};
+use crate::tui;
+
+/// Opens the terminal application on a lab: the one named, or the user's own.
+pub(super) fn open_seat(
+    mut global: Global,
+    directory: Option<PathBuf>,
+    ports: &Ports,
+) -> Result<Exit, Error> {
+    let settings = Settings::load(global.config.as_deref())?;
+    let directory = directory
+        .or(global.lab)
+        .or(settings.lab)
+        .or_else(config::usual_lab);
+    global.lab = Some(directory.ok_or_else(|| {
+        Error::failed("no-home", "there is no directory to make a lab in")
+            .advise("Name one: dmremap-tui lab DIR.")
+    })?);
+    open_seat_here(global, ports)
+}
+
+/// Opens the terminal application on the host that the options name.
+pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Error> {
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        // Without a screen the lab is still made: a script may go on with --lab.
+        let made = global.lab.is_some();
+        let session = Session::open(global, ports)?;
+        let lab = session.host.lab_directory().map(crate::report::path_text);
+        if let (true, Some(lab)) = (made, lab) {
+            let text = format!("The lab is in {lab}. Open it from a terminal to see it.\n");
+            session.print("lab", json!({ "lab": lab }), &text)?;
+            return Ok(Exit::Done);
+        }
+        return Err(
+            Error::failed("no-terminal", "the terminal application needs a terminal")
+                .advise("Use the commands instead: dmremap-tui --help.")
+                .exiting(Exit::Usage),
+        );
+    }
+    let session = Session::open(global, ports)?;
+    let options = tui::Options {
+        ascii: session.style.ascii,
+        colour: session.style.color,
+        read_only: session.global.read_only,
+    };
+    let Session { host, context, .. } = session;
+    tui::run(host, context, options)
+        .map_err(|error| Error::failed("terminal", format!("the terminal: {error}")))?;
+    Ok(Exit::Done)
+}
+
+/// The lab that `--lab` names, for what only a lab can do.
+fn open_lab(session: &Session) -> Result<Lab, Error> {
+    let directory = session.host.lab_directory().ok_or_else(|| {
+        Error::failed("no-lab", "this command works in a lab only")
+            .advise("Name one with --lab DIR.")
+            .exiting(Exit::Usage)
+    })?;
+    Ok(Lab::open(directory, session.context.platform.clone())?)
+}
+
+fn failed(error: LabIoError) -> Error {
+    match error {
+        LabIoError::Host(error) => error.into(),
+        error => Error::failed("io", error.to_string()),
+    }
+}
+
+/// Reads sectors of a mapped device to stdout, or writes stdin to it.
+pub(super) fn transfer(
+    session: &mut Session,
+    name: &str,
+    direction: &str,
+    sector: u64,
+    count: u64,
+) -> Result<Exit, Error> {
+    let mut lab = open_lab(session)?;
+    let (size, block_size) = lab.geometry(name)?;
+    let at = Sector::new(sector);
+    if direction == "read" {
+        let bytes = Sectors::new(count).bytes().filter(|_| count <= size.get());
+        let bytes = bytes
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .ok_or_else(|| {
+                Error::failed("usage", format!("{name} has {size} sectors")).exiting(Exit::Usage)
+            })?;
+        let mut buffer = vec![0; bytes];
+        lab.read(name, at, &mut buffer).map_err(failed)?;
+        return print_bytes(&buffer);
+    }
+    if session.global.read_only {
+        return Err(Error::refused(
+            "read-only",
+            "Changes are refused: the program was started read-only.",
+        ));
+    }
+    let mut data = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut data)
+        .map_err(|error| Error::failed("io", format!("stdin: {error}")))?;
+    let unit = block_size.bytes() as usize;
+    if data.is_empty() || data.len() % unit != 0 {
+        let message = format!(
+            "stdin gave {} bytes, and {name} takes blocks of {unit}",
+            data.len()
+        );
+        return Err(Error::failed("usage", message).exiting(Exit::Usage));
+    }
+    lab.write(name, at, &data)
+        .and_then(|()| lab.flush(name))
+        .map_err(failed)?;
+    let sectors = data.len() / SECTOR_BYTES;
+    let json = json!({ "name": name, "sector": sector, "written_sectors": sectors });
+    session.print(
+        "io",
+        json,
+        &format!("{sectors} sectors written to {name} from {sector} on\n"),
+    )?;
+    Ok(Exit::Done)
+}

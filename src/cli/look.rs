@@ -1,0 +1,334 @@
+//! Commands that look: list, scan, inspect, status, log.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use super::change::find_mapped;
+use super::session::{Done, Session};
+use crate::error::{Error, Exit};
+use crate::inspect::{inspect, inspect_table, status_findings, Depth, Inspection};
+use crate::ops::{Operation, Target};
+use crate::port::journal::ActionRecord;
+use crate::port::{Access, Usage};
+use crate::remap_core::quorum::{Assembly, Verdict};
+use crate::report::{self, ListRow, ScanRow};
+
+pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
+    let mut rows = Vec::new();
+    for info in session.host.devices()? {
+        let seen = session.look(&info.path, Depth::Scan).ok();
+        rows.push(ListRow { info, seen });
+    }
+    session.print(
+        "list",
+        report::list_json(&rows),
+        &report::list_text(&rows, session.style),
+    )?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn inspect_one(
+    session: &mut Session,
+    path: &Path,
+    verbose: bool,
+) -> Result<Exit, Error> {
+    let path = session.spare(path)?;
+    let store = session.host.open(&path, Access::Read)?;
+    let seen = inspect(&*store, &path);
+    let mut json = report::inspection_json(&seen);
+    if verbose {
+        let table = seen
+            .superblock
+            .as_ref()
+            .and_then(|it| inspect_table(&*store, it));
+        if let Some(fields) = json.as_object_mut() {
+            fields.insert(
+                "table".to_owned(),
+                table.as_ref().map_or(Value::Null, report::table_json),
+            );
+        }
+    }
+    let text = report::inspection_text(&seen, session.style, verbose);
+    session.print("inspect", json, &text)?;
+    Ok(Exit::of_verdict(seen.verdict()))
+}
+
+/// Looks at the named devices, or at all there are; assembles what may be, unless told
+/// not to. Reports the worst it met: of all devices only ours count, of named ones each.
+pub(super) fn scan(
+    session: &mut Session,
+    named: &[PathBuf],
+    scan_only: bool,
+    verbose: bool,
+) -> Result<Exit, Error> {
+    let mut rows = Vec::new();
+    let paths = scan_paths(session, named)?;
+    let is_named = !named.is_empty();
+    for path in paths {
+        let seen = session.look(&path, Depth::Scan);
+        let is_ours = seen.as_ref().is_ok_and(Inspection::is_ours);
+        if is_named || is_ours || verbose {
+            rows.push(ScanRow {
+                path,
+                seen,
+                outcome: "scan-only",
+                reason: None,
+            });
+        }
+    }
+    let mut worst = Exit::Done;
+    for row in &mut rows {
+        let exit = match &row.seen {
+            Ok(seen) if seen.is_ours() => {
+                let exit = Exit::of_verdict(seen.verdict());
+                if !scan_only {
+                    (row.outcome, row.reason) = try_assemble(session, &row.path, seen.verdict());
+                }
+                exit
+            }
+            Ok(seen) => {
+                row.outcome = "not-ours";
+                if is_named {
+                    Exit::of_verdict(seen.verdict())
+                } else {
+                    Exit::Done
+                }
+            }
+            Err(error) => {
+                row.outcome = "refused";
+                row.reason = Some(error.message.clone());
+                error.exit
+            }
+        };
+        worst = worst.max(exit);
+    }
+    let text = report::scan_text(&rows, session.style, verbose);
+    session.print("scan", report::scan_json(&rows), &text)?;
+    Ok(worst)
+}
+
+/// The devices to scan: those named, the images in a named directory, or all there are.
+fn scan_paths(session: &mut Session, named: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    if named.is_empty() {
+        let devices = session.host.devices()?;
+        return Ok(devices.into_iter().map(|device| device.path).collect());
+    }
+    let mut paths = Vec::new();
+    for word in named {
+        let path = session.device(word)?;
+        match std::fs::read_dir(&path) {
+            Ok(entries) => {
+                let files = entries
+                    .filter_map(Result::ok)
+                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+                let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
+                files.sort();
+                paths.extend(files);
+            }
+            // Not a directory, or not to be read: opening it will say which.
+            Err(_) => paths.push(path),
+        }
+    }
+    Ok(paths)
+}
+
+/// Assembles what may be assembled without a person, and says what came of it.
+fn try_assemble(
+    session: &mut Session,
+    path: &Path,
+    verdict: Verdict,
+) -> (&'static str, Option<String>) {
+    match session.host.usage(path) {
+        Ok(Usage::Mapped { .. }) => return ("already-active", None),
+        Ok(_) => {}
+        Err(error) => return ("refused", Some(error.to_string())),
+    }
+    if !matches!(verdict.assembly(), Assembly::Yes | Assembly::WithEvent) {
+        let reason = format!("copies judged {verdict} are not assembled without a person");
+        return ("refused", Some(reason));
+    }
+    if let Err(why) = session.host.can_activate() {
+        return ("refused", Some(why));
+    }
+    let operation = Operation::Reassemble {
+        target: Target::Path(path.to_owned()),
+        main: None,
+        name: None,
+        read_only: session.global.read_only,
+    };
+    match assemble(session, &operation) {
+        Ok(Done::Planned(plan)) => ("scan-only", Some(plan.title)),
+        Ok(Done::CarriedOut(..)) => ("assembled", None),
+        Err(error) => ("refused", Some(error.message)),
+    }
+}
+
+/// Brings one device up.
+pub(super) fn assemble(session: &mut Session, operation: &Operation) -> Result<Done, Error> {
+    session.carry_out(operation)
+}
+
+/// Spares that may be assembled without a person and are not up.
+pub(super) fn candidates(session: &mut Session) -> Result<Vec<Inspection>, Error> {
+    let mut candidates = Vec::new();
+    for info in session.host.devices()? {
+        if info.usage != Usage::Free {
+            continue;
+        }
+        // A device that cannot be opened is no reason to leave the others down.
+        let Ok(seen) = session.look(&info.path, Depth::Full) else {
+            continue;
+        };
+        if seen.is_ours() {
+            candidates.push(seen);
+        }
+    }
+    Ok(candidates)
+}
+
+pub(super) fn status(
+    session: &mut Session,
+    name: Option<&str>,
+    watch: bool,
+) -> Result<Exit, Error> {
+    let mut watcher = if watch {
+        Some(session.host.watcher()?)
+    } else {
+        None
+    };
+    let mut last = None;
+    loop {
+        let (json, text, exit) = status_now(session, name)?;
+        if last.as_ref() != Some(&json) {
+            session.print("status", json.clone(), &text)?;
+            last = Some(json);
+        }
+        match &mut watcher {
+            None => return Ok(exit),
+            Some(watcher) => watcher
+                .wait()
+                .map_err(|error| Error::failed("io", format!("watching for changes: {error}")))?,
+        }
+        // Several files change together; one report is enough for them.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn status_now(session: &mut Session, name: Option<&str>) -> Result<(Value, String, Exit), Error> {
+    let devices = match name {
+        Some(name) => match find_mapped(session, name) {
+            Ok(device) => vec![device],
+            Err(error) => return inactive_status(session, name, error),
+        },
+        None => session.host.mapped()?,
+    };
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    let mut worst = Exit::Done;
+    for device in &devices {
+        let findings = status_findings(device);
+        text += &report::mapped_text(device, &findings, session.style);
+        rows.push(report::mapped_json(device, &findings));
+        worst = worst.max(Exit::of_verdict(device.status.verdict));
+    }
+    let json = match (name, rows.as_slice()) {
+        (Some(_), [row]) => {
+            let mut row = row.clone();
+            if let Some(fields) = row.as_object_mut() {
+                fields.insert("devices".to_owned(), json!([row_without_devices(&rows)]));
+            }
+            row
+        }
+        _ => json!({ "devices": rows }),
+    };
+    Ok((json, text, worst))
+}
+
+fn row_without_devices(rows: &[Value]) -> Value {
+    rows.first().cloned().unwrap_or_default()
+}
+
+/// A device that is not up: what its spare says, if there is one.
+fn inactive_status(
+    session: &mut Session,
+    name: &str,
+    error: Error,
+) -> Result<(Value, String, Exit), Error> {
+    let spare = candidates(session)?
+        .into_iter()
+        .find(|seen| seen.name.as_deref() == Some(name));
+    let Some(seen) = spare else {
+        return Err(error);
+    };
+    let json = json!({
+        "name": name,
+        "active": false,
+        "spare": report::path_text(&seen.path),
+        "verdict": seen.verdict().name(),
+        "working_sequence": seen.judgement.sequence.map(|sequence| sequence.get()),
+    });
+    let text = format!(
+        "{name}  not active\n  {}  {}\n",
+        session.style.verdict(seen.verdict(), 0),
+        report::path_text(&seen.path)
+    );
+    Ok((json, text, Exit::of_verdict(seen.verdict())))
+}
+
+pub(super) fn log(session: &mut Session) -> Result<Exit, Error> {
+    let actions = session.context.journal.actions()?;
+    let events = session.host.events(0)?;
+    let json = json!({
+        "actions": actions.iter().map(action_json).collect::<Vec<_>>(),
+        "events": events.iter().map(report::event_json).collect::<Vec<_>>(),
+    });
+    let mut text = String::new();
+    for action in &actions {
+        text += &format!(
+            "{:>4}  {}  {:<12}  {}\n",
+            action.id.to_string(),
+            report::time_text(action.time),
+            action_state(action),
+            action.begun.title
+        );
+    }
+    for logged in &events {
+        let device = crate::text::escape_str(&logged.device);
+        text += &format!(
+            "      {}  {device}: {}\n",
+            report::time_text(logged.time),
+            logged.event
+        );
+    }
+    session.print("log", json, &text)?;
+    Ok(Exit::Done)
+}
+
+fn action_state(action: &ActionRecord) -> &'static str {
+    match (&action.ended, action.undone_by) {
+        (_, Some(_)) => "undone",
+        (None, None) => "interrupted",
+        (Some(ended), None) if ended.done => "done",
+        (Some(ended), None) if ended.rolled_back => "rolled back",
+        (Some(_), None) => "failed",
+    }
+}
+
+fn action_json(action: &ActionRecord) -> Value {
+    json!({
+        "id": action.id.get(),
+        "time_seconds": action.time.get(),
+        "operation": action.begun.operation,
+        "title": action.begun.title,
+        "command": action.begun.command,
+        "name": action.begun.name,
+        "device": action.begun.device,
+        "state": action_state(action),
+        "summary": action.ended.as_ref().map(|ended| &ended.summary),
+        "undoable": action.has_backup && action.undone_by.is_none(),
+        "undoes": action.begun.undoes.map(|id| id.get()),
+        "undone_by": action.undone_by.map(|id| id.get()),
+    })
+}

@@ -1,0 +1,199 @@
+//! The command line: every action as a subcommand, for people and for scripts.
+//!
+//! The report goes to stdout and nothing else does; plans, questions and errors go to
+//! stderr.
+
+mod args;
+mod change;
+mod doctor;
+mod lab;
+mod look;
+mod session;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::error::{Error, Exit};
+use crate::port::journal::Journal;
+use crate::port::Platform;
+use crate::remap_core::units::BlockSize;
+use crate::report;
+
+use args::{Cli, Command};
+use session::Session;
+
+/// What the commands are built on.
+#[derive(Clone)]
+pub struct Ports {
+    /// Devices, images, time, chance.
+    pub platform: Arc<dyn Platform>,
+    /// Makes the journal that is kept in a directory.
+    pub journal: fn(&Path) -> Box<dyn Journal>,
+}
+
+/// Runs the command line `arguments`, the program's name first.
+pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
+    // Asked for before parsing: a command line that cannot be parsed is an error too.
+    let json = arguments.iter().any(|word| word == "--json")
+        || std::env::var_os("DMREMAP_JSON")
+            .is_some_and(|value| !matches!(value.to_str(), Some("" | "0" | "false")));
+    let result = match Cli::try_parse_from(arguments) {
+        Ok(cli) => dispatch(cli, ports),
+        Err(error) if error.use_stderr() && json => {
+            let text = error.render().to_string();
+            let text = text
+                .trim()
+                .strip_prefix("error: ")
+                .unwrap_or(&text)
+                .trim()
+                .to_owned();
+            Err(Error::failed("usage", text).exiting(Exit::Usage))
+        }
+        // Help and version are asked for; everything else is a usage error. Printing
+        // fails only if nobody reads it.
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(Exit::Usage.code())
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let exit = result.unwrap_or_else(|error| {
+        tell(&error, json);
+        error.exit
+    });
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
+    let Cli { global, command } = cli;
+    match command {
+        Some(Command::Completions { shell }) => print_completions(shell),
+        Some(Command::Man { command }) => print_manual(command.as_deref()),
+        Some(Command::Doctor) => doctor::run(&global),
+        Some(Command::Lab { directory }) => lab::open_seat(global, directory, ports),
+        None => lab::open_seat_here(global, ports),
+        Some(command) => run_command(command, &mut Session::open(global, ports)?),
+    }
+}
+
+fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
+    match command {
+        Command::List => look::list(session),
+        Command::Scan {
+            scan_only,
+            device,
+            verbose,
+        } => look::scan(session, &device, scan_only, verbose),
+        Command::Inspect { path, verbose } => look::inspect_one(session, &path, verbose),
+        Command::Status { name, watch } => look::status(session, name.as_deref(), watch),
+        Command::Log => look::log(session),
+        Command::Create(create) => change::create(session, create),
+        Command::WriteMetadata(write) => change::write_metadata(session, write),
+        Command::Reassemble {
+            targets,
+            all,
+            main,
+            name,
+        } => change::reassemble(session, &targets, all, main, name),
+        Command::Remove { name } => change::remove(session, name),
+        Command::Scrub { name, no_wait } => change::scrub(session, name, !no_wait),
+        Command::Repair {
+            target,
+            from,
+            rebuild,
+        } => change::repair(session, &target, from, rebuild),
+        Command::Corrupt {
+            path,
+            copy,
+            kind,
+            seed,
+        } => change::corrupt(session, &path, &copy, kind, seed),
+        Command::Migrate {
+            path,
+            name,
+            block_size,
+        } => change::migrate(session, &path, name, block_size),
+        Command::Undo { id } => change::undo(session, id),
+        Command::Fault {
+            name,
+            disk,
+            on,
+            from,
+            count,
+            clear,
+        } => change::fault(
+            session,
+            name,
+            disk.as_deref().filter(|_| !clear),
+            &on,
+            from,
+            count,
+        ),
+        Command::Io {
+            name,
+            direction,
+            sector,
+            count,
+        } => lab::transfer(session, &name, &direction, sector, count),
+        Command::Lab { .. }
+        | Command::Doctor
+        | Command::Completions { .. }
+        | Command::Man { .. } => Err(Error::failed("internal", "this command needs no host")),
+    }
+}
+
+/// Puts an error on stderr, in the form that was asked for.
+fn tell(error: &Error, json: bool) {
+    let text = if json {
+        report::error_json(error).to_string()
+    } else if error.advice.is_empty() {
+        format!("dmremap-tui: {}", error.message)
+    } else {
+        format!("dmremap-tui: {}\n  {}", error.message, error.advice)
+    };
+    // Where stderr is gone there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn print_completions(shell: clap_complete::Shell) -> Result<Exit, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "dmremap-tui", &mut script);
+    session::print_bytes(&script)
+}
+
+fn print_manual(name: Option<&str>) -> Result<Exit, Error> {
+    let mut program = Cli::command();
+    program.build();
+    let command = match name {
+        None => program,
+        Some(name) => program
+            .find_subcommand(name)
+            .cloned()
+            .ok_or_else(|| {
+                let name = crate::text::escape_str(name);
+                Error::failed("usage", format!("there is no command {name}"))
+                    .advise("dmremap-tui --help lists the commands.")
+                    .exiting(Exit::Usage)
+            })?
+            .display_name(format!("dmremap-tui-{name}")),
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command)
+        .render(&mut page)
+        .map_err(|error| Error::failed("io", error.to_string()))?;
+    session::print_bytes(&page)
+}
+
+/// Reads a remap unit in bytes.
+fn parse_block_size(word: &str) -> Result<BlockSize, String> {
+    let bytes = word.parse().ok().and_then(BlockSize::from_bytes);
+    bytes.ok_or_else(|| "a remap unit has 512, 1024, 2048 or 4096 bytes".to_owned())
+}

@@ -1,0 +1,238 @@
+//! What the commands work with: a host, the journal, and how to ask and answer.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::{json, Value};
+
+use super::args::{ColorChoice, Global};
+use super::Ports;
+use crate::config::{self, Settings};
+use crate::error::{Error, Exit};
+use crate::inspect::{look, Depth, Inspection};
+
+use crate::lab::{Contents, Lab};
+use crate::machine::Machine;
+use crate::ops::{self, Context, Operation, Outcome, Plan, Target};
+use crate::port::journal::Journal;
+use crate::port::{Access, Host};
+use crate::report::{self, style::Style};
+
+/// One run of one command.
+pub(super) struct Session {
+    pub(super) host: Box<dyn Host>,
+    pub(super) context: Context,
+    pub(super) global: Global,
+    pub(super) style: Style,
+}
+
+impl Session {
+    /// Opens the host that the options name.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(super) fn open(mut global: Global, ports: &Ports) -> Result<Self, Error> {
+        let settings = Settings::load(global.config.as_deref())?;
+        global.lab = global.lab.or(settings.lab);
+        global.read_only |= settings.read_only;
+        global.ascii |= settings.ascii;
+        let host: Box<dyn Host> = match &global.lab {
+            Some(directory) => Box::new(Lab::open_or_create(
+                directory,
+                ports.platform.clone(),
+                Contents::Training,
+            )?),
+            None => Box::new(Machine::new(ports.platform.clone())),
+        };
+        let context = Context {
+            journal: open_journal(host.lab_directory(), ports)?,
+            platform: ports.platform.clone(),
+            read_only: global.read_only,
+        };
+        let style = Style {
+            ascii: global.ascii,
+            color: wants_color(&global, settings.color),
+        };
+        if style.color {
+            crossterm::style::force_color_output(true);
+        }
+        Ok(Self {
+            host,
+            context,
+            global,
+            style,
+        })
+    }
+
+    /// The device that the operator means: a path, or the short name of one that the
+    /// host lists.
+    pub(super) fn device(&mut self, word: &Path) -> Result<PathBuf, Error> {
+        if word.components().count() != 1 || word.exists() {
+            return Ok(word.to_owned());
+        }
+        let devices = self.host.devices()?;
+        let named = devices
+            .into_iter()
+            .find(|device| Path::new(&device.name) == word);
+        Ok(named.map_or(word.to_owned(), |device| device.path))
+    }
+
+    /// The device that carries the copies the operator means: as [`Session::device`]
+    /// finds it, or the spare of an active mapped device of that name.
+    pub(super) fn spare(&mut self, word: &Path) -> Result<PathBuf, Error> {
+        let device = self.device(word)?;
+        if device.exists() {
+            return Ok(device);
+        }
+        let mapped = self.host.mapped()?;
+        let named = mapped
+            .into_iter()
+            .find(|mapped| Path::new(&mapped.name) == word);
+        Ok(named.map_or(device, |mapped| mapped.spare))
+    }
+
+    /// A mapped device by its name, or a spare by its path.
+    pub(super) fn target(&mut self, word: &str) -> Result<Target, Error> {
+        let path = Path::new(word);
+        if word.contains('/') || self.is_mapped(word)? {
+            return Ok(if word.contains('/') {
+                Target::Path(path.to_owned())
+            } else {
+                Target::Name(word.to_owned())
+            });
+        }
+        let device = self.device(path)?;
+        Ok(if device.exists() {
+            Target::Path(device)
+        } else {
+            Target::Name(word.to_owned())
+        })
+    }
+
+    fn is_mapped(&mut self, name: &str) -> Result<bool, Error> {
+        Ok(self.host.mapped()?.iter().any(|device| device.name == name))
+    }
+
+    /// Opens a device for reading and looks at it.
+    pub(super) fn look(&mut self, path: &Path, depth: Depth) -> Result<Inspection, Error> {
+        let store = self.host.open(path, Access::Read)?;
+        Ok(look(&*store, path, depth))
+    }
+
+    /// Plans, asks, carries out, and tells what came of it. With `--dry-run`, plans and
+    /// tells. `None` where nothing was carried out.
+    pub(super) fn change(
+        &mut self,
+        command: &str,
+        operation: &Operation,
+    ) -> Result<Option<Outcome>, Error> {
+        let done = self.carry_out(operation)?;
+        let (json, text) = match &done {
+            Done::Planned(plan) => (
+                json!({ "changed": false, "dry_run": true, "plan": report::plan_json(plan) }),
+                report::plan_text(plan, self.style),
+            ),
+            Done::CarriedOut(plan, outcome) => (
+                report::outcome_json(plan, outcome),
+                report::outcome_text(outcome, self.style),
+            ),
+        };
+        self.print(command, json, &text)?;
+        Ok(match done {
+            Done::Planned(_) => None,
+            Done::CarriedOut(_, outcome) => Some(outcome),
+        })
+    }
+
+    /// Plans, asks and carries out, without telling.
+    pub(super) fn carry_out(&mut self, operation: &Operation) -> Result<Done, Error> {
+        let plan = ops::plan(&mut *self.host, &mut self.context, operation)?;
+        if self.global.dry_run {
+            return Ok(Done::Planned(Box::new(plan)));
+        }
+        let typed = self.confirmation(&plan)?;
+        let confirmed = plan.clone().confirm(typed.as_deref())?;
+        let outcome = ops::execute(&mut *self.host, &mut self.context, confirmed)?;
+        Ok(Done::CarriedOut(Box::new(plan), outcome))
+    }
+
+    /// What was typed to confirm a plan: beforehand with `--confirm`, or now at a
+    /// terminal after having seen the plan.
+    fn confirmation(&self, plan: &Plan) -> Result<Option<String>, Error> {
+        let Some(token) = plan.token.as_ref().filter(|_| plan.is_needed()) else {
+            return Ok(None);
+        };
+        if self.global.confirm.is_some() {
+            return Ok(self.global.confirm.clone());
+        }
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() || self.global.json || self.global.read_only {
+            return Ok(None);
+        }
+        let mut stderr = std::io::stderr();
+        let question = format!(
+            "{}\nType {} to go on, anything else to leave everything as it is: ",
+            report::plan_text(plan, self.style),
+            self.style.strong(token)
+        );
+        let mut answer = String::new();
+        stderr
+            .write_all(question.as_bytes())
+            .and_then(|()| stderr.flush())
+            .and_then(|()| stdin.lock().read_line(&mut answer))
+            .map_err(|error| Error::failed("io", format!("the terminal: {error}")))?;
+        Ok(Some(answer.trim_end_matches('\n').to_owned()))
+    }
+
+    /// Prints the report of a command.
+    pub(super) fn print(&self, command: &str, json: Value, text: &str) -> Result<(), Error> {
+        if self.global.json {
+            let line = format!("{}\n", report::object(command, json));
+            print_bytes(line.as_bytes()).map(drop)
+        } else {
+            print_bytes(text.as_bytes()).map(drop)
+        }
+    }
+}
+
+/// What came of an operation.
+pub(super) enum Done {
+    /// It was only planned.
+    Planned(Box<Plan>),
+    /// It was carried out.
+    CarriedOut(Box<Plan>, Outcome),
+}
+
+/// Opens the journal of a lab, or the user's.
+pub(super) fn open_journal(lab: Option<&Path>, ports: &Ports) -> Result<Box<dyn Journal>, Error> {
+    let directory = lab.map(Path::to_owned).or_else(config::state_directory);
+    let directory = directory.ok_or_else(|| {
+        Error::failed("no-home", "there is no directory to keep a journal in")
+            .advise("Set HOME or XDG_STATE_HOME.")
+    })?;
+    Ok((ports.journal)(&directory.join("journal")))
+}
+
+/// Whether reports are coloured.
+pub(super) fn wants_color(global: &Global, setting: Option<bool>) -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match global.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            !no_color && !global.json && setting.unwrap_or(true) && std::io::stdout().is_terminal()
+        }
+    }
+}
+
+/// Prints to stdout. A reader who has seen enough is no error.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<Exit, Error> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed("io", format!("stdout: {error}")))
+        }
+        _ => Ok(Exit::Done),
+    }
+}
