@@ -109,7 +109,10 @@ impl From<HostError> for Error {
     fn from(error: HostError) -> Self {
         let message = crate::text::escape_str(&error.to_string()).into_owned();
         match error {
-            HostError::NotFound(_) => Self::failed("not-found", message),
+            HostError::NotFound(_) => {
+                Self::failed("not-found", message).advise("Check the path or the name.")
+            }
+            HostError::NotADevice(_) => Self::failed("not-a-device", message),
             HostError::Busy { .. } => {
                 Self::refused("busy", message).advise("Stop what uses it, or name another device.")
             }

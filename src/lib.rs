@@ -10,7 +10,6 @@ pub mod cli;
 pub mod command_line;
 pub mod config;
 pub mod error;
-pub mod files;
 pub mod format;
 pub mod inspect;
 pub mod lab;

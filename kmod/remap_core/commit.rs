@@ -161,7 +161,7 @@ pub const fn authority_needed(intent: &Intent<'_>, verdict: Verdict) -> Option<A
         (Intent::Adopt(_), Verdict::Weak | Verdict::Outlier) => Some(Authority::Operator),
         (Intent::Adopt(_), Verdict::ForeignOverwritten) => Some(Authority::Typed),
         (Intent::Migrate(_), Verdict::Healthy | Verdict::Degraded) => Some(Authority::Operator),
-        (Intent::Rebuild(_), Verdict::Lost) => Some(Authority::Typed),
+        (Intent::Rebuild(_), Verdict::Lost | Verdict::ForeignOverwritten) => Some(Authority::Typed),
         (Intent::Create(_), Verdict::None) => Some(Authority::Operator),
         // A layout that this code cannot read may hold data between the slots.
         (Intent::Create(_), Verdict::Unsupported) => None,
@@ -315,10 +315,13 @@ pub fn prepare(
             _ => Err(Refusal::Mismatch),
         },
         Intent::Rebuild(superblock) => {
+            // What can still be believed beneath a foreign signature is never rebuilt.
+            if judgement.highest.is_some() {
+                return Err(Refusal::Mismatch);
+            }
             check_features(superblock)?;
             // Copies that cannot be read now may come back: they must not be newer.
-            let highest = judgement.highest.max(Some(superblock.sequence));
-            Prepared::new(places, None, superblock, highest)
+            Prepared::new(places, None, superblock, Some(superblock.sequence))
         }
         Intent::Adopt(slot) => {
             // Among split copies nobody chooses, not even beneath a foreign signature.

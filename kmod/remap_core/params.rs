@@ -16,11 +16,67 @@ pub const DEFAULT_SCRUB_SECONDS: u32 = 3600;
 /// Milliseconds from resume to the first scrub.
 pub const FIRST_SCRUB_MILLIS: u64 = 100;
 
-/// Whether this can name a mapped device: 1 to 127 of the characters that
-/// device-mapper's own tools leave as they are, and not a path's own dots.
+/// Why text is no name for a mapped device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// There is none.
+    Empty,
+    /// It is longer than device-mapper allows.
+    TooLong {
+        /// Its length, in bytes.
+        length: usize,
+    },
+    /// It holds a byte that device-mapper's own tools would escape.
+    Byte {
+        /// Which byte, counted from 0.
+        position: usize,
+    },
+    /// It means a directory.
+    Directory,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the name is empty"),
+            Self::TooLong { length } => {
+                write!(
+                    f,
+                    "the name has {length} bytes and may have {NAME_LIMIT} at most"
+                )
+            }
+            Self::Byte { position } => {
+                write!(
+                    f,
+                    "byte {position} of the name is none of 0-9 A-Z a-z # + - . : = @ _"
+                )
+            }
+            Self::Directory => f.write_str("\".\" and \"..\" are directories, not names"),
+        }
+    }
+}
+
+/// Checks the name of a mapped device: what can be under `/dev/mapper` as it is.
+///
+/// # Errors
+///
+/// [`NameError`] says what is wrong with it.
+pub fn check_name(name: &[u8]) -> Result<(), NameError> {
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"#+-.:=@_".contains(byte);
+    match name {
+        [] => Err(NameError::Empty),
+        b"." | b".." => Err(NameError::Directory),
+        _ if name.len() > NAME_LIMIT => Err(NameError::TooLong { length: name.len() }),
+        _ => match name.iter().position(|byte| !is_allowed(byte)) {
+            Some(position) => Err(NameError::Byte { position }),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Whether this can name a mapped device.
 pub fn is_valid_name(name: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"#+-.:=@_".contains(byte);
-    !matches!(name, b"" | b"." | b"..") && name.len() <= NAME_LIMIT && name.iter().all(allowed)
+    check_name(name).is_ok()
 }
 
 /// What the table line may say behind the two devices.
@@ -274,12 +330,22 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_that_device_mapper_tools_leave_as_they_are() {
-        for byte in 0..=255u8 {
-            let allowed = byte.is_ascii_alphanumeric() || "#+-.:=@_".contains(char::from(byte));
-            assert_eq!(is_valid_name(&[b'a', byte]), allowed, "{byte}");
+    fn names_are_what_can_be_under_dev_mapper() {
+        let long = [b'x'; 128];
+        for (name, expected) in [
+            (&b"my-storage"[..], Ok(())),
+            (b"0-9A-Za-z#+-.:=@_", Ok(())),
+            (&long[..127], Ok(())),
+            (b"", Err(NameError::Empty)),
+            (b".", Err(NameError::Directory)),
+            (b"..", Err(NameError::Directory)),
+            (&long, Err(NameError::TooLong { length: 128 })),
+            (b"a b", Err(NameError::Byte { position: 1 })),
+            (b"a/b", Err(NameError::Byte { position: 1 })),
+            (b"x\n", Err(NameError::Byte { position: 1 })),
+            ("ö".as_bytes(), Err(NameError::Byte { position: 0 })),
+        ] {
+            assert_eq!(check_name(name), expected, "{name:?}");
         }
-        assert!(is_valid_name(&[b'n'; 127]) && !is_valid_name(&[b'n'; 128]));
-        assert!(!is_valid_name(b"") && !is_valid_name(b".") && !is_valid_name(b".."));
     }
 }

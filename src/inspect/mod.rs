@@ -6,16 +6,15 @@
 
 mod finding;
 mod lints;
-mod name;
 mod scan;
 mod status_lints;
 mod table;
 
 use std::path::{Path, PathBuf};
 
+pub use crate::remap_core::params::{check_name, NameError};
 pub use finding::{sort as sort_findings, Finding};
 pub use lints::name_copies;
-pub use name::{check_name, NameError};
 pub use scan::{scan_all, scan_paths, Array, MainMatch, Scan, Scanned};
 pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, TableInspection};

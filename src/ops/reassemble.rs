@@ -103,33 +103,45 @@ pub(super) fn plan(
     let seen = spare.inspection;
     require_assemblable(&seen)?;
     require_free(&path, &spare.usage)?;
-    let scan = scan_all(host)?;
-    require_single(&scan, &seen)?;
-    let main = main_of(host, &scan, &seen, words.main)?;
     let name = name_for(host, &seen, words.name)?;
-    let is_weak = seen.verdict().assembly() == Assembly::ReadOnlyOnRequest;
-    let read_only = words.read_only || is_weak || has_unknown_features(&seen);
     if let Err(why) = host.can_activate() {
         return Err(Refusal::new(
             "cannot-activate",
             format!(
-                "{} is judged {} and could be assembled as {name} from {}, but not here: {why}.",
+                "{} is judged {} and could be assembled as {name}, but not here: {why}.",
                 shown(&path),
-                seen.verdict(),
-                shown(&main)
+                seen.verdict()
             ),
             "Name a lab with --lab, or use a machine with device-mapper and the target.",
         ));
     }
+    let scan = scan_all(host)?;
+    require_single(&scan, &seen)?;
+    let main = main_of(host, &scan, &seen, words.main)?;
+    let draft = draft_activation(operation, &seen, name, main, words.read_only);
+    Ok(draft.finish(host))
+}
+
+/// The plan for a spare of which everything is known.
+fn draft_activation(
+    operation: &Operation,
+    seen: &Inspection,
+    name: String,
+    main: PathBuf,
+    asked_read_only: bool,
+) -> Draft {
+    let is_weak = seen.verdict().assembly() == Assembly::ReadOnlyOnRequest;
+    let read_only = asked_read_only || is_weak || has_unknown_features(seen);
+    let path = &seen.path;
     let mut draft = Draft::new(
         operation,
-        format!("Bring up {name} from {} and {}", shown(&main), shown(&path)),
+        format!("Bring up {name} from {} and {}", shown(&main), shown(path)),
     );
-    draft.seen(&seen);
+    draft.seen(seen);
     draft.device = None;
     draft.predicted = Some(seen.verdict());
     // Reading a weak device is asked for either way: by the flag, or by typing.
-    draft.token = (is_weak && !words.read_only).then(|| seen.token());
+    draft.token = (is_weak && !asked_read_only).then(|| seen.token());
     if read_only {
         draft.notes.push("It comes up read-only.".to_owned());
     }
@@ -143,13 +155,13 @@ pub(super) fn plan(
     draft.steps.push(Step::Activate(Activation {
         name,
         main,
-        spare: path,
+        spare: path.clone(),
         options: Options {
             read_only,
             ..Options::default()
         },
     }));
-    Ok(draft.finish(host))
+    draft
 }
 
 fn already_active(host: &dyn Host, operation: &Operation, name: &str) -> Plan {

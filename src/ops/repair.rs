@@ -175,7 +175,8 @@ fn prepare_repair(seen: &Inspection, choices: Choices) -> Result<Prepared, Refus
         prepare(&seen.judgement, &seen.survey, intent, Authority::Typed)
             .map_err(|error| refused(seen, &error))
     };
-    if choices.rebuild && verdict != Verdict::Lost {
+    let is_lost = is_lost(seen);
+    if choices.rebuild && !is_lost {
         return Err(Refusal::new(
             "not-lost",
             format!(
@@ -185,14 +186,23 @@ fn prepare_repair(seen: &Inspection, choices: Choices) -> Result<Prepared, Refus
             "Run it without --rebuild.",
         ));
     }
-    match (verdict, choices.from) {
-        (Verdict::Lost, None) if choices.rebuild => {
+    match choices.from {
+        None if choices.rebuild => {
             let header = rebuildable(seen)?;
             prepare(Intent::Rebuild(&header.superblock))
         }
-        (Verdict::Lost, _) => Err(rebuild_needed(seen)),
-        (_, Some(slot)) => prepare(Intent::Adopt(slot)),
-        (_, None) => prepare(Intent::Heal),
+        _ if is_lost => Err(rebuild_needed(seen)),
+        Some(slot) => prepare(Intent::Adopt(slot)),
+        None => prepare(Intent::Heal),
+    }
+}
+
+/// Whether not one copy of ours can be believed, beneath a foreign signature or not.
+fn is_lost(seen: &Inspection) -> bool {
+    match seen.verdict() {
+        Verdict::Lost => true,
+        Verdict::ForeignOverwritten => seen.judgement.highest.is_none(),
+        _ => false,
     }
 }
 
@@ -268,11 +278,13 @@ fn notes(seen: &Inspection, choices: Choices) -> Vec<String> {
         (Verdict::ForeignOverwritten, None) => {
             notes.push("The foreign signature over copy 0 is overwritten.".to_owned());
         }
-        (Verdict::Lost, None) => notes.push(
+        _ => {}
+    }
+    if choices.rebuild {
+        notes.push(
             "The copies are rebuilt from a region header; what changed since it was written is not in them."
                 .to_owned(),
-        ),
-        _ => {}
+        );
     }
     notes
 }

@@ -85,6 +85,8 @@ pub enum Access {
 pub enum HostError {
     /// No such device, image or mapped device.
     NotFound(String),
+    /// What was named is no block device and no image file, or one that cannot be used.
+    NotADevice(String),
     /// Somebody else holds it; the text says who, as far as can be known.
     Busy {
         /// The device.
@@ -110,7 +112,9 @@ impl fmt::Display for HostError {
         match self {
             Self::NotFound(what) => write!(f, "{what}: not found"),
             Self::Busy { what, by } => write!(f, "{what} is in use by {by}"),
-            Self::Refused(why) | Self::NotPermitted(why) => f.write_str(why),
+            Self::NotADevice(why) | Self::Refused(why) | Self::NotPermitted(why) => {
+                f.write_str(why)
+            }
             Self::Io { what, source } => write!(f, "{what}: {source}"),
         }
     }

@@ -43,7 +43,7 @@ impl BlockFile {
         let failed = |source| host_error(path, source);
         let kind = std::fs::metadata(path).map_err(failed)?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
-            return Err(HostError::Refused(format!(
+            return Err(HostError::NotADevice(format!(
                 "{} is neither a block device nor an image file",
                 escape_path(path)
             )));
@@ -125,7 +125,7 @@ fn block_device_unit(file: &File, path: &Path) -> Result<BlockSize, HostError> {
         .ok()
         .and_then(BlockSize::from_bytes)
         .ok_or_else(|| {
-            HostError::Refused(format!(
+            HostError::NotADevice(format!(
                 "{} has logical blocks of {bytes} bytes, and 512 to 4096 can be used",
                 escape_path(path)
             ))

@@ -95,7 +95,7 @@ fn each_write_of_the_copies_needs_the_authority_of_its_verdict() {
         ),
         (
             Verdict::ForeignOverwritten,
-            [TYPED, TYPED, TYPED, NOBODY, NOBODY, TYPED],
+            [TYPED, TYPED, TYPED, NOBODY, TYPED, TYPED],
         ),
         (
             Verdict::Unsupported,

@@ -1,0 +1,15 @@
+//! Operations on disks in memory: plans and what they do, as tables of faults.
+#![cfg(test)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod corrupt;
+mod crash;
+mod create;
+mod host;
+mod migrate;
+mod reassemble;
+mod refusals;
+mod repair;
+mod undo;

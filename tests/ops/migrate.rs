@@ -1,0 +1,139 @@
+//! From plain v4 to checksummed copies.
+
+use dmremap::ops::{CorruptionKind, Operation};
+use dmremap::remap_core::message::Direction;
+use dmremap::remap_core::quorum::Verdict;
+use dmremap::remap_core::units::{Sector, Slot};
+
+use crate::host::{
+    context, created, planned, run, with_plain, Machine, MAIN, SPARE, SPARE_SECTORS,
+};
+
+fn migrate(name: Option<&str>) -> Operation {
+    Operation::Migrate {
+        path: SPARE.into(),
+        name: name.map(str::to_owned),
+        block_size: None,
+    }
+}
+
+fn corrupt(machine: &mut Machine, slots: &[Slot], kind: CorruptionKind) {
+    let (mut context, _) = context();
+    let operation = Operation::Corrupt {
+        path: SPARE.into(),
+        slots: slots.to_vec(),
+        kind,
+        seed: 5,
+    };
+    run(machine, &mut context, &operation).unwrap();
+}
+
+#[test]
+fn every_field_is_kept_and_the_rest_is_new() {
+    for damaged in [vec![], vec![Slot::S0], vec![Slot::S1, Slot::S4]] {
+        let mut machine = with_plain();
+        let before = machine.inspect(SPARE).superblock.unwrap();
+        if !damaged.is_empty() {
+            corrupt(&mut machine, &damaged, CorruptionKind::Zero);
+        }
+        let (mut context, _) = context();
+        let plan = planned(&mut machine, &mut context, &migrate(Some("old"))).unwrap();
+        assert_eq!(plan.predicted, Some(Verdict::Healthy));
+        assert_eq!(plan.token.as_deref(), Some("spare"));
+        run(&mut machine, &mut context, &migrate(Some("old"))).unwrap();
+        let seen = machine.inspect(SPARE);
+        assert_eq!(seen.verdict(), Verdict::Healthy);
+        assert_eq!(seen.name.as_deref(), Some("old"));
+        let after = seen.superblock.unwrap();
+        assert_eq!(after.main_path, before.main_path);
+        assert_eq!(after.main_uuid, before.main_uuid);
+        assert_eq!(after.main_sectors, before.main_sectors);
+        assert_eq!(after.sector_size, before.sector_size);
+        assert_eq!(after.sequence.get(), 2);
+        // The fixture speaks of a larger spare than this one.
+        assert_eq!(after.spare_sectors, SPARE_SECTORS);
+        assert!(after.extension.unwrap().main_identity.is_none());
+    }
+}
+
+#[test]
+fn what_stands_against_a_migration_is_told_and_nothing_is_written() {
+    type Prepare = fn(&mut Machine);
+    let cases: [(&str, &str, Prepare); 8] = [
+        ("verdict", "weak", |machine| {
+            corrupt(
+                machine,
+                &[Slot::S0, Slot::S1, Slot::S2],
+                CorruptionKind::Zero,
+            );
+        }),
+        ("verdict", "split", |machine| {
+            corrupt(
+                machine,
+                &[Slot::S0, Slot::S1, Slot::S2],
+                CorruptionKind::Rival,
+            );
+        }),
+        ("verdict", "blank", |machine| {
+            for slot in Slot::ALL {
+                machine.poke(SPARE, slot.sector(), &[0; 512]);
+            }
+        }),
+        ("busy", "in use", |machine| {
+            machine.map("vault", MAIN, SPARE)
+        }),
+        ("data-in-the-way", "data in region A", |machine| {
+            machine.poke(SPARE, Sector::new(8201), &[1; 512]);
+        }),
+        ("data-in-the-way", "data in region B", |machine| {
+            machine.poke(SPARE, Sector::new(SPARE_SECTORS.get() - 1), &[1; 512]);
+        }),
+        ("unsupported-layout", "older layout", |machine| {
+            let raw = crate::common::fixture("other/reference-kernel-84288.bin");
+            machine.poke(SPARE, Sector::new(0), &raw[..84288 / 512 * 512]);
+        }),
+        ("not-plain", "checksummed", |machine| {
+            *machine = created().0;
+        }),
+    ];
+    for (code, case, prepare) in cases {
+        let mut machine = with_plain();
+        prepare(&mut machine);
+        let (mut context, _) = context();
+        let refusal = planned(&mut machine, &mut context, &migrate(None)).unwrap_err();
+        assert_eq!(refusal.code(), code, "{case}: {refusal}");
+        assert_eq!(refusal.exit().code(), 5, "{case}");
+    }
+}
+
+#[test]
+fn where_the_data_in_the_way_lies_is_said() {
+    let mut machine = with_plain();
+    machine.poke(SPARE, Sector::new(8203), &[1; 512]);
+    let (mut context, _) = context();
+    let refusal = planned(&mut machine, &mut context, &migrate(None)).unwrap_err();
+    assert!(refusal.message().contains("8203"), "{refusal}");
+}
+
+#[test]
+fn a_migration_that_fails_leaves_plain_v4_as_it_was() {
+    for bad in [8200, 2048] {
+        let mut machine = with_plain();
+        let before = machine.image(SPARE);
+        // The third slot alone is not enough to fail; three are.
+        machine.fail(SPARE, Direction::Write, bad, 7000);
+        let (mut context, journal) = context();
+        run(&mut machine, &mut context, &migrate(None)).unwrap_err();
+        machine.heal(SPARE);
+        let ended = journal.actions()[0].ended.clone().unwrap();
+        assert!(!ended.done);
+        let verdict = machine.verdict(SPARE);
+        if ended.rolled_back {
+            assert!(machine.image(SPARE) == before, "from {bad}");
+        }
+        assert!(
+            matches!(verdict, Verdict::Healthy | Verdict::Interrupted),
+            "from {bad}: {verdict}"
+        );
+    }
+}
