@@ -303,6 +303,12 @@ fn interrupted_write(seen: &Inspection) -> Option<Finding> {
     })
 }
 
+/// Whether the five slots are where copies should be: not on a device of somebody else,
+/// nor in a layout that has them elsewhere.
+fn has_our_slots(seen: &Inspection) -> bool {
+    !matches!(seen.verdict(), Verdict::None | Verdict::Unsupported)
+}
+
 fn copy_unreadable(seen: &Inspection) -> Option<Finding> {
     let slots = slots_where(seen, |_, state| matches!(state, CopyState::Unreadable(_)));
     about_copies(seen, &slots, "cannot be read", "cannot be read").map(|summary| {
@@ -324,7 +330,7 @@ fn copy_foreign(seen: &Inspection) -> Option<Finding> {
 }
 
 fn copy_corrupt(seen: &Inspection) -> Option<Finding> {
-    if !seen.is_ours() {
+    if !has_our_slots(seen) {
         return None;
     }
     let slots = slots_where(seen, |_, state| matches!(state, CopyState::Corrupt(_)));
@@ -333,7 +339,7 @@ fn copy_corrupt(seen: &Inspection) -> Option<Finding> {
 }
 
 fn copy_missing(seen: &Inspection) -> Option<Finding> {
-    if !seen.is_ours() {
+    if !has_our_slots(seen) {
         return None;
     }
     let slots = slots_where(seen, |_, state| *state == CopyState::Missing);
