@@ -4,15 +4,28 @@
 
 mod common;
 
-use common::{checksummed, plain, ARRAY};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use common::{checksummed, plain, ARRAY, SPARE};
 use dmremap::format::field_map::{of_copy, of_region_header, of_table_block, Field};
 use dmremap::format::superblock::SuperblockCopy;
 use dmremap::format::table::{RegionHeader, TableBlock};
+use dmremap::inspect::{inspect, Inspection};
+use dmremap::lab::ram::RamDisk;
+use dmremap::port::{BlockStore as _, DeviceInfo, Usage};
 use dmremap::remap_core::bytes::Text;
 use dmremap::remap_core::layout::Region;
+use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::remap_table::{self, check_block, format_block, BlockPlace};
-use dmremap::remap_core::superblock::{read_copy, Content, RawCopy};
-use dmremap::remap_core::units::Slot;
+use dmremap::remap_core::superblock::{read_copy, readdress, Content, RawCopy};
+use dmremap::remap_core::units::{BlockSize, Slot};
+use dmremap::report::style::Style;
+use dmremap::report::{
+    inspection_json, inspection_text, list_json, list_text, object, scan_json, scan_text, ListRow,
+    ScanRow,
+};
 use dmremap::text;
 
 /// Texts that do something to a terminal, or to whoever reads it.
@@ -170,4 +183,113 @@ fn every_field_of_a_table_block_is_shown_without_harm() {
             is_inert(&flaw.to_string());
         }
     });
+}
+
+/// A spare whose five copies all say what `raw` says, as it lies at a path that does
+/// not mean well either.
+fn seen_on_a_spare(raw: &RawCopy, header: Option<&[u8; 4096]>) -> Inspection {
+    let mut disk = RamDisk::new(SPARE);
+    for slot in Slot::ALL {
+        let copy = readdress(raw, slot);
+        disk.write_at(slot.sector(), &copy).unwrap();
+        if let (Some(header), Content::Checksummed(superblock)) = (header, read_copy(&copy, slot)) {
+            let at = superblock.layout().unwrap().region_start(Region::A);
+            disk.write_at(at, header).unwrap();
+        }
+    }
+    inspect(&disk, hostile_path())
+}
+
+fn hostile_path() -> &'static Path {
+    Path::new(OsStr::from_bytes(b"/dev/\x1b[31m\xe2\x80\xae\xff\n"))
+}
+
+/// Everything that is told of a spare: each report, as JSON and as text.
+fn reports(seen: &Inspection) -> Vec<String> {
+    let info = DeviceInfo {
+        path: seen.path.clone(),
+        name: dmremap::inspect::last_component(&seen.path),
+        size: seen.size,
+        logical_block: BlockSize::B512,
+        read_only: false,
+        usage: Usage::Free,
+        faults: 0,
+    };
+    let rows = [ListRow {
+        info,
+        seen: Some(seen.clone()),
+    }];
+    let scanned = [ScanRow {
+        path: seen.path.clone(),
+        seen: Ok(seen.clone()),
+        outcome: "scan-only",
+        reason: None,
+    }];
+    let mut reports = vec![
+        object("inspect", inspection_json(seen)).to_string(),
+        object("list", list_json(&rows)).to_string(),
+        object("scan", scan_json(&scanned)).to_string(),
+    ];
+    for ascii in [false, true] {
+        let style = Style {
+            ascii,
+            color: false,
+        };
+        reports.push(inspection_text(seen, style, true));
+        reports.push(list_text(&rows, style));
+        reports.push(scan_text(&scanned, style, true));
+    }
+    reports
+}
+
+fn reports_are_inert(seen: &Inspection) {
+    for report in reports(seen) {
+        for line in report.lines() {
+            assert!(text::shows_as_is(line), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn every_field_of_a_copy_is_reported_without_harm() {
+    for raw in copies() {
+        let mut healthy = 0;
+        spoil(&raw, &of_copy(&raw), |raw| {
+            let sealed = SuperblockCopy::fields_of(&raw).sealed().encode();
+            let seen = seen_on_a_spare(&sealed, None);
+            healthy += u32::from(seen.verdict() == Verdict::Healthy);
+            reports_are_inert(&seen);
+            reports_are_inert(&seen_on_a_spare(&raw, None));
+        });
+        // Most hostile texts are credible, so that the reports had to show them.
+        assert!(healthy > 4 * 90, "only {healthy} spares were believed");
+    }
+}
+
+#[test]
+fn hostile_names_are_reported_without_harm() {
+    let fields = of_region_header(&[0; 4096]);
+    let name = fields.iter().find(|field| field.name == "name").unwrap();
+    let names = fillings(&[0; 128]);
+    assert_eq!(names[0].len(), name.len);
+    for filling in names {
+        let superblock = checksummed(ARRAY, 7);
+        let mut raw = [0; 4096];
+        let header = remap_table::RegionHeader {
+            region: Region::A,
+            name: Text::EMPTY,
+            superblock,
+        };
+        header.write(&mut raw);
+        let mut header = RegionHeader::fields_of(&raw);
+        header.front.name_length = 127;
+        header.front.name = filling.as_slice().try_into().unwrap();
+        let raw = header.sealed().encode();
+        let seen = seen_on_a_spare(&superblock.encode(Slot::S0), Some(&raw));
+        assert_eq!(seen.verdict(), Verdict::Healthy);
+        reports_are_inert(&seen);
+        // A name that device-mapper would not take is told, and never used.
+        let taken = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_".contains(c);
+        assert!(seen.name.iter().all(|name| name.chars().all(taken)));
+    }
 }

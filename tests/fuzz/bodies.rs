@@ -22,8 +22,8 @@ use dmremap::remap_core::message::Message;
 use dmremap::remap_core::params::TargetArgs;
 use dmremap::remap_core::quorum::{judge, Assembly, CopyState, Reading, Survey, Verdict};
 use dmremap::remap_core::remap_table::{
-    check_block, choose, entry, same_entries, update_block, BlockPlace, Choice, Entry, RawBlock,
-    RegionHeader, TableStore,
+    check_block, choose, entry, repair_block, same_entries, update_block, BlockPlace, Choice,
+    Entry, RawBlock, RegionHeader, TableStore,
 };
 use dmremap::remap_core::signature::detect;
 use dmremap::remap_core::status::Status;
@@ -320,6 +320,13 @@ pub fn table_blocks(data: &[u8]) {
         let mut store = Blocks(raw);
         let mut next = best;
         let place = place(Region::A);
+        let repaired = repair_block(&mut store, &mut next, place.array, place.index, &choice);
+        assert_eq!(repaired, Ok(()));
+        for region in Region::ALL {
+            let raw = &store.0[usize::from(region.index())];
+            let checked = check_block(raw, &BlockPlace { region, ..place });
+            assert_eq!(checked, Ok(generation));
+        }
         let order = choice.write_order();
         let updated = update_block(
             &mut store,
