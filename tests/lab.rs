@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
+use dmremap::lab::exercise::{Exercise, ExerciseError, Found};
 use dmremap::lab::{Contents, Lab};
 use dmremap::port::slots::survey;
 use dmremap::port::{
@@ -20,7 +21,9 @@ use dmremap::remap_core::message::Message;
 use dmremap::remap_core::params::Options;
 use dmremap::remap_core::quorum::{judge, Verdict};
 use dmremap::remap_core::status::{Mode, RepairStatus};
-use dmremap::remap_core::units::{IdentityDigest, MainBlock, Millis, Sector, Slot, Timestamp};
+use dmremap::remap_core::units::{
+    Blocks, IdentityDigest, MainBlock, Millis, Sector, Slot, Timestamp,
+};
 use dmremap::sys::ThisMachine;
 
 /// This machine, with a clock that stands until it is told to go on.
@@ -506,6 +509,7 @@ fn a_lab_whose_making_was_cut_short_is_made_anew_and_nothing_else_is_touched() {
     // Finished, but for the last step.
     fs::write(fixture.file("making"), "").unwrap();
     assert_eq!(fixture.lab().devices().unwrap().len(), 8);
+    assert!(!fixture.file("making").exists());
 
     // A directory of somebody else's.
     let fixture = Fixture::new();
@@ -724,4 +728,88 @@ fn events_are_numbered_over_the_labs_whole_life() {
         )
     );
     assert_eq!(more[0].device, "vault");
+}
+
+#[test]
+fn a_load_is_verified_and_what_was_lost_is_named() {
+    let fixture = Fixture::new();
+    let mut lab = fixture.lab();
+    lab.activate(&vault()).unwrap();
+    let load = Exercise {
+        seed: 11,
+        blocks: Blocks::new(64),
+    };
+    load.break_blocks(&mut lab, "vault", 5).unwrap();
+    let mut report = Vec::new();
+    let done = load.run(&mut lab, "vault", 0, 40, &mut report).unwrap();
+    assert_eq!(done.failed, 0);
+    let text = String::from_utf8(report.clone()).unwrap();
+    assert_eq!(text.lines().count() as u64, done.acknowledged);
+    // Half a line was never reported, however wrong it is.
+    report.extend(b"ack 3 99");
+    let verified = load.verify(&mut lab, "vault", &mut &report[..]).unwrap();
+    assert_eq!((verified.next_step, &verified.wrong[..]), (40, &[][..]));
+
+    // A later step than the last one reported may have got through, an older may not.
+    load.run(&mut lab, "vault", 40, 5, &mut std::io::sink())
+        .unwrap();
+    let verified = load.verify(&mut lab, "vault", &mut &report[..]).unwrap();
+    assert!(verified.wrong.is_empty());
+    load.run(&mut lab, "vault", 0, 40, &mut std::io::sink())
+        .unwrap();
+    let mut newer = report[..report.len() - "ack 3 99".len()].to_vec();
+    load.run(&mut lab, "vault", 40, 5, &mut newer).unwrap();
+    load.run(&mut lab, "vault", 0, 40, &mut std::io::sink())
+        .unwrap();
+    let verified = load.verify(&mut lab, "vault", &mut &newer[..]).unwrap();
+    assert!(!verified.wrong.is_empty());
+    for wrong in &verified.wrong {
+        let Found::Generation(found) = wrong.found else {
+            panic!("{wrong}");
+        };
+        assert!(found < wrong.acknowledged, "{wrong}");
+    }
+
+    let word = text.lines().last().unwrap().split(' ').nth(1).unwrap();
+    let block = MainBlock::new(word.parse().unwrap());
+    lab.write("vault", Sector::new(block.get()), &[1; 512])
+        .unwrap();
+    let verified = load.verify(&mut lab, "vault", &mut &report[..]).unwrap();
+    assert_eq!(verified.wrong.len(), 1);
+    assert_eq!(
+        (verified.wrong[0].block, verified.wrong[0].found),
+        (block, Found::Stranger)
+    );
+    let fault = format!("fault main read {block} 1");
+    let words: Vec<&str> = fault.split(' ').collect();
+    lab.message("vault", &Message::parse(&words).unwrap())
+        .unwrap();
+    let verified = load.verify(&mut lab, "vault", &mut &report[..]).unwrap();
+    let found = verified.wrong[0].found;
+    let moved = lab
+        .read("vault", Sector::new(block.get()), &mut [0; 512])
+        .is_ok();
+    assert_eq!(found, if moved { Found::Stranger } else { Found::Lost });
+
+    for bad in [
+        "ack 1\n",
+        "nak 1 2\n",
+        "ack 1 2 3\n",
+        "ack x 1\n",
+        "ack -1 1\n",
+    ] {
+        let outcome = load.verify(&mut lab, "vault", &mut bad.as_bytes());
+        assert!(
+            matches!(outcome, Err(ExerciseError::Line { number: 1 })),
+            "{bad}"
+        );
+    }
+    for blocks in [0, 1 << 40] {
+        let load = Exercise {
+            blocks: Blocks::new(blocks),
+            ..load
+        };
+        let outcome = load.run(&mut lab, "vault", 0, 1, &mut std::io::sink());
+        assert!(matches!(outcome, Err(ExerciseError::Blocks { .. })));
+    }
 }

@@ -19,6 +19,7 @@ mod backup;
 mod disk;
 
 pub mod dm_target;
+pub mod exercise;
 pub mod fault;
 mod files;
 mod host;
@@ -117,6 +118,7 @@ impl Lab {
             let shown = escape_path(directory);
             return Err(HostError::NotFound(format!("the lab {shown}")));
         }
+        training::finish(directory)?;
         let mut lab = Self::at(directory, platform)?;
         lab.look(|_| Ok(()))?;
         Ok(lab)

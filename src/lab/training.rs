@@ -115,7 +115,18 @@ pub(super) fn create(
     }
     sync_parent(&directory.join(DISKS).join("-"))?;
     making_of.registry.save(&directory.join(REGISTRY))?;
-    fs::remove_file(&making).map_err(failed(&making))
+    finish(directory)
+}
+
+/// The last step of making a lab: it has a registry, so it is whole.
+pub(super) fn finish(directory: &Path) -> Result<(), HostError> {
+    let making = directory.join(MAKING);
+    match fs::remove_file(&making) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(host_error(&making, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A device that is being made.

@@ -30,6 +30,7 @@ pub(super) struct BlockFile {
     file: File,
     size: Sectors,
     logical_block: BlockSize,
+    locked: bool,
 }
 
 impl BlockFile {
@@ -77,6 +78,7 @@ impl BlockFile {
             file,
             size: Sectors::from_bytes(bytes),
             logical_block,
+            locked: access == Access::Exclusive,
         })
     }
 
@@ -96,6 +98,16 @@ impl BlockFile {
         match end {
             Some(end) if end <= size => Ok(start),
             _ => Err(refuse(nix::libc::ENOSPC)),
+        }
+    }
+}
+
+impl Drop for BlockFile {
+    fn drop(&mut self) {
+        if self.locked {
+            // Closing alone would leave the lock to a process that is being forked at
+            // this moment, until it runs its own program.
+            let _ = self.file.unlock();
         }
     }
 }
