@@ -67,6 +67,10 @@ test-release: needs ## Run the exhaustive tests alone, optimised
 fuzz: needs ## Fuzz every decoder for 30 s; FUZZ_SECONDS=N for longer; needs cargo-fuzz
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)
 
+.PHONY: kill-test
+kill-test: needs ## Kill 200 processes at work and look at what each leaves
+	KILLS=200 $(CARGO) test --locked --release --test kill_nine -- --nocapture
+
 .PHONY: needs
 needs:
 	@scripts/build-needs.sh

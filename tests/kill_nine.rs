@@ -1,7 +1,8 @@
 //! Processes that are killed in the middle of what they do, again and again: the lab
 //! they leave opens, and holds everything that was acknowledged.
 //!
-//! The processes are this program itself, told by the environment what to do.
+//! Every other process is the real program under its load. The rest are this one itself,
+//! told by the environment what to do, which is everything else that changes a lab.
 //! `KILLS` says how many to kill.
 #![cfg(test)]
 
@@ -43,12 +44,32 @@ fn open(directory: &Path) -> Result<Lab, HostError> {
     Lab::open_or_create(directory, Arc::new(ThisMachine), Contents::Training)
 }
 
-fn start(task: &str, lab: &Path, from: u64, report: &Path) -> Child {
-    let report = OpenOptions::new()
+fn append_to(report: &Path) -> File {
+    OpenOptions::new()
         .append(true)
         .create(true)
         .open(report)
-        .expect("a file for the report");
+        .expect("a file for the report")
+}
+
+fn start_program(lab: &Path, from: u64, report: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_dmremap-tui"))
+        .arg("--lab")
+        .arg(lab)
+        .args(["exercise", "vault"])
+        .args(["--seed", &LOAD.seed.to_string()])
+        .args(["--blocks", &LOAD.blocks.to_string()])
+        .args(["--from", &from.to_string()])
+        .args(["--steps", "1000000"])
+        .stdin(Stdio::null())
+        .stdout(append_to(report))
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("the program")
+}
+
+fn start(task: &str, lab: &Path, from: u64, report: &Path) -> Child {
+    let report = append_to(report);
     let program = std::env::current_exe().expect("the path of this program");
     Command::new(program)
         .args(["--exact", "the_process_that_is_killed", "--nocapture"])
@@ -92,7 +113,11 @@ fn work(directory: &Path) {
             1 => {
                 let spare = lab.open(Path::new("disk-b"), Access::Damage);
                 let mut spare = spare.expect("the spare");
-                let slot = if step % 2 == 0 { Slot::S3 } else { Slot::S0 };
+                let slot = if step.is_multiple_of(2) {
+                    Slot::S3
+                } else {
+                    Slot::S0
+                };
                 spare.write_at(slot.sector(), &[0x99; 512]).expect("damage");
             }
             2 => drop(lab.message("vault", &Message::Scrub)),
@@ -146,7 +171,10 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
     let mut from = 0;
     let mut worked = 0;
     for kill in 0..kills(20) {
-        let child = start("work", &path, from, &report);
+        let child = match kill % 2 {
+            0 => start_program(&path, from, &report),
+            _ => start("work", &path, from, &report),
+        };
         kill_after(child, 10_000 + random(&mut seed) % 100_000);
 
         let mut lab = open(&path).expect("the lab opens");

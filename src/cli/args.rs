@@ -223,6 +223,26 @@ pub enum Command {
         #[arg(long, default_value_t = 1)]
         count: u64,
     },
+    /// Write a load to a mapped device and report what is acknowledged, in a lab
+    Exercise {
+        /// The mapped device
+        name: String,
+        /// Decides which blocks are written, and with what
+        #[arg(long, value_name = "S", default_value_t = 1)]
+        seed: u64,
+        /// How many blocks from the start of the device are written
+        #[arg(long, value_name = "N", default_value_t = 1024)]
+        blocks: u64,
+        /// The first step
+        #[arg(long, value_name = "STEP", default_value_t = 0)]
+        from: u64,
+        /// How many steps
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        steps: u64,
+        /// Write nothing: hold the device against the report in this file
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "steps"])]
+        verify: Option<PathBuf>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -1,7 +1,8 @@
 //! Commands that only a lab has, and the way into the terminal application.
 
-use std::io::{IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -10,6 +11,7 @@ use super::session::{print_bytes, Session};
 use super::Ports;
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
+use crate::lab::exercise::{Exercise, ExerciseError};
 use crate::lab::{Lab, LabIoError};
 use crate::remap_core::units::{Sector, Sectors, SECTOR_BYTES};
 use crate::tui;
@@ -79,6 +81,83 @@ fn failed(error: LabIoError) -> Error {
     }
 }
 
+fn check_writable(session: &Session) -> Result<(), Error> {
+    let why = match () {
+        () if session.global.read_only => "Changes are refused: the program was started read-only.",
+        () if session.global.dry_run => "Data is not written in a dry run.",
+        () => return Ok(()),
+    };
+    Err(Error::refused("read-only", why))
+}
+
+fn load_failed(error: ExerciseError) -> Error {
+    match error {
+        ExerciseError::Device(error) => failed(error),
+        ExerciseError::Blocks { .. } => {
+            Error::failed("usage", error.to_string()).exiting(Exit::Usage)
+        }
+        error => Error::failed("io", error.to_string()),
+    }
+}
+
+/// Writes a load to a mapped device; each acknowledged block is a line on stdout.
+pub(super) fn exercise(
+    session: &Session,
+    name: &str,
+    load: &Exercise,
+    from: u64,
+    steps: u64,
+) -> Result<Exit, Error> {
+    check_writable(session)?;
+    let mut lab = open_lab(session)?;
+    let mut stdout = std::io::stdout().lock();
+    let done = load
+        .run(&mut lab, name, from, steps, &mut stdout)
+        .map_err(load_failed)?;
+    Ok(match done.failed {
+        0 => Exit::Done,
+        _ => Exit::Failed,
+    })
+}
+
+/// Holds a mapped device against the report of a load.
+pub(super) fn verify(
+    session: &Session,
+    name: &str,
+    load: &Exercise,
+    report: &Path,
+) -> Result<Exit, Error> {
+    let mut lab = open_lab(session)?;
+    let file = File::open(report).map_err(|error| {
+        let shown = crate::report::path_text(report);
+        Error::failed("io", format!("{shown}: {error}"))
+    })?;
+    let verified = load
+        .verify(&mut lab, name, &mut BufReader::new(file))
+        .map_err(load_failed)?;
+    let wrong: Vec<String> = verified.wrong.iter().map(ToString::to_string).collect();
+    let mut text = format!(
+        "{} blocks acknowledged, {} of them wrong\n",
+        verified.blocks,
+        wrong.len()
+    );
+    for line in &wrong {
+        text.push_str(line);
+        text.push('\n');
+    }
+    let json = json!({
+        "name": name,
+        "acknowledged_blocks": verified.blocks,
+        "next_step": verified.next_step,
+        "wrong": wrong,
+    });
+    session.print("exercise", json, &text)?;
+    Ok(match wrong.is_empty() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
+}
+
 /// Reads sectors of a mapped device to stdout, or writes stdin to it.
 pub(super) fn transfer(
     session: &mut Session,
@@ -101,12 +180,7 @@ pub(super) fn transfer(
         lab.read(name, at, &mut buffer).map_err(failed)?;
         return print_bytes(&buffer);
     }
-    if session.global.read_only {
-        return Err(Error::refused(
-            "read-only",
-            "Changes are refused: the program was started read-only.",
-        ));
-    }
+    check_writable(session)?;
     let mut data = Vec::new();
     std::io::stdin()
         .read_to_end(&mut data)

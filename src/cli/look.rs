@@ -1,6 +1,7 @@
 //! Commands that look: list, scan, inspect, status, log.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use serde_json::{json, Value};
@@ -11,7 +12,7 @@ use crate::error::{Error, Exit};
 use crate::inspect::{inspect, inspect_table, status_findings, Depth, Inspection};
 use crate::ops::{Operation, Target};
 use crate::port::journal::ActionRecord;
-use crate::port::{Access, Usage};
+use crate::port::{Access, Usage, Watcher};
 use crate::remap_core::quorum::{Assembly, Verdict};
 use crate::report::{self, ListRow, ScanRow};
 
@@ -193,8 +194,8 @@ pub(super) fn status(
     name: Option<&str>,
     watch: bool,
 ) -> Result<Exit, Error> {
-    let mut watcher = if watch {
-        Some(session.host.watcher()?)
+    let changes = if watch {
+        Some(report_changes(session.host.watcher()?))
     } else {
         None
     };
@@ -205,15 +206,45 @@ pub(super) fn status(
             session.print("status", json.clone(), &text)?;
             last = Some(json);
         }
-        match &mut watcher {
-            None => return Ok(exit),
-            Some(watcher) => watcher
-                .wait()
-                .map_err(|error| Error::failed("io", format!("watching for changes: {error}")))?,
+        let Some(changes) = &changes else {
+            return Ok(exit);
+        };
+        let may_write = !session.global.read_only && !session.global.dry_run;
+        let due = match may_write.then(|| session.host.run_due()) {
+            None => None,
+            Some(Ok(due)) => due,
+            // A device that cannot be looked at now is put off by its host.
+            Some(Err(_)) => Some(1000),
+        };
+        let changed = match due.map(Duration::from_millis) {
+            Some(due) => changes.recv_timeout(due),
+            None => changes.recv().map_err(RecvTimeoutError::from),
+        };
+        match changed {
+            Ok(Ok(())) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Err(error)) => {
+                let message = format!("watching for changes: {error}");
+                return Err(Error::failed("io", message));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(exit),
         }
         // Several files change together; one report is enough for them.
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits for changes on a thread of its own, so that something else can be waited for
+/// besides. The thread ends with its watcher or with whoever listens.
+fn report_changes(mut watcher: Box<dyn Watcher>) -> Receiver<std::io::Result<()>> {
+    let (changed, changes) = mpsc::channel();
+    std::thread::spawn(move || loop {
+        let waited = watcher.wait();
+        let failed = waited.is_err();
+        if changed.send(waited).is_err() || failed {
+            return;
+        }
+    });
+    changes
 }
 
 fn status_now(session: &mut Session, name: Option<&str>) -> Result<(Value, String, Exit), Error> {

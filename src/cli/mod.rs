@@ -19,9 +19,10 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::error::{Error, Exit};
+use crate::lab::exercise::Exercise;
 use crate::port::journal::Journal;
 use crate::port::Platform;
-use crate::remap_core::units::BlockSize;
+use crate::remap_core::units::{BlockSize, Blocks};
 use crate::report;
 
 use args::{Cli, Command};
@@ -143,6 +144,23 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
             sector,
             count,
         } => lab::transfer(session, &name, &direction, sector, count),
+        Command::Exercise {
+            name,
+            seed,
+            blocks,
+            from,
+            steps,
+            verify,
+        } => {
+            let load = Exercise {
+                seed,
+                blocks: Blocks::new(blocks),
+            };
+            match verify {
+                Some(report) => lab::verify(session, &name, &load, &report),
+                None => lab::exercise(session, &name, &load, from, steps),
+            }
+        }
         Command::Lab { .. }
         | Command::Doctor
         | Command::Completions { .. }

@@ -37,7 +37,7 @@ impl Session {
         global.lab = global.lab.or(settings.lab);
         global.read_only |= settings.read_only;
         global.ascii |= settings.ascii;
-        let host: Box<dyn Host> = match &global.lab {
+        let mut host: Box<dyn Host> = match &global.lab {
             Some(directory) => Box::new(Lab::open_or_create(
                 directory,
                 ports.platform.clone(),
@@ -50,6 +50,12 @@ impl Session {
             platform: ports.platform.clone(),
             read_only: global.read_only,
         };
+        if !global.read_only && !global.dry_run {
+            // Where targets live in no process of their own, whoever comes next does what
+            // fell due meanwhile. A device that cannot be looked at is told of when it is
+            // asked for.
+            let _ = host.run_due();
+        }
         let style = Style {
             ascii: global.ascii,
             color: wants_color(&global, settings.color),

@@ -154,7 +154,7 @@ impl Exercise {
         self.check(lab, name)?;
         let mut random = !self.seed;
         for block in 0..self.blocks.get() {
-            if next_random(&mut random) % one_in.max(1) == 0 {
+            if next_random(&mut random).is_multiple_of(one_in.max(1)) {
                 let fault = Fault {
                     device: Device::Main,
                     direction: Direction::Write,
