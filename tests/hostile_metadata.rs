@@ -12,19 +12,21 @@ use common::{checksummed, plain, ARRAY, SPARE};
 use dmremap::format::field_map::{of_copy, of_region_header, of_table_block, Field};
 use dmremap::format::superblock::SuperblockCopy;
 use dmremap::format::table::{RegionHeader, TableBlock};
-use dmremap::inspect::{inspect, Inspection};
+use dmremap::inspect::{inspect, status_findings, Inspection};
 use dmremap::lab::ram::RamDisk;
-use dmremap::port::{BlockStore as _, DeviceInfo, Usage};
+use dmremap::port::{BlockStore as _, DeviceInfo, LoggedEvent, Mapped, Part, Usage};
 use dmremap::remap_core::bytes::Text;
+use dmremap::remap_core::event::Event;
 use dmremap::remap_core::layout::Region;
+use dmremap::remap_core::params::Options;
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::remap_table::{self, check_block, format_block, BlockPlace};
 use dmremap::remap_core::superblock::{read_copy, readdress, Content, RawCopy};
-use dmremap::remap_core::units::{BlockSize, Slot};
+use dmremap::remap_core::units::{BlockSize, Slot, Timestamp};
 use dmremap::report::style::Style;
 use dmremap::report::{
-    inspection_json, inspection_text, list_json, list_text, object, scan_json, scan_text, ListRow,
-    ScanRow,
+    event_json, inspection_json, inspection_text, list_json, list_text, mapped_json, mapped_text,
+    object, scan_json, scan_text, ListRow, ScanRow,
 };
 use dmremap::text;
 
@@ -200,25 +202,32 @@ fn seen_on_a_spare(raw: &RawCopy, header: Option<&[u8; 4096]>) -> Inspection {
     inspect(&disk, hostile_path())
 }
 
+/// What else a host may tell: names of files, of mapped devices, of who uses them.
+const HOSTILE: &str = "x\u{1b}[31m\u{202e}y\n";
+
 fn hostile_path() -> &'static Path {
     Path::new(OsStr::from_bytes(b"/dev/\x1b[31m\xe2\x80\xae\xff\n"))
 }
 
 /// Everything that is told of a spare: each report, as JSON and as text.
 fn reports(seen: &Inspection) -> Vec<String> {
-    let info = DeviceInfo {
-        path: seen.path.clone(),
-        name: dmremap::inspect::last_component(&seen.path),
-        size: seen.size,
-        logical_block: BlockSize::B512,
-        read_only: false,
-        usage: Usage::Free,
-        faults: 0,
-    };
-    let rows = [ListRow {
-        info,
+    let row = |usage| ListRow {
+        info: DeviceInfo {
+            path: seen.path.clone(),
+            name: HOSTILE.to_owned(),
+            size: seen.size,
+            logical_block: BlockSize::B512,
+            read_only: false,
+            usage,
+            faults: 0,
+        },
         seen: Some(seen.clone()),
-    }];
+    };
+    let part = Usage::Mapped {
+        name: HOSTILE.to_owned(),
+        part: Part::Spare,
+    };
+    let rows = [Usage::Free, Usage::InUse(HOSTILE.to_owned()), part].map(row);
     let scanned = [ScanRow {
         path: seen.path.clone(),
         seen: Ok(seen.clone()),
@@ -291,5 +300,35 @@ fn hostile_names_are_reported_without_harm() {
         // A name that device-mapper would not take is told, and never used.
         let taken = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_".contains(c);
         assert!(seen.name.iter().all(|name| name.chars().all(taken)));
+    }
+}
+
+#[test]
+fn hostile_names_of_mapped_devices_are_reported_without_harm() {
+    let status = "1 ro weak V?XF- 18 1 2 3/64 9 9 9 9 9 9 wait:5:1500 0 - 3 cms";
+    let device = Mapped {
+        name: HOSTILE.to_owned(),
+        main: hostile_path().to_owned(),
+        spare: hostile_path().to_owned(),
+        size: SPARE,
+        block_size: BlockSize::B512,
+        options: Options::default(),
+        status: status.parse().unwrap(),
+    };
+    let findings = status_findings(&device);
+    assert!(!findings.is_empty());
+    let event = LoggedEvent {
+        id: 1,
+        time: Timestamp::new(u64::MAX),
+        device: HOSTILE.to_owned(),
+        event: Event::ScrubClean,
+    };
+    let reports = [
+        mapped_json(&device, &findings).to_string(),
+        mapped_text(&device, &findings, Style::default()),
+        event_json(&event).to_string(),
+    ];
+    for line in reports.iter().flat_map(|report| report.lines()) {
+        assert!(text::shows_as_is(line), "{line:?}");
     }
 }

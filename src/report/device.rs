@@ -12,6 +12,7 @@ use crate::inspect::Inspection;
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::Slot;
+use crate::text::escape_str;
 
 /// A device with what was seen on it.
 pub struct ListRow {
@@ -58,17 +59,17 @@ impl ListRow {
 pub fn list_json(rows: &[ListRow]) -> Value {
     let devices = rows.iter().map(|row| {
         json!({
-            "name": row.info.name,
+            "name": escape_str(&row.info.name),
             "device": path_text(&row.info.path),
             "size_sectors": row.info.size.get(),
             "size_bytes": row.info.size.bytes(),
             "logical_block_bytes": row.info.logical_block.bytes(),
             "read_only": row.info.read_only,
             "part": row.part(),
-            "mapped": row.mapped_name(),
+            "mapped": row.mapped_name().map(escape_str),
             "active": matches!(row.info.usage, Usage::Mapped { .. }),
             "in_use_by": match &row.info.usage {
-                Usage::InUse(by) => Some(by.as_str()),
+                Usage::InUse(by) => Some(escape_str(by)),
                 _ => None,
             },
             "verdict": row.verdict().map(Verdict::name),
@@ -80,9 +81,14 @@ pub fn list_json(rows: &[ListRow]) -> Value {
 
 /// Devices, for a person.
 pub fn list_text(rows: &[ListRow], style: Style) -> String {
-    let width = |text: &dyn Fn(&ListRow) -> usize| rows.iter().map(text).max().unwrap_or(0).max(6);
-    let names = width(&|row| row.info.name.chars().count());
-    let mapped = width(&|row| row.mapped_name().unwrap_or("-").chars().count());
+    let name = |row: &ListRow| escape_str(&row.info.name).into_owned();
+    let mapped_name = |row: &ListRow| escape_str(row.mapped_name().unwrap_or("-")).into_owned();
+    let width = |text: &dyn Fn(&ListRow) -> String| {
+        let widths = rows.iter().map(|row| text(row).chars().count());
+        widths.max().unwrap_or(0).max(6)
+    };
+    let names = width(&name);
+    let mapped = width(&mapped_name);
     let mut out = format!(
         "{:<names$}  {:>9}  {:<7}  {:<mapped$}  {:<8}  STATE\n",
         "NAME", "SIZE", "PART", "MAPPED", "ACTIVE"
@@ -95,10 +101,10 @@ pub fn list_text(rows: &[ListRow], style: Style) -> String {
         };
         let line = format!(
             "{:<names$}  {:>9}  {:<7}  {:<mapped$}  {:<8}  {state}",
-            row.info.name,
+            name(row),
             size_text(row.info.size),
             row.part(),
-            row.mapped_name().unwrap_or("-"),
+            mapped_name(row),
             if active { "active" } else { "-" },
         );
         // Writing to a string cannot fail.

@@ -11,12 +11,13 @@ use crate::inspect::Finding;
 use crate::port::{LoggedEvent, Mapped, RemapRow};
 use crate::remap_core::params::{TargetArgs, TARGET_NAME};
 use crate::remap_core::status::{RepairStatus, Status};
+use crate::text::escape_str;
 
 /// A mapped device that is up, as a program reads it.
 pub fn mapped_json(device: &Mapped, findings: &[Finding]) -> Value {
     let status = &device.status;
     json!({
-        "name": device.name,
+        "name": escape_str(&device.name),
         "active": true,
         "main": path_text(&device.main),
         "spare": path_text(&device.spare),
@@ -140,7 +141,7 @@ pub fn mapped_text(device: &Mapped, findings: &[Finding], style: Style) -> Strin
     );
     let title = format!(
         "{}  {}  {}\n",
-        style.strong(&device.name),
+        style.strong(escape_str(&device.name)),
         size_text(device.size),
         status.mode.word()
     );
@@ -153,7 +154,7 @@ pub fn event_json(logged: &LoggedEvent) -> Value {
     json!({
         "id": logged.id,
         "time_seconds": logged.time.get(),
-        "device": logged.device,
+        "device": escape_str(&logged.device),
         "event": logged.event.name(),
         "severity": logged.event.severity().name(),
         "text": logged.event.to_string(),
