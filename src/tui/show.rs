@@ -4,6 +4,7 @@
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::remap_core::units::{Sectors, Timestamp};
+use crate::text::escape_str;
 
 /// A size in binary units, `4.0 TiB`; at most ten columns.
 pub fn size(sectors: Sectors) -> String {
@@ -146,7 +147,9 @@ pub enum Side {
 }
 
 /// Text at exactly `width` columns: padded, or cut off with `ellipsis` at its end.
+/// What would not show is spelled out first, so that the columns are those it takes.
 pub fn fit(text: &str, width: usize, side: Side, ellipsis: &str) -> String {
+    let text = &*escape_str(text);
     let needs = text.width();
     if needs > width {
         return cut(text, width, ellipsis);
@@ -180,8 +183,9 @@ fn cut(text: &str, width: usize, ellipsis: &str) -> String {
 }
 
 /// Text in lines of at most `width` columns, broken between words; a word that is
-/// longer than that is broken where the line ends.
+/// longer than that is broken where the line ends. What would not show is spelled out.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let text = &*escape_str(text);
     let width = width.max(1);
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -17,7 +17,7 @@ const ASCII: Options = Options {
     read_only: false,
 };
 
-fn drawn(state: &State) -> Buffer {
+pub(super) fn drawn(state: &State) -> Buffer {
     let backend = TestBackend::new(state.size.width, state.size.height);
     let mut terminal = Terminal::new(backend).unwrap();
     terminal.draw(|frame| draw(frame, state)).unwrap();
