@@ -62,13 +62,14 @@ pub fn size_text(size: Sectors) -> String {
     }
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
+    // Rounding must not bring a fourth digit.
+    while value >= 999.5 && unit + 1 < UNITS.len() {
         value /= 1024.0;
         unit += 1;
     }
     let decimals = match value {
-        value if value < 10.0 => 2,
-        value if value < 100.0 => 1,
+        value if value < 9.995 => 2,
+        value if value < 99.95 => 1,
         _ => 0,
     };
     format!("{value:.decimals$} {}", UNITS[unit])
