@@ -57,6 +57,9 @@ pub fn mains(state: &State) -> Vec<Candidate> {
                 Some(_) if is_ours(state, device) => {
                     (Fitness::Unfit, "it is a spare itself".to_owned())
                 }
+                Some(_) if state.idle_main_of(&device.path).is_some() => {
+                    (Fitness::Occupied, "another device needs it".to_owned())
+                }
                 // What is on main stays there: it is what is to be protected.
                 _ => (
                     Fitness::Fit,
@@ -184,8 +187,11 @@ fn is_ours(state: &State, device: &DeviceInfo) -> bool {
         .is_some_and(Inspection::is_ours)
 }
 
-/// What a device holds, as far as its slots tell.
+/// What a device holds, as far as its slots tell, and the metadata of others.
 fn contents(state: &State, device: &DeviceInfo) -> Option<String> {
+    if let Some(name) = state.idle_main_of(&device.path) {
+        return Some(format!("main of {name}, not up"));
+    }
     let inspection = match state.examined.get(&device.path)? {
         Ok(inspection) => inspection,
         Err(why) => return Some(why.clone()),

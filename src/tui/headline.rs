@@ -1,14 +1,14 @@
 //! The line on top: is my data safe, and what should I do next?
 
 use super::rows;
-use super::state::{Active, State};
+use super::state::{Active, State, Subject};
 use super::theme::Health;
 use crate::inspect::Inspection;
 use crate::port::Usage;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::MAX_ATTEMPTS;
 use crate::remap_core::status::{Mode, RepairStatus, Status};
-use crate::remap_core::units::{Blocks, Millis};
+use crate::remap_core::units::{Blocks, PerSlot};
 
 use super::show;
 
@@ -47,7 +47,7 @@ pub fn headline(state: &State) -> Headline {
     let mut concerns: Vec<Concern> = state
         .active
         .iter()
-        .filter_map(|active| of_active(active, state.now))
+        .filter_map(|active| of_active(state, active))
         .chain(of_idle_devices(state))
         .collect();
     // Stable: among equals the first in the list is the first to be told.
@@ -100,9 +100,12 @@ fn assemblable(state: &State) -> usize {
         .count()
 }
 
-fn of_active(active: &Active, now: Millis) -> Option<Concern> {
+fn of_active(state: &State, active: &Active) -> Option<Concern> {
     let name = &active.mapped.name;
-    let status = &active.status(now);
+    let status = &active.status(state.now);
+    let (copies, verdict) = Subject::of_active(state, active)
+        .copies()
+        .unwrap_or((status.copies, status.verdict));
     let bad = |text: String| Some(Concern::new(Health::Bad, format!("{name}: {text}")));
     let warn = |text: String| Some(Concern::new(Health::Warning, format!("{name}: {text}")));
     if status.main_suspect {
@@ -122,17 +125,25 @@ fn of_active(active: &Active, now: Millis) -> Option<Concern> {
     }
     if let Some((text, more)) = of_repair(status) {
         return Some(Concern {
-            health: rows::of_status(status).health.max(Health::Warning),
+            health: rows::of_active(state, active).health.max(Health::Warning),
             text: format!("{name}: {text}"),
             more,
         });
     }
-    if status.verdict != Verdict::Healthy {
-        let verdict = status.verdict;
-        return Some(Concern::new(
-            Health::of_verdict(verdict).max(Health::Warning),
-            format!("{name}: its copies are {verdict}. Press s to scrub, r to repair."),
-        ));
+    match verdict {
+        Verdict::Healthy => {}
+        Verdict::Degraded | Verdict::Interrupted if status.verdict == Verdict::Healthy => {
+            let damage = damaged_copies(&copies);
+            return warn(format!(
+                "safe. {damage}; the next scrub finds it. s scrubs now."
+            ));
+        }
+        _ => {
+            return Some(Concern::new(
+                Health::of_verdict(verdict).max(Health::Warning),
+                format!("{name}: its copies are {verdict}. Press s to scrub, r to repair."),
+            ));
+        }
     }
     if status.pending > Blocks::new(0) {
         let blocks = show::counted(status.pending.get(), "block");
@@ -156,7 +167,7 @@ fn of_repair(status: &Status) -> Option<(String, String)> {
             format!("It made {MAX_ATTEMPTS} attempts."),
         )),
         RepairStatus::Waiting { attempt, in_millis } => {
-            let damage = damaged_copies(status);
+            let damage = damaged_copies(&status.copies);
             let when = show::until(in_millis);
             Some((
                 format!("safe. {damage}, repair {when}. Nothing to do."),
@@ -166,9 +177,8 @@ fn of_repair(status: &Status) -> Option<(String, String)> {
     }
 }
 
-fn damaged_copies(status: &Status) -> String {
-    let slots: Vec<String> = status
-        .copies
+fn damaged_copies(copies: &PerSlot<char>) -> String {
+    let slots: Vec<String> = copies
         .iter()
         .filter(|(_, letter)| !matches!(letter, 'V' | 'P'))
         .map(|(slot, _)| slot.to_string())
@@ -192,7 +202,7 @@ fn idle(state: &State) -> impl Iterator<Item = &Inspection> {
 
 fn of_idle_devices(state: &State) -> impl Iterator<Item = Concern> + '_ {
     idle(state).filter_map(|inspection| {
-        let name = crate::inspect::last_component(&inspection.path);
+        let name = state.name_of(&inspection.path);
         let verdict = inspection.verdict();
         let advice = match verdict {
             Verdict::Healthy | Verdict::None => return None,
@@ -207,4 +217,103 @@ fn of_idle_devices(state: &State) -> impl Iterator<Item = Concern> + '_ {
             format!("{name} (not up): {verdict}. {advice}"),
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remap_core::status::Status;
+    use crate::tui::event::{Answer, Event};
+    use crate::tui::sample::{self, happen, mapped, well, COLOUR};
+    use ratatui::layout::Size;
+
+    fn with(status: Status) -> Headline {
+        let mut state = State::new(COLOUR, None, Size::new(80, 24));
+        let listed = Answer::Listed {
+            devices: Vec::new(),
+            mapped: vec![mapped("vault", "disk-a", "disk-b", status)],
+        };
+        happen(&mut state, 0, Event::Told(listed));
+        headline(&state)
+    }
+
+    #[test]
+    fn every_trouble_has_its_own_words_and_its_own_advice() {
+        let well = well();
+        let waiting = |in_millis| RepairStatus::Waiting {
+            attempt: 2,
+            in_millis,
+        };
+        let degraded = Status {
+            verdict: Verdict::Degraded,
+            copies: PerSlot::new(['V', 'X', 'V', 's', 'V']),
+            ..well
+        };
+        #[rustfmt::skip]
+        let table = [
+            (well, Health::Good, "vault is safe. Nothing to do."),
+            (Status { repair: waiting(1001), ..degraded }, Health::Warning,
+             "vault: safe. Copies 1 and 3 damaged, repair in 2 s. Nothing to do."),
+            (Status { repair: waiting(0), ..degraded }, Health::Warning,
+             "vault: safe. Copies 1 and 3 damaged, repair now. Nothing to do."),
+            (Status { repair: RepairStatus::GaveUp, ..degraded }, Health::Bad,
+             "vault: repair gave up. Check the spare, then press r."),
+            (degraded, Health::Warning,
+             "vault: its copies are degraded. Press s to scrub, r to repair."),
+            (Status { verdict: Verdict::Split, ..well }, Health::Bad,
+             "vault: its copies are split. Press s to scrub, r to repair."),
+            (Status { pending: Blocks::new(3), ..well }, Health::Warning,
+             "vault: 3 blocks of main cannot be read. Write them anew."),
+            (Status { used: Blocks::new(80), total: Blocks::new(100), ..well }, Health::Warning,
+             "vault: safe, but 80.0 % of the spare is used. Plan to replace main."),
+            (Status { used: Blocks::new(100), total: Blocks::new(100), ..well }, Health::Bad,
+             "vault: the spare is full. Copy the data to a new disk now."),
+            (Status { mode: Mode::PassThrough, verdict: Verdict::None, ..well }, Health::Warning,
+             "vault: not protected, there is no metadata. Press w to write it."),
+            (Status { main_suspect: true, ..degraded }, Health::Bad,
+             "vault: main fails as a whole. Check its cable, controller and power."),
+            (Status { spare_failing: true, ..degraded }, Health::Bad,
+             "vault: the spare fails, nothing more is moved to it. Replace it."),
+            (Status { needs_check: true, ..degraded }, Health::Bad,
+             "vault: the remap table contradicts itself; read-only. See Overview."),
+        ];
+        for (status, health, text) in table {
+            let said = with(status);
+            assert_eq!((said.health, said.text.as_str()), (health, text));
+            assert!(text.len() <= 76, "too long for 80 columns: {text}");
+        }
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_the_others_are_counted() {
+        let state = sample::state(COLOUR, 80, 24);
+        let said = headline(&state);
+        assert!(said.text.starts_with("vault: safe."), "{said:?}");
+        assert_eq!((said.more.as_str(), said.others), ("Attempt 1 of 5.", 1));
+    }
+
+    #[test]
+    fn damage_that_no_scrub_found_yet_is_told() {
+        let mut state = sample::state(COLOUR, 80, 24);
+        let listed = Answer::Listed {
+            devices: sample::devices(),
+            mapped: vec![mapped("vault", "disk-a", "disk-b", well())],
+        };
+        happen(&mut state, 1000, Event::Told(listed));
+        let said = headline(&state);
+        let text = "vault: safe. Copy 3 damaged; the next scrub finds it. s scrubs now.";
+        assert_eq!((said.health, said.text.as_str()), (Health::Warning, text));
+    }
+
+    #[test]
+    fn an_empty_machine_is_told_how_to_begin() {
+        let mut state = State::new(COLOUR, None, Size::new(80, 24));
+        assert_eq!(headline(&state).text, "Looking at devices.");
+        let listed = Answer::Listed {
+            devices: Vec::new(),
+            mapped: Vec::new(),
+        };
+        happen(&mut state, 0, Event::Told(listed));
+        assert!(headline(&state).text.contains("Press n"));
+    }
 }

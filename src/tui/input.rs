@@ -42,10 +42,14 @@ fn read_all(events: &Sender<Event>) -> io::Result<()> {
             continue;
         }
         while terminal_event::poll(Duration::ZERO)? {
-            let Some(event) = translate(terminal_event::read()?) else {
-                continue;
+            let sent = match terminal_event::read()? {
+                terminal_event::Event::Key(key) => {
+                    Key::from_terminal(key).try_for_each(|key| events.send(Event::Key(key)))
+                }
+                terminal_event::Event::Paste(text) => events.send(Event::Pasted(text)),
+                _ => Ok(()),
             };
-            if events.send(event).is_err() {
+            if sent.is_err() {
                 return Ok(());
             }
         }
@@ -66,13 +70,5 @@ fn wait_readable(stdin: &Stdin) -> io::Result<bool> {
                 return Ok(!seen.intersects(gone));
             }
         }
-    }
-}
-
-fn translate(event: terminal_event::Event) -> Option<Event> {
-    match event {
-        terminal_event::Event::Key(key) => Key::from_terminal(key).map(Event::Key),
-        terminal_event::Event::Paste(text) => Some(Event::Pasted(text)),
-        _ => None,
     }
 }

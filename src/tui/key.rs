@@ -1,6 +1,7 @@
 //! Keys, as the key map names them: what a terminal sends, less what we do not tell apart.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -40,16 +41,22 @@ pub enum Key {
 }
 
 impl Key {
-    /// What a terminal's event means, or `None` for keys that nothing is bound to and
-    /// for keys let go.
-    pub fn from_terminal(event: KeyEvent) -> Option<Self> {
+    /// What a terminal's event means: no key at all for one let go, and two for escape
+    /// with a character right behind it, which a terminal cannot tell from alt.
+    pub fn from_terminal(event: KeyEvent) -> impl Iterator<Item = Self> {
+        let is_char = matches!(event.code, KeyCode::Char(_));
+        let escape = is_char && event.modifiers.contains(KeyModifiers::ALT);
+        let key = Self::plain(event);
+        let escape = (escape && key.is_some()).then_some(Self::Esc);
+        escape.into_iter().chain(key)
+    }
+
+    fn plain(event: KeyEvent) -> Option<Self> {
         if event.kind == KeyEventKind::Release {
             return None;
         }
         let control = event.modifiers.contains(KeyModifiers::CONTROL);
-        let alt = event.modifiers.contains(KeyModifiers::ALT);
         match event.code {
-            KeyCode::Char(_) if alt => None,
             KeyCode::Char(letter) if control => Some(Self::Ctrl(letter.to_ascii_lowercase())),
             KeyCode::Char(letter) => Some(Self::Char(letter)),
             KeyCode::Enter => Some(Self::Enter),
@@ -93,6 +100,44 @@ impl fmt::Display for Key {
     }
 }
 
+/// Every key that has a name of its own.
+const NAMED: [Key; 14] = [
+    Key::Char(' '),
+    Key::Enter,
+    Key::Esc,
+    Key::Tab,
+    Key::BackTab,
+    Key::Backspace,
+    Key::Up,
+    Key::Down,
+    Key::Left,
+    Key::Right,
+    Key::PageUp,
+    Key::PageDown,
+    Key::Home,
+    Key::End,
+];
+
+/// A word that names no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoKey;
+
+impl FromStr for Key {
+    type Err = NoKey;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let mut letters = word.strip_prefix("ctrl-").unwrap_or(word).chars();
+        match (letters.next(), letters.next()) {
+            (Some(letter), None) if word.starts_with("ctrl-") => Ok(Self::Ctrl(letter)),
+            (Some(letter), None) => Ok(Self::Char(letter)),
+            _ => {
+                let named = NAMED.into_iter().find(|key| key.to_string() == word);
+                named.ok_or(NoKey)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,30 +147,51 @@ mod tests {
     }
 
     #[test]
-    fn control_and_shift_are_told_apart_and_alt_is_nobody() {
+    fn control_and_shift_are_told_apart_and_alt_is_escape() {
         let none = KeyModifiers::NONE;
-        for (code, modifiers, key) in [
-            (KeyCode::Char('g'), none, Some(Key::Char('g'))),
+        for (code, modifiers, expected) in [
+            (KeyCode::Char('g'), none, vec![Key::Char('g')]),
             (
                 KeyCode::Char('G'),
                 KeyModifiers::SHIFT,
-                Some(Key::Char('G')),
+                vec![Key::Char('G')],
             ),
             (
                 KeyCode::Char('c'),
                 KeyModifiers::CONTROL,
-                Some(Key::Ctrl('c')),
+                vec![Key::Ctrl('c')],
             ),
             (
                 KeyCode::Char('C'),
                 KeyModifiers::CONTROL,
-                Some(Key::Ctrl('c')),
+                vec![Key::Ctrl('c')],
             ),
-            (KeyCode::Char('x'), KeyModifiers::ALT, None),
-            (KeyCode::BackTab, KeyModifiers::SHIFT, Some(Key::BackTab)),
-            (KeyCode::F(1), none, None),
+            (
+                KeyCode::Char('x'),
+                KeyModifiers::ALT,
+                vec![Key::Esc, Key::Char('x')],
+            ),
+            (KeyCode::BackTab, KeyModifiers::SHIFT, vec![Key::BackTab]),
+            (KeyCode::F(1), none, vec![]),
         ] {
-            assert_eq!(Key::from_terminal(event(code, modifiers)), key);
+            let keys: Vec<Key> = Key::from_terminal(event(code, modifiers)).collect();
+            assert_eq!(keys, expected);
+        }
+    }
+
+    #[test]
+    fn every_key_is_read_by_the_name_it_is_shown_with() {
+        let others = [
+            Key::Char('x'),
+            Key::Char('G'),
+            Key::Ctrl('d'),
+            Key::Char('é'),
+        ];
+        for key in NAMED.into_iter().chain(others) {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+        for word in ["", "entr", "ctrl-", "ctrl-xy"] {
+            assert_eq!(word.parse::<Key>(), Err(NoKey), "{word}");
         }
     }
 
@@ -133,6 +199,6 @@ mod tests {
     fn a_key_let_go_is_no_key() {
         let mut let_go = event(KeyCode::Enter, KeyModifiers::NONE);
         let_go.kind = KeyEventKind::Release;
-        assert_eq!(Key::from_terminal(let_go), None);
+        assert_eq!(Key::from_terminal(let_go).count(), 0);
     }
 }

@@ -12,6 +12,7 @@ mod dialog;
 mod event;
 #[cfg(test)]
 mod fake;
+mod headless;
 mod headline;
 mod input;
 mod key;
@@ -25,6 +26,7 @@ mod sample;
 mod show;
 mod signals;
 mod state;
+mod svg;
 mod terminal;
 mod theme;
 mod update;
@@ -41,6 +43,7 @@ use crate::port::Host;
 use crate::remap_core::units::Millis;
 
 use event::{Answer, Event};
+pub use headless::Headless;
 pub use state::Options;
 use state::State;
 use terminal::Screen;

@@ -54,3 +54,92 @@ const fn unit(seconds: u64) -> u64 {
         _ => 3600,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remap_core::quorum::Verdict;
+    use crate::remap_core::status::Status;
+    use crate::remap_core::units::Millis;
+    use crate::tui::event::{Answer, Event};
+    use crate::tui::headline::headline;
+    use crate::tui::sample::{self, happen, mapped, well, COLOUR};
+    use crate::tui::show;
+
+    fn shown(state: &State) -> (String, Vec<Option<String>>) {
+        let status = state.subject().unwrap().active.unwrap().status(state.now);
+        let times = [status.last_scrub, status.next_scrub, status.last_repair];
+        let times = times.map(|time| time.map(show::span));
+        (headline(state).text, times.to_vec())
+    }
+
+    fn state_of(status: Status) -> State {
+        let mut state = sample::state(COLOUR, 80, 24);
+        let listed = Answer::Listed {
+            devices: sample::devices(),
+            mapped: vec![mapped("vault", "disk-a", "disk-b", status)],
+        };
+        happen(&mut state, 5000, Event::Told(listed));
+        state
+    }
+
+    /// Lets time go by in steps of 50 ms beside the pulse, and compares.
+    fn wakes_when_something_changes(mut state: State, seconds: u64) -> usize {
+        let mut wakes = 0;
+        let mut now = state.now.get();
+        let end = now + seconds * 1000;
+        while let Some(wait) = next_change(&state) {
+            let wait = u64::try_from(wait.as_millis()).unwrap();
+            assert!(wait > 0, "a pulse without a pause");
+            let before = shown(&state);
+            for at in (now..now + wait).step_by(50) {
+                state.now = Millis::new(at);
+                assert_eq!(shown(&state), before, "changed before the pulse");
+            }
+            now += wait;
+            if now > end {
+                break;
+            }
+            happen(&mut state, now, Event::Tick);
+            assert_ne!(shown(&state), before, "a pulse for nothing");
+            wakes += 1;
+        }
+        wakes
+    }
+
+    #[test]
+    fn nobody_wakes_for_what_does_not_change() {
+        let long_ago = Status {
+            last_scrub: Some(100),
+            last_repair: Some(7000),
+            next_scrub: Some(3500),
+            ..well()
+        };
+        let wakes = wakes_when_something_changes(state_of(long_ago), 600);
+        assert!((10..=31).contains(&wakes), "{wakes} wakes in ten minutes");
+    }
+
+    #[test]
+    fn a_countdown_wakes_once_a_second() {
+        let repairing = Status {
+            verdict: Verdict::Degraded,
+            ..sample::damaged()
+        };
+        let wakes = wakes_when_something_changes(state_of(repairing), 15);
+        assert!((15..=30).contains(&wakes), "{wakes} wakes in 15 s");
+    }
+
+    #[test]
+    fn without_anything_that_counts_there_is_no_pulse() {
+        let idle = Status {
+            last_scrub: None,
+            next_scrub: None,
+            last_repair: None,
+            ..well()
+        };
+        assert_eq!(next_change(&state_of(idle)), None);
+        let mut elsewhere = state_of(well());
+        sample::press(&mut elsewhere, "4");
+        assert_eq!(next_change(&elsewhere), None);
+    }
+}

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::state::{Active, State};
+use super::state::{Active, State, Subject};
 use super::theme::Health;
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::{Judgement, Verdict};
 use crate::remap_core::status::{Mode, RepairStatus, Status};
-use crate::remap_core::units::Slot;
+use crate::remap_core::units::{PerSlot, Slot};
 
 /// What a row stands for, whatever place it has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +100,7 @@ fn passes(filter: &str, state: &State, device: &DeviceInfo) -> bool {
         Some(device.name.as_str()),
         mapped_name(device),
         about.and_then(|inspection| inspection.name.as_deref()),
+        state.idle_main_of(&device.path),
         about.map(|inspection| inspection.verdict().name()),
         Some(part(state, device).0),
     ];
@@ -135,6 +136,7 @@ pub fn part(state: &State, device: &DeviceInfo) -> (&'static str, bool) {
         Usage::InUse(_) => ("in use", true),
         Usage::Free => match state.inspection(&device.path) {
             Some(inspection) if inspection.is_ours() => ("spare", false),
+            Some(_) if state.idle_main_of(&device.path).is_some() => ("main", false),
             _ => ("-", false),
         },
     }
@@ -164,7 +166,7 @@ pub fn condition(state: &State, row: &Row) -> Condition {
         RowKey::Mapped(_) => state
             .active
             .get(row.index)
-            .map_or_else(nothing, |active| of_status(&active.mapped.status)),
+            .map_or_else(nothing, |active| of_active(state, active)),
         RowKey::Device(_) => state
             .devices()
             .get(row.index)
@@ -214,8 +216,16 @@ pub fn of_judgement(judgement: &Judgement) -> Condition {
     }
 }
 
-/// How an active device of this status is.
-pub fn of_status(status: &Status) -> Condition {
+/// How a mapped device that is up is.
+pub fn of_active(state: &State, active: &Active) -> Condition {
+    let status = &active.mapped.status;
+    let (copies, verdict) = Subject::of_active(state, active)
+        .copies()
+        .unwrap_or((status.copies, status.verdict));
+    of_status(status, &copies, verdict)
+}
+
+fn of_status(status: &Status, copies: &PerSlot<char>, verdict: Verdict) -> Condition {
     if status.mode == Mode::PassThrough {
         return Condition::new(Health::Warning, "no metadata");
     }
@@ -228,13 +238,15 @@ pub fn of_status(status: &Status) -> Condition {
     if status.spare_failing {
         return Condition::new(Health::Bad, "spare fails");
     }
-    let intact = status.copies.count(|letter| matches!(letter, 'V' | 'P'));
-    let health = match status.repair {
-        RepairStatus::GaveUp => Health::Bad,
-        _ if status.pending.get() > 0 => Health::of_verdict(status.verdict).max(Health::Warning),
-        _ => Health::of_verdict(status.verdict),
-    };
-    match status.verdict {
+    if status.repair == RepairStatus::GaveUp {
+        return Condition::new(Health::Bad, "gave up");
+    }
+    let intact = copies.count(|letter| matches!(letter, 'V' | 'P'));
+    let health = Health::of_verdict(verdict);
+    match verdict {
+        Verdict::Healthy if status.pending.get() > 0 => {
+            Condition::new(Health::Warning, format!("{} lost", status.pending))
+        }
         Verdict::Healthy | Verdict::Degraded | Verdict::Interrupted | Verdict::Weak => {
             Condition::new(health, format!("{intact} of {}", Slot::COUNT))
         }

@@ -15,8 +15,9 @@ use super::wizard::Wizard;
 use crate::inspect::Inspection;
 use crate::port::journal::ActionRecord;
 use crate::port::{DeviceInfo, LoggedEvent, Mapped, RemapRow};
+use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{RepairStatus, Status};
-use crate::remap_core::units::Millis;
+use crate::remap_core::units::{IdentityDigest, Millis, PerSlot};
 
 /// How many logged events are kept; older ones are still in the host's log.
 pub const EVENTS_KEPT: usize = 10_000;
@@ -193,6 +194,8 @@ pub struct State {
     pub active: Vec<Active>,
     /// What was found on each device looked at so far.
     pub examined: HashMap<PathBuf, Examined>,
+    /// The names of mapped devices that are not up, by what their metadata says of main.
+    pub idle_mains: HashMap<IdentityDigest, String>,
     /// The rows of the list, under the filter.
     pub rows: Vec<Row>,
     /// The chosen row; it survives changes of the list.
@@ -237,6 +240,7 @@ impl State {
             devices: None,
             active: Vec::new(),
             examined: HashMap::new(),
+            idle_mains: HashMap::new(),
             rows: Vec::new(),
             chosen: None,
             filter: String::new(),
@@ -286,6 +290,14 @@ impl State {
         self.devices().iter().find(|device| device.path == path)
     }
 
+    /// What to call the device at `path`, escaped.
+    pub fn name_of(&self, path: &Path) -> String {
+        match self.device(path) {
+            Some(device) => crate::text::escape_str(&device.name).into_owned(),
+            None => crate::inspect::last_component(path),
+        }
+    }
+
     /// The mapped device of this name, if it is up.
     pub fn active(&self, name: &str) -> Option<&Active> {
         self.active.iter().find(|active| active.mapped.name == name)
@@ -300,6 +312,30 @@ impl State {
     pub fn chosen_index(&self) -> Option<usize> {
         let chosen = self.chosen.as_ref()?;
         self.rows.iter().position(|row| row.key == *chosen)
+    }
+
+    /// The name of the mapped device, not up, whose metadata says that the device at
+    /// `path` is its main.
+    pub fn idle_main_of(&self, path: &Path) -> Option<&str> {
+        let identity = self.inspection(path)?.identity;
+        let name = self.idle_mains.get(&identity)?;
+        self.active(name).is_none().then_some(name)
+    }
+
+    /// Takes in what was found on some devices.
+    pub fn take_examined(&mut self, found: Vec<(PathBuf, Examined)>) {
+        self.examined.extend(found);
+        self.idle_mains = self
+            .examined
+            .values()
+            .filter_map(|examined| {
+                let inspection = examined.as_deref().ok()?;
+                let extension = inspection.superblock.as_ref()?.extension.as_ref()?;
+                let identity = extension.main_identity;
+                let name = inspection.name.clone()?;
+                (!identity.is_none()).then_some((identity, name))
+            })
+            .collect();
     }
 
     /// What the detail is about.
@@ -339,31 +375,59 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn of(state: &'a State, key: &'a RowKey) -> Option<Self> {
-        let (active, device, store) = match key {
-            RowKey::Mapped(name) => {
-                let active = state.active(name)?;
-                let spare = active.mapped.spare.as_path();
-                (Some(active), state.device(spare), spare)
-            }
-            RowKey::Device(path) => {
-                let device = state.device(path)?;
-                let active = rows::mapped_name(device).and_then(|name| state.active(name));
-                let store = active.map_or(path.as_path(), |active| active.mapped.spare.as_path());
-                (active, Some(device), store)
-            }
-        };
-        Some(Self {
-            active,
-            device,
+    /// A mapped device that is up.
+    pub fn of_active(state: &'a State, active: &'a Active) -> Self {
+        let store = active.mapped.spare.as_path();
+        Self {
+            active: Some(active),
+            device: state.device(store),
             store,
             examined: state.examined.get(store),
+        }
+    }
+
+    fn of(state: &'a State, key: &'a RowKey) -> Option<Self> {
+        let path = match key {
+            RowKey::Mapped(name) => return Some(Self::of_active(state, state.active(name)?)),
+            RowKey::Device(path) => path.as_path(),
+        };
+        let device = state.device(path)?;
+        if let Some(active) = rows::mapped_name(device).and_then(|name| state.active(name)) {
+            return Some(Self {
+                device: Some(device),
+                ..Self::of_active(state, active)
+            });
+        }
+        Some(Self {
+            active: None,
+            device: Some(device),
+            store: path,
+            examined: state.examined.get(path),
         })
     }
 
     /// What was found on it, if it could be read.
     pub fn inspection(&self) -> Option<&'a Inspection> {
         self.examined?.as_deref().ok()
+    }
+
+    /// What its copies are now, by letter, and what they come to: as they were last read
+    /// on the device, or else as its target last scrubbed them.
+    pub fn copies(&self) -> Option<(PerSlot<char>, Verdict)> {
+        let of_target = self.active.map(|active| {
+            let status = &active.mapped.status;
+            (status.copies, status.verdict)
+        });
+        self.inspection()
+            .filter(|inspection| inspection.is_ours())
+            .map(|inspection| {
+                let judgement = &inspection.judgement;
+                (
+                    judgement.states.map(|_, state| state.letter()),
+                    judgement.verdict,
+                )
+            })
+            .or(of_target)
     }
 
     /// The name of the mapped device: that is up, or that the metadata tells.

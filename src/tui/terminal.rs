@@ -3,6 +3,9 @@
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
@@ -30,6 +33,13 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Whether a thread panicked: nothing more may be drawn over its report.
 static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// Held while a frame is written, so that a panic's report is not written into it.
+static DRAWING: Mutex<()> = Mutex::new(());
+
+/// How long a panic waits for a frame that is being written. The thread that panics may
+/// be the one that writes it.
+const FRAME_TIME: Duration = Duration::from_millis(100);
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
@@ -62,6 +72,7 @@ impl Screen {
     ///
     /// Whatever the terminal says.
     pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        let _drawing = DRAWING.lock();
         if !PANICKED.load(Ordering::SeqCst) {
             self.terminal.draw(view)?;
         }
@@ -141,11 +152,23 @@ pub fn give_back() {
     }
 }
 
+fn wait_for_frame() -> Option<MutexGuard<'static, ()>> {
+    let end = Instant::now() + FRAME_TIME;
+    loop {
+        match DRAWING.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(_) if Instant::now() >= end => return None,
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
 /// A panic's report is printed after the terminal was given back, on any thread.
 fn give_back_on_panic() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         PANICKED.store(true, Ordering::SeqCst);
+        let _drawing = wait_for_frame();
         give_back();
         report(info);
     }));

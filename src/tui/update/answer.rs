@@ -3,10 +3,11 @@
 use super::{say, Effect, Request};
 use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal};
-use crate::port::{LoggedEvent, Mapped};
+use crate::port::{DeviceInfo, LoggedEvent, Mapped};
 use crate::tui::corruption::Forecast;
 use crate::tui::dialog::{Prompt, Stage};
 use crate::tui::event::Answer;
+use crate::tui::rows::RowKey;
 use crate::tui::state::{Active, Mode, State, EVENTS_KEPT};
 use crate::tui::theme::Health;
 
@@ -29,7 +30,7 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
             state.arrange();
         }
         Answer::Examined(found) => {
-            state.examined.extend(found);
+            state.take_examined(found);
             // What was found has words that a filter may ask for.
             if !state.filter.is_empty() {
                 state.arrange();
@@ -107,6 +108,35 @@ fn run_unattended(state: &mut State, plan: Result<Box<Plan>, Refusal>) -> Vec<Ef
     vec![Effect::Ask(Request::Execute { ticket, confirmed })]
 }
 
+/// Keeps the eye on what was changed: on the mapped device if it is up now, on its spare
+/// if it was taken down.
+fn follow_outcome(state: &mut State, outcome: &Outcome) {
+    let Some(name) = &outcome.name else {
+        return;
+    };
+    let is_shown = state
+        .subject()
+        .is_some_and(|subject| subject.name() == Some(name));
+    if is_shown {
+        return;
+    }
+    let names_it = |device: &&DeviceInfo| {
+        let inspection = state.inspection(&device.path);
+        inspection.and_then(|inspection| inspection.name.as_ref()) == Some(name)
+    };
+    let key = match state.active(name) {
+        Some(_) => RowKey::Mapped(name.clone()),
+        None => match state.devices().iter().find(names_it) {
+            Some(spare) => RowKey::Device(spare.path.clone()),
+            None => return,
+        },
+    };
+    // What a filter hides stays hidden.
+    if state.rows.iter().any(|row| row.key == key) {
+        state.chosen = Some(key);
+    }
+}
+
 fn whole_refusal(refusal: &Refusal) -> String {
     format!("{} {}", refusal.message(), refusal.advice())
         .trim_end()
@@ -114,6 +144,9 @@ fn whole_refusal(refusal: &Refusal) -> String {
 }
 
 fn executed(state: &mut State, ticket: u64, outcome: Result<Outcome, Error>) {
+    if let Ok(outcome) = &outcome {
+        follow_outcome(state, outcome);
+    }
     if let Mode::Plan(dialog) = &mut state.mode {
         if dialog.ticket == ticket {
             dialog.stage = match outcome {

@@ -147,7 +147,7 @@ fn begin_corruption(state: &mut State) {
     let store = subject.store.to_owned();
     let name = match subject.name() {
         Some(name) => name.to_owned(),
-        None => crate::inspect::last_component(&store),
+        None => state.name_of(&store),
     };
     // Every drill of a journal gets its own seed, and the same one when it is repeated.
     let seed = state.journal.len() as u64 + 1;

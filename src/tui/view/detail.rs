@@ -9,7 +9,6 @@ use crate::remap_core::params::TARGET_NAME;
 use crate::remap_core::status::Mode as TargetMode;
 use crate::tui::keymap::Context;
 use crate::tui::state::{State, Subject, Tab};
-use crate::tui::theme::Theme;
 
 /// Draws the detail in its frame.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
@@ -18,7 +17,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let focused = state.context() == Context::Detail;
     let title = subject.map_or_else(
         || Line::raw(" nothing chosen "),
-        |subject| title(&subject, theme),
+        |subject| title(state, &subject),
     );
     let inner = pane(frame, area, theme, title, focused);
     put_line(frame, inner, 0, &tabs(state));
@@ -42,11 +41,12 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     }
 }
 
-fn title(subject: &Subject<'_>, theme: Theme) -> Line<'static> {
+fn title(state: &State, subject: &Subject<'_>) -> Line<'static> {
+    let theme = state.theme();
     let rule = format!(" {0}{0} ", theme.rule());
     let faint = |text: String| Span::styled(text, theme.faint());
     let Some(active) = subject.active else {
-        let name = crate::inspect::last_component(subject.store);
+        let name = state.name_of(subject.store);
         let mut spans = vec![Span::styled(format!(" {name} "), theme.strong())];
         if let Some(of) = subject.name() {
             spans.push(faint(format!(

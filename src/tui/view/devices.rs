@@ -198,7 +198,8 @@ fn about(state: &State, row: &Row) -> String {
         Usage::InUse(by) => crate::text::escape_str(by).into_owned(),
         Usage::Free => state
             .inspection(&device.path)
-            .and_then(|inspection| inspection.name.as_ref())
+            .and_then(|inspection| inspection.name.as_deref())
+            .or_else(|| state.idle_main_of(&device.path))
             .map(|name| format!("{name} (not up)"))
             .unwrap_or_default(),
     }

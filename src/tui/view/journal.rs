@@ -15,7 +15,7 @@ use crate::tui::theme::{Health, Theme};
 const STATE_WIDTH: usize = 14;
 
 /// Lines below the list for what is known of the chosen action.
-const FOOT_LINES: u16 = 3;
+const FOOT_LINES: u16 = 5;
 
 /// Draws the page.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {

@@ -27,7 +27,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<
     let width = usize::from(area.width);
     let mut lines = match (subject.active, subject.examined) {
         (Some(active), _) => of_active(state, active, width),
-        (None, Some(Ok(inspection))) => of_idle(inspection, subject.device, theme),
+        (None, Some(Ok(inspection))) => of_idle(state, inspection, subject.device),
         (None, Some(Err(why))) => paragraph(
             &format!("It cannot be read: {why}"),
             width,
@@ -76,15 +76,11 @@ fn of_active(state: &State, active: &Active, width: usize) -> Vec<Line<'static>>
     let theme = state.theme();
     let status = active.status(state.now);
     let mapped = &active.mapped;
-    let name_of = |path: &std::path::Path| {
-        let device = state.device(path).map(|device| device.name.as_str());
-        crate::text::escape_str(device.unwrap_or(&path.to_string_lossy())).into_owned()
-    };
     let of = |name, (spans, more)| fact_and(theme, name, spans, more, width);
     let parts = format!(
         "main {}, spare {}",
-        name_of(&mapped.main),
-        name_of(&mapped.spare)
+        state.name_of(&mapped.main),
+        state.name_of(&mapped.spare)
     );
     let size = format!(
         "; {} in {}-byte blocks",
@@ -92,7 +88,7 @@ fn of_active(state: &State, active: &Active, width: usize) -> Vec<Line<'static>>
         mapped.block_size
     );
     vec![
-        copies_fact(theme, &status.copies, status.verdict, status.sequence),
+        copies_of_active(state, active, &status),
         fact(theme, "Remaps", remaps_spans(theme, &status)),
         of("Spare", spare_spans(theme, &status)),
         of("Scrub", scrub_spans(&status)),
@@ -100,6 +96,19 @@ fn of_active(state: &State, active: &Active, width: usize) -> Vec<Line<'static>>
         fact(theme, "Errors", errors_spans(theme, &status)),
         of("Parts", (vec![plain(parts)], size)),
     ]
+}
+
+/// The copies as they are now; where the target does not know yet, that is said.
+fn copies_of_active(state: &State, active: &Active, status: &Status) -> Line<'static> {
+    let theme = state.theme();
+    let now = Subject::of_active(state, active).copies();
+    let (letters, verdict) = now.unwrap_or((status.copies, status.verdict));
+    let mut line = copies_fact(theme, &letters, verdict, status.sequence);
+    if verdict != status.verdict {
+        let text = format!("; {} at the last scrub", status.verdict);
+        line.spans.push(Span::styled(text, theme.faint()));
+    }
+    line
 }
 
 /// The strip of five copies, what it comes to, and their sequence.
@@ -206,11 +215,14 @@ fn repair_spans(theme: Theme, status: &Status) -> (Vec<Span<'static>>, String) {
             theme.health(Health::Bad),
         ),
     };
-    let mut more = format!(
-        "; {} done in {}",
-        show::count(status.repairs_completed),
-        show::counted(status.repair_attempts, "attempt")
-    );
+    let mut more = match status.repair_attempts {
+        0 => "; none was needed yet".to_owned(),
+        attempts => format!(
+            "; {} done in {}",
+            show::count(status.repairs_completed),
+            show::counted(attempts, "attempt")
+        ),
+    };
     if let Some(ago) = status.last_repair {
         more.push_str(&format!(", last {} ago", show::span(ago)));
     }
@@ -235,10 +247,11 @@ fn errors_spans(theme: Theme, status: &Status) -> Vec<Span<'static>> {
 }
 
 fn of_idle(
+    state: &State,
     inspection: &Inspection,
     device: Option<&DeviceInfo>,
-    theme: Theme,
 ) -> Vec<Line<'static>> {
+    let theme = state.theme();
     let mut lines = Vec::new();
     if inspection.is_ours() {
         let judgement = &inspection.judgement;
@@ -249,6 +262,10 @@ fn of_idle(
     } else {
         let text = "none of ours on this device";
         lines.push(fact(theme, "Metadata", vec![plain(text)]));
+        if let Some(name) = state.idle_main_of(&inspection.path) {
+            let text = format!("main of {name}, not up; choose its spare to assemble it");
+            lines.push(fact(theme, "Part", vec![plain(text)]));
+        }
     }
     lines.push(fact(
         theme,

@@ -19,7 +19,7 @@ const WIDTH: u16 = 100;
 const LABEL_WIDTH: usize = 8;
 
 /// Ranges of bytes that are listed before the rest is only counted.
-const WRITES_SHOWN: usize = 6;
+const WRITES_SHOWN: usize = 8;
 
 /// Draws the window.
 pub fn draw(frame: &mut Frame<'_>, state: &State, dialog: &Dialog) {
@@ -139,7 +139,7 @@ const PROMPT_LINES: usize = 4;
 fn of_prompt(prompt: &Prompt, width: usize, state: &State) -> Vec<Line<'static>> {
     let theme = state.theme();
     let plan = &prompt.plan;
-    let mut lines = of_writes(plan, theme);
+    let mut lines = of_writes(plan, state);
     if let Some(prediction) = of_prediction(plan, theme) {
         lines.push(prediction);
     }
@@ -164,11 +164,12 @@ fn of_prompt(prompt: &Prompt, width: usize, state: &State) -> Vec<Line<'static>>
     lines
 }
 
-fn of_writes(plan: &Plan, theme: Theme) -> Vec<Line<'static>> {
+fn of_writes(plan: &Plan, state: &State) -> Vec<Line<'static>> {
+    let theme = state.theme();
     if plan.writes.is_empty() {
         return vec![row(theme, "writes", "nothing by itself")];
     }
-    let device = plan.device.as_deref().map(crate::inspect::last_component);
+    let device = plan.device.as_deref().map(|path| state.name_of(path));
     let mut lines = Vec::new();
     for (index, write) in plan.writes.iter().take(WRITES_SHOWN).enumerate() {
         let name = if index == 0 { "bytes" } else { "" };

@@ -41,10 +41,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, wizard: &Wizard) {
             pointer,
             complaint,
         } => {
-            let title = format!(
-                "New device, 2 of 4: a spare for {}",
-                crate::inspect::last_component(main)
-            );
+            let title = format!("New device, 2 of 4: a spare for {}", state.name_of(main));
             draw_choice(frame, state, wizard, *pointer, complaint.as_deref(), &title);
         }
         Wizard::Form(form) => draw_form(frame, state, form),
@@ -184,8 +181,8 @@ fn draw_form(frame: &mut Frame<'_>, state: &State, form: &Form) {
     let inner = window(frame, area, theme, "New device, 3 of 4: the options");
     let joined = format!(
         " main {}, spare {}",
-        crate::inspect::last_component(&form.main),
-        crate::inspect::last_component(&form.spare)
+        state.name_of(&form.main),
+        state.name_of(&form.spare)
     );
     put_line(frame, inner, 0, &Line::styled(joined, theme.faint()));
     for (row, field) in (2..).step_by(2).zip(fields) {

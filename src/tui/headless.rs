@@ -1,0 +1,118 @@
+//! The whole application without a terminal: the same state, worker and drawing, for
+//! pictures of it.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Size;
+use ratatui::Terminal;
+
+use super::event::Event;
+use super::key::Key;
+use super::state::{Options, State};
+use super::svg;
+use super::update::{update, Effect};
+use super::{view, worker};
+use crate::ops;
+use crate::port::Host;
+use crate::remap_core::units::Millis;
+
+/// The application on a screen that nobody sees. Its own clock stands still, so that
+/// the same host always gives the same picture.
+pub struct Headless {
+    state: State,
+    worker: worker::Handle,
+    events: Receiver<Event>,
+}
+
+impl Headless {
+    /// Starts the application on a screen of so many columns and lines. `lab` is what
+    /// the screen calls the lab.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no further thread.
+    pub fn start(
+        host: Box<dyn Host>,
+        context: ops::Context,
+        options: Options,
+        lab: Option<String>,
+        (columns, lines): (u16, u16),
+    ) -> io::Result<Self> {
+        let (sender, events) = mpsc::channel();
+        Ok(Self {
+            state: State::new(options, lab, Size::new(columns, lines)),
+            worker: worker::start(host, context, sender)?,
+            events,
+        })
+    }
+
+    /// Presses keys, named as the help names them: `"x 1 4 enter"`.
+    ///
+    /// # Errors
+    ///
+    /// The word that is no key.
+    pub fn press(&mut self, keys: &str) -> Result<(), String> {
+        for word in keys.split_ascii_whitespace() {
+            let key: Key = word.parse().map_err(|_| word.to_owned())?;
+            self.happen(Event::Key(key));
+        }
+        Ok(())
+    }
+
+    /// Waits until `text` is on the screen.
+    ///
+    /// # Errors
+    ///
+    /// The screen, if the text is not there after `patience`.
+    pub fn wait_for(&mut self, text: &str, patience: Duration) -> Result<(), String> {
+        let end = Instant::now() + patience;
+        while !self.text().contains(text) {
+            let rest = end.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(rest) {
+                Ok(event) => self.happen(event),
+                Err(_) => return Err(self.text()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The screen as lines of text.
+    pub fn text(&self) -> String {
+        let buffer = self.draw();
+        let mut text = String::new();
+        for line in buffer.content().chunks(usize::from(buffer.area.width)) {
+            text.extend(line.iter().map(|cell| cell.symbol()));
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The screen as an SVG document with this title.
+    pub fn svg(&self, title: &str) -> String {
+        svg::render(&self.draw(), title)
+    }
+
+    fn happen(&mut self, event: Event) {
+        for effect in update(&mut self.state, Millis::new(0), event) {
+            if let Effect::Ask(request) = effect {
+                self.worker.ask(request);
+            }
+        }
+    }
+
+    fn draw(&self) -> Buffer {
+        let size = self.state.size;
+        let mut terminal = match Terminal::new(TestBackend::new(size.width, size.height)) {
+            Ok(terminal) => terminal,
+            Err(never) => match never {},
+        };
+        match terminal.draw(|frame| view::draw(frame, &self.state)) {
+            Ok(drawn) => drawn.buffer.clone(),
+            Err(never) => match never {},
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The real program on a real pseudo-terminal, with somebody who reads the screen and
+//! presses keys.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write};
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dmremap::inspect::{inspect, Inspection};
+use dmremap::port::{Access, Platform as _};
+use dmremap::remap_core::quorum::Verdict;
+use dmremap::remap_core::units::Slot;
+use dmremap::sys::ThisMachine;
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use portable_pty::{native_pty_system, Child, CommandBuilder, ExitStatus, MasterPty, PtySize};
+
+/// Far longer than anything takes on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const ENTER: &str = "\r";
+pub const ESC: &str = "\x1b";
+
+type Screen = Arc<(Mutex<Reading>, Condvar)>;
+
+struct Reading {
+    parser: vt100::Parser,
+    /// Whether the program closed its side.
+    closed: bool,
+}
+
+/// A terminal with the program in it.
+pub struct Seat {
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    screen: Screen,
+}
+
+impl Seat {
+    /// Runs `program` on a terminal of so many columns and lines.
+    pub fn run(program: &Path, arguments: &[&str], columns: u16, lines: u16) -> Self {
+        Self::run_with(program, arguments, columns, lines, &BTreeMap::new())
+    }
+
+    /// The same with more in its environment.
+    pub fn run_with(
+        program: &Path,
+        arguments: &[&str],
+        columns: u16,
+        lines: u16,
+        environment: &BTreeMap<&str, &str>,
+    ) -> Self {
+        let pair = native_pty_system().openpty(size(columns, lines)).unwrap();
+        let mut command = CommandBuilder::new(program);
+        command.args(arguments);
+        command.env("TERM", "xterm-256color");
+        command.env_remove("NO_COLOR");
+        for (name, value) in environment {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        // Ours would keep the terminal open after the program has ended.
+        drop(pair.slave);
+        let reading = Reading {
+            parser: vt100::Parser::new(some(lines), some(columns), 0),
+            closed: false,
+        };
+        let screen: Screen = Arc::new((Mutex::new(reading), Condvar::new()));
+        let mut output = pair.master.try_clone_reader().unwrap();
+        let shown = Arc::clone(&screen);
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            loop {
+                let count = output.read(&mut bytes).unwrap_or(0);
+                let mut reading = shown.0.lock().unwrap();
+                reading.parser.process(&bytes[..count]);
+                reading.closed = count == 0;
+                shown.1.notify_all();
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        Self {
+            keys: pair.master.take_writer().unwrap(),
+            master: pair.master,
+            child,
+            screen,
+        }
+    }
+
+    /// Opens a lab; the list of devices is on the screen then.
+    pub fn open_lab(lab: &Path, columns: u16, lines: u16) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_dmremap-tui"));
+        let seat = Self::run(program, &["lab", lab.to_str().unwrap()], columns, lines);
+        seat.wait_for("disk-");
+        seat
+    }
+
+    /// The screen as lines of text.
+    pub fn text(&self) -> String {
+        self.screen.0.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Presses keys.
+    pub fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits until `wanted` is true of the screen.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        let mut reading = self.screen.0.lock().unwrap();
+        while !wanted(reading.parser.screen()) {
+            let rest = end.saturating_duration_since(Instant::now());
+            let text = reading.parser.screen().contents();
+            assert!(!reading.closed, "the program ended before {what}:\n{text}");
+            assert!(!rest.is_zero(), "{what} did not come:\n{text}");
+            reading = self.screen.1.wait_timeout(reading, rest).unwrap().0;
+        }
+    }
+
+    /// Waits until `text` is on the screen.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        self.wait_until(text, |screen| screen.contents().contains(text));
+    }
+
+    /// Waits until `text` is no longer on the screen.
+    #[track_caller]
+    pub fn wait_without(&self, text: &str) {
+        let what = format!("the end of {text}");
+        self.wait_until(&what, |screen| !screen.contents().contains(text));
+    }
+
+    /// Presses keys and waits for what follows.
+    #[track_caller]
+    pub fn press_for(&mut self, keys: &str, text: &str) {
+        self.press(keys);
+        self.wait_for(text);
+    }
+
+    /// Narrows the list to `name` and chooses the row of that name.
+    #[track_caller]
+    pub fn choose(&mut self, name: &str) {
+        self.press_for(&format!("/{name}"), &format!("/{name}▏"));
+        self.press(ENTER);
+        self.wait_without(&format!("/{name}▏"));
+        for _ in 0..10 {
+            let chosen = |screen: &vt100::Screen| {
+                let text = screen.contents();
+                let mut lines = text.lines();
+                lines.any(|line| {
+                    line.contains('▸')
+                        && line
+                            .split_whitespace()
+                            .any(|word| word.trim_matches(['│', '▸', '└']) == name)
+                })
+            };
+            if chosen(self.screen.0.lock().unwrap().parser.screen()) {
+                return;
+            }
+            let before = self.text();
+            self.press("j");
+            self.wait_until("another row", |screen| screen.contents() != before);
+        }
+        panic!("{name} is not in the list:\n{}", self.text());
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&mut self, columns: u16, lines: u16) {
+        let mut reading = self.screen.0.lock().unwrap();
+        reading
+            .parser
+            .screen_mut()
+            .set_size(some(lines), some(columns));
+        drop(reading);
+        self.master.resize(size(columns, lines)).unwrap();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
+    }
+
+    /// Waits for the end of the program.
+    #[track_caller]
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "it goes on:\n{}", self.text());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Makes sure that the terminal is as it was before the program.
+    #[track_caller]
+    pub fn check_given_back(&self) {
+        self.wait_output_end();
+        let reading = self.screen.0.lock().unwrap();
+        let screen = reading.parser.screen();
+        assert!(!screen.alternate_screen(), "still on the alternate screen");
+        assert!(!screen.hide_cursor(), "the cursor is still hidden");
+        assert!(!screen.bracketed_paste(), "paste is still bracketed");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+    }
+
+    /// The local flags of the terminal's line: echo, line editing.
+    pub fn line_flags(&self) -> u64 {
+        let termios = self.master.get_termios().unwrap();
+        u64::from(termios.local_flags.bits())
+    }
+
+    fn wait_output_end(&self) {
+        let end = Instant::now() + PATIENCE;
+        let mut reading = self.screen.0.lock().unwrap();
+        while !reading.closed && Instant::now() < end {
+            let step = Duration::from_millis(50);
+            reading = self.screen.1.wait_timeout(reading, step).unwrap().0;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn some(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).unwrap()
+}
+
+fn size(columns: u16, lines: u16) -> PtySize {
+    PtySize {
+        rows: lines,
+        cols: columns,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
+}
+
+/// A lab of one test's own, with what every new lab has.
+pub struct TestLab {
+    directory: tempfile::TempDir,
+}
+
+impl TestLab {
+    pub fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("lab")
+    }
+
+    /// The image file of a disk.
+    pub fn image(&self, disk: &str) -> PathBuf {
+        self.path().join("disks").join(format!("{disk}.img"))
+    }
+
+    /// Everything that is in the image of a disk.
+    pub fn bytes(&self, disk: &str) -> Vec<u8> {
+        std::fs::read(self.image(disk)).unwrap()
+    }
+
+    /// The five copies in the image of a disk.
+    pub fn copies(&self, disk: &str) -> Vec<Vec<u8>> {
+        let bytes = self.bytes(disk);
+        let copy = |slot: Slot| {
+            let start = usize::try_from(slot.sector().byte_offset().unwrap()).unwrap();
+            bytes[start..start + 512].to_vec()
+        };
+        Slot::ALL.map(copy).to_vec()
+    }
+
+    /// What is seen on a disk.
+    pub fn inspect(&self, disk: &str) -> Inspection {
+        let path = self.image(disk);
+        let store = ThisMachine.open(&path, Access::Read).unwrap();
+        inspect(store.as_ref(), &path)
+    }
+
+    pub fn verdict(&self, disk: &str) -> Verdict {
+        self.inspect(disk).verdict()
+    }
+}
