@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use nix::sys::signal::Signal;
 use ratatui::layout::Size;
 
 use super::key::Key;
@@ -23,7 +24,7 @@ pub enum Event {
     /// Time went by, and something that is shown counts with it.
     Tick,
     /// A signal asks the application to end.
-    Signal(i32),
+    Signal(Signal),
     /// There is no terminal any more.
     TerminalGone,
     /// The worker has something to tell.

@@ -47,8 +47,7 @@ pub use headless::Headless;
 pub use state::Options;
 use state::State;
 use terminal::Screen;
-pub use update::Ended;
-use update::{update, Effect, Request};
+use update::{update, Effect, Ended, Request};
 
 /// How many events are taken in before the screen is drawn: a burst is one frame, and
 /// still the screen moves while it lasts.
@@ -60,10 +59,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the application on the terminal until the operator leaves it.
 ///
+/// A signal ends the process as it would have without us, once the terminal is given
+/// back and what is being carried out had its time.
+///
 /// # Errors
 ///
-/// If there is no terminal, or it cannot be written to.
-pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::Result<Ended> {
+/// If there is no terminal, or it cannot be written to, or a part of the application
+/// panicked.
+pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::Result<()> {
     signals::block()?;
     let mut screen = Screen::take()?;
     let lab = host.lab_directory().map(lab_name);
@@ -88,7 +91,14 @@ pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::
     };
     drop(application);
     worker.end(patience);
-    ended
+    match ended? {
+        Ended::Quit => Ok(()),
+        Ended::Signal(signal) => signals::die_of(signal),
+        Ended::TerminalGone => signals::die_of(event::Signal::SIGHUP),
+        Ended::WorkerGone => Err(io::Error::other(
+            "a part of the application panicked; its report is above",
+        )),
+    }
 }
 
 /// What a lab is called on the screen: its directory, below the home directory where it

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{raise, SigSet, Signal};
 
 use super::event::Event;
 use super::terminal;
@@ -66,19 +66,26 @@ fn wait_for_signals(events: &Sender<Event>) {
 
 /// Asks the application to end; ends it if it does not, or if it is asked again.
 fn end(events: &Sender<Event>, signal: Signal, handled: &SigSet) {
-    let _ = events.send(Event::Signal(signal as i32));
-    let status = 128 + signal as i32;
+    let _ = events.send(Event::Signal(signal));
     let _ = thread::Builder::new()
         .name("last-resort".to_owned())
         .spawn(move || {
             thread::sleep(GRACE);
             terminal::give_back();
-            process::exit(status);
+            die_of(signal);
         });
     loop {
         if !matches!(handled.wait(), Ok(Signal::SIGWINCH)) {
             terminal::give_back();
-            process::exit(status);
+            die_of(signal);
         }
     }
+}
+
+/// Ends the process as `signal` would have without us, so that its parent sees why.
+pub fn die_of(signal: Signal) -> ! {
+    let _ = SigSet::from(signal).thread_unblock();
+    let _ = raise(signal);
+    // Whoever started us had it ignored.
+    process::exit(128 + signal as i32)
 }

@@ -8,7 +8,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use super::event::Event;
+use super::event::{Event, Signal};
 use super::key::Key;
 use super::keymap::{self, Command, Context};
 use super::state::{Mode, Notice, State, Tab};
@@ -35,8 +35,8 @@ pub enum Effect {
 pub enum Ended {
     /// The operator said so.
     Quit,
-    /// A signal said so; its number.
-    Signal(i32),
+    /// A signal said so.
+    Signal(Signal),
     /// There is no terminal any more.
     TerminalGone,
     /// The worker panicked.
@@ -92,7 +92,7 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
             Vec::new()
         }
         Event::Tick => Vec::new(),
-        Event::Signal(number) => vec![Effect::End(Ended::Signal(number))],
+        Event::Signal(signal) => vec![Effect::End(Ended::Signal(signal))],
         Event::TerminalGone => vec![Effect::End(Ended::TerminalGone)],
         Event::WorkerGone => vec![Effect::End(Ended::WorkerGone)],
         Event::Told(answer) => answer::take(state, answer),

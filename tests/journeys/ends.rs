@@ -1,0 +1,214 @@
+//! Every way to leave, and the terminal afterwards.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dmremap::ops::Context;
+use dmremap::port::{
+    Access, Activation, BlockStore, DeviceInfo, Host, HostError, LoggedEvent, Mapped, Reply, Usage,
+    Watcher,
+};
+use dmremap::remap_core::message::Message;
+use dmremap::sys::{FileJournal, ThisMachine};
+use dmremap::tui::{self, Options};
+use nix::sys::signal::Signal;
+use portable_pty::ExitStatus;
+
+use crate::seat::{Seat, TestLab, ESC};
+
+#[test]
+fn q_leaves_and_the_terminal_is_as_before() {
+    let lab = TestLab::new();
+    let mut seat = Seat::open_lab(&lab.path(), 80, 24);
+    let raw = seat.line_flags();
+    seat.press("q");
+    let status = seat.wait_for_end();
+    assert!(status.success(), "{status}");
+    seat.check_given_back();
+    assert_ne!(seat.line_flags(), raw, "the line is still raw");
+}
+
+#[test]
+fn ctrl_c_leaves_even_from_a_prompt() {
+    let lab = TestLab::new();
+    let mut seat = Seat::open_lab(&lab.path(), 80, 24);
+    seat.choose("attic");
+    seat.press_for("x", "Corrupt copies");
+    seat.press_for("1", "[x] 1");
+    seat.press_for("\r", "to go on");
+    seat.press("\x03");
+    let status = seat.wait_for_end();
+    assert!(status.success(), "{status}");
+    seat.check_given_back();
+}
+
+#[test]
+fn signals_end_it_and_give_the_terminal_back() {
+    let lab = TestLab::new();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let mut seat = Seat::open_lab(&lab.path(), 80, 24);
+        seat.signal(signal);
+        let status = seat.wait_for_end();
+        let told = status.signal().map(str::to_owned);
+        let expected = ExitStatus::from(std::process::ExitStatus::from_raw(signal as i32));
+        assert_eq!(told.as_deref(), expected.signal(), "{signal}: {status}");
+        assert!(told.is_some());
+        seat.check_given_back();
+    }
+}
+
+/// Says to the test program, run once more, where the lab is that it is to open in a
+/// window that is closed then.
+const WINDOW: &str = "DMREMAP_JOURNEY_WINDOW";
+
+#[test]
+fn a_closed_terminal_ends_it_at_once() {
+    let lab = TestLab::new();
+    let path = lab.path();
+    let program = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(program)
+        .args([
+            "--exact",
+            "ends::plays_a_window_that_is_closed",
+            "--nocapture",
+        ])
+        .env(WINDOW, &path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let pid = said.split_once("window of ").unwrap().1;
+    let pid: u32 = pid.split_whitespace().next().unwrap().parse().unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    while is_running(pid) {
+        assert!(Instant::now() < end, "it goes on without a terminal");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process is there and more than a status that nobody asked for.
+fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    !(after_name.is_empty() || after_name.starts_with('Z'))
+}
+
+#[test]
+fn plays_a_window_that_is_closed() {
+    let Some(lab) = std::env::var_os(WINDOW) else {
+        return;
+    };
+    let seat = Seat::open_lab(Path::new(&lab), 80, 24);
+    let pid = seat.pid();
+    // Every descriptor of the terminal is ours, and is closed by this.
+    std::mem::forget(seat);
+    std::io::stdout()
+        .write_all(format!("window of {pid} \n").as_bytes())
+        .unwrap();
+    std::process::exit(0);
+}
+
+#[test]
+fn escape_leads_back_step_by_step_and_never_out() {
+    let lab = TestLab::new();
+    let mut seat = Seat::open_lab(&lab.path(), 80, 24);
+    seat.choose("attic");
+    seat.press_for("\r", "esc list");
+    seat.press_for("?", "Keys in the detail");
+    seat.press(ESC);
+    seat.wait_without("Keys in");
+    seat.press(ESC);
+    seat.wait_for("enter open");
+    seat.wait_for("/attic");
+    seat.press(ESC);
+    seat.wait_without("/attic");
+    seat.press(ESC);
+    seat.press_for("?", "Keys in the list");
+}
+
+/// Says to the test program, run once more inside a terminal, that it is to play the
+/// application on a host that panics.
+const PANICS: &str = "DMREMAP_JOURNEY_PANICS";
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_its_report() {
+    let program = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "ends::plays_a_host_that_panics", "--nocapture"];
+    let environment = BTreeMap::from([(PANICS, "1"), ("RUST_BACKTRACE", "0")]);
+    let mut seat = Seat::run_with(&program, &arguments, 120, 60, &environment);
+    let status = seat.wait_for_end();
+    assert!(!status.success(), "{status}");
+    seat.check_given_back();
+    let text = seat.text();
+    assert!(text.contains("asked to panic"), "{text}");
+}
+
+#[test]
+fn plays_a_host_that_panics() {
+    if std::env::var_os(PANICS).is_none() {
+        return;
+    }
+    color_eyre::install().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let context = Context {
+        journal: Box::new(FileJournal::new(directory.path())),
+        platform: std::sync::Arc::new(ThisMachine),
+        read_only: false,
+    };
+    let options = Options {
+        ascii: false,
+        colour: true,
+        read_only: false,
+    };
+    tui::run(Box::new(Panicking), context, options).expect("a host that works");
+}
+
+struct Panicking;
+
+impl Host for Panicking {
+    fn lab_directory(&self) -> Option<&Path> {
+        None
+    }
+
+    fn devices(&mut self) -> Result<Vec<DeviceInfo>, HostError> {
+        panic!("asked to panic");
+    }
+
+    fn open(&mut self, path: &Path, _access: Access) -> Result<Box<dyn BlockStore>, HostError> {
+        Err(HostError::NotFound(path.display().to_string()))
+    }
+
+    fn usage(&mut self, _path: &Path) -> Result<Usage, HostError> {
+        Ok(Usage::Free)
+    }
+
+    fn mapped(&mut self) -> Result<Vec<Mapped>, HostError> {
+        Ok(Vec::new())
+    }
+
+    fn activate(&mut self, _activation: &Activation) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn deactivate(&mut self, _name: &str) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn message(&mut self, _name: &str, _message: &Message) -> Result<Reply, HostError> {
+        Ok(Reply::Done)
+    }
+
+    fn events(&mut self, _after: u64) -> Result<Vec<LoggedEvent>, HostError> {
+        Ok(Vec::new())
+    }
+
+    fn run_due(&mut self) -> Result<Option<u64>, HostError> {
+        Ok(None)
+    }
+
+    fn watcher(&mut self) -> Result<Box<dyn Watcher>, HostError> {
+        Err(HostError::Refused("nothing changes by itself".to_owned()))
+    }
+}

@@ -1,0 +1,8 @@
+//! Journeys of an operator: real keys on a real terminal, then a look at the screen and
+//! at the bytes of the disks.
+#![cfg(test)]
+
+mod drills;
+mod ends;
+mod seat;
+mod sights;
