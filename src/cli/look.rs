@@ -105,8 +105,11 @@ pub(super) fn scan(
         };
         worst = worst.max(exit);
     }
-    let text = report::scan_text(&rows, session.style, verbose);
-    session.print("scan", report::scan_json(&rows), &text)?;
+    session.print_either(
+        "scan",
+        || report::scan_json(&rows),
+        || report::scan_text(&rows, session.style, verbose),
+    )?;
     Ok(worst)
 }
 

@@ -191,6 +191,21 @@ impl Session {
         Ok(Some(answer.trim_end_matches('\n').to_owned()))
     }
 
+    /// Prints the report of a command that looked at many devices: only the form that
+    /// was asked for is made.
+    pub(super) fn print_either(
+        &self,
+        command: &str,
+        json: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Error> {
+        if self.global.json {
+            self.print(command, json(), "")
+        } else {
+            self.print(command, Value::Null, &text())
+        }
+    }
+
     /// Prints the report of a command.
     pub(super) fn print(&self, command: &str, json: Value, text: &str) -> Result<(), Error> {
         if self.global.json {

@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 pub use crate::remap_core::params::{check_name, NameError};
 pub use finding::{sort as sort_findings, Finding};
 pub use lints::name_copies;
-pub use scan::{scan_all, scan_paths, Array, MainMatch, Scan, Scanned};
+pub use scan::{scan_all, Array, MainMatch, Scan, Scanned};
 pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, TableInspection};
 
-use crate::port::slots::{find_headers, read_header, survey};
+use crate::port::slots::{find_headers, judged_survey, read_header};
 use crate::port::BlockStore;
 use crate::remap_core::layout::Region;
-use crate::remap_core::quorum::{judge, Judgement, Reading, Survey, Verdict};
+use crate::remap_core::quorum::{Judgement, Reading, Survey, Verdict};
 use crate::remap_core::remap_table::{BlockFlaw, RegionHeader};
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{ArrayUuid, BlockSize, IdentityDigest, Sector, Sectors, Slot};
@@ -80,8 +80,8 @@ pub fn inspect(store: &dyn BlockStore, path: &Path) -> Inspection {
 
 /// Looks at an opened device.
 pub fn look(store: &dyn BlockStore, path: &Path, depth: Depth) -> Inspection {
-    let survey = Box::new(survey(store));
-    let judgement = judge(&survey);
+    let (survey, judgement) = judged_survey(store);
+    let survey = Box::new(survey);
     let superblock = judgement.superblock(&survey);
     let headers = read_headers(store, &judgement, superblock.as_ref(), depth);
     let mut inspection = Inspection {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{look, Depth, Inspection};
 use crate::error::Error;
 use crate::port::{Access, DeviceInfo, Host, HostError, Part, Usage};
-use crate::remap_core::units::{ArrayUuid, BlockSize, IdentityDigest, Sectors};
+use crate::remap_core::units::{ArrayUuid, IdentityDigest, Sectors};
 
 /// One device that was looked at.
 #[derive(Clone, Debug)]
@@ -102,26 +102,6 @@ impl Scan {
 pub fn scan_all(host: &mut dyn Host) -> Result<Scan, HostError> {
     let devices = host.devices()?;
     Ok(scan(host, devices))
-}
-
-/// Looks at these devices or images and no others.
-pub fn scan_paths(host: &mut dyn Host, paths: &[PathBuf]) -> Scan {
-    let known = host.devices().unwrap_or_default();
-    let info = |path: &PathBuf| {
-        let same = known.iter().find(|info| info.path == *path);
-        same.cloned().unwrap_or_else(|| DeviceInfo {
-            path: path.clone(),
-            name: super::last_component(path),
-            // Known once it was opened.
-            size: Sectors::default(),
-            logical_block: BlockSize::B512,
-            read_only: false,
-            usage: Usage::Free,
-            faults: 0,
-        })
-    };
-    let devices = paths.iter().map(info).collect();
-    scan(host, devices)
 }
 
 fn scan(host: &mut dyn Host, devices: Vec<DeviceInfo>) -> Scan {

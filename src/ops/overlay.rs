@@ -1,9 +1,9 @@
 //! A device as it would be after some writes, to judge before writing.
 
 use crate::format::backup::{Content, SavedRange};
-use crate::port::slots::survey;
+use crate::port::slots::judged_survey;
 use crate::port::{BlockStore, IoError};
-use crate::remap_core::quorum::{judge, Judgement};
+use crate::remap_core::quorum::Judgement;
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors, SECTOR_BYTES};
 
 /// A device seen through writes that were not made.
@@ -20,7 +20,7 @@ impl Overlay {
 
     /// What the copies would be judged.
     pub fn judge(&self) -> Judgement {
-        judge(&survey(self))
+        judged_survey(self).1
     }
 
     /// Puts the patches into what was read from `at` on; returns how many bytes of

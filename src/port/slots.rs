@@ -3,7 +3,7 @@
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::commit::SlotStore;
 use crate::remap_core::layout::{Layout, Region};
-use crate::remap_core::quorum::{judge, Reading, Survey, Verdict};
+use crate::remap_core::quorum::{judge, Judgement, Reading, Survey, Verdict};
 use crate::remap_core::remap_table::{BlockFlaw, RawBlock, RegionHeader};
 use crate::remap_core::signature;
 use crate::remap_core::superblock::{RawCopy, COPY_BYTES};
@@ -12,14 +12,22 @@ use crate::remap_core::units::{PerSlot, Sector, Slot, BLOCK_4K_BYTES, SECTOR_BYT
 /// Reads all five slots and, where none of them says that the spare is ours, looks for
 /// a header of a table region. Never fails: what cannot be read is part of the survey.
 pub fn survey(store: &dyn BlockStore) -> Survey {
+    judged_survey(store).0
+}
+
+/// What [`survey`] reads, and what it says: judging is part of surveying, and need not
+/// be done twice.
+pub fn judged_survey(store: &dyn BlockStore) -> (Survey, Judgement) {
     let mut survey = Survey {
         slots: PerSlot::from_fn(|slot| read_slot(store, slot)),
         header: false,
     };
-    if judge(&survey).verdict == Verdict::None {
-        survey.header = find_headers(store).next().is_some();
+    let judgement = judge(&survey);
+    if judgement.verdict != Verdict::None || find_headers(store).next().is_none() {
+        return (survey, judgement);
     }
-    survey
+    survey.header = true;
+    (survey, judge(&survey))
 }
 
 /// Reads one slot: its first 512 bytes, and whose signature lies in its 4 KiB. What
