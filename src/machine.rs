@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::lab::Lab;
 use crate::port::{
     Access, Activation, BlockStore, DeviceInfo, Host, HostError, LoggedEvent, Mapped, Platform,
     Reply, Usage, Watcher,
@@ -46,7 +47,12 @@ impl Host for Machine {
     }
 
     fn usage(&mut self, path: &Path) -> Result<Usage, HostError> {
-        self.platform.usage(path)
+        let usage = self.platform.usage(path)?;
+        // A lab's device can be up without a process that holds its images.
+        Ok(match (usage, Lab::part_of(path)) {
+            (Usage::Free, Some((name, part))) => Usage::Mapped { name, part },
+            (usage, _) => usage,
+        })
     }
 
     fn mapped(&mut self) -> Result<Vec<Mapped>, HostError> {

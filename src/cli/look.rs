@@ -65,12 +65,12 @@ pub(super) fn scan(
     verbose: bool,
 ) -> Result<Exit, Error> {
     let mut rows = Vec::new();
-    let paths = scan_paths(session, named)?;
-    let is_named = !named.is_empty();
-    for path in paths {
+    let mut are_named = Vec::new();
+    for (path, is_named) in scan_paths(session, named)? {
         let seen = session.look(&path, Depth::Scan);
         let is_ours = seen.as_ref().is_ok_and(Inspection::is_ours);
         if is_named || is_ours || verbose {
+            are_named.push(is_named);
             rows.push(ScanRow {
                 path,
                 seen,
@@ -80,7 +80,7 @@ pub(super) fn scan(
         }
     }
     let mut worst = Exit::Done;
-    for row in &mut rows {
+    for (row, is_named) in rows.iter_mut().zip(are_named) {
         let exit = match &row.seen {
             Ok(seen) if seen.is_ours() => {
                 let exit = Exit::of_verdict(seen.verdict());
@@ -113,11 +113,12 @@ pub(super) fn scan(
     Ok(worst)
 }
 
-/// The devices to scan: those named, the images in a named directory, or all there are.
-fn scan_paths(session: &mut Session, named: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+/// The devices to scan: those named, the images in a named directory, or all there are;
+/// each with whether it was named itself.
+fn scan_paths(session: &mut Session, named: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Error> {
     if named.is_empty() {
-        let devices = session.host.devices()?;
-        return Ok(devices.into_iter().map(|device| device.path).collect());
+        let devices = session.host.devices()?.into_iter();
+        return Ok(devices.map(|device| (device.path, false)).collect());
     }
     let mut paths = Vec::new();
     for word in named {
@@ -129,10 +130,10 @@ fn scan_paths(session: &mut Session, named: &[PathBuf]) -> Result<Vec<PathBuf>, 
                     .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
                 let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
                 files.sort();
-                paths.extend(files);
+                paths.extend(files.into_iter().map(|path| (path, false)));
             }
             // Not a directory, or not to be read: opening it will say which.
-            Err(_) => paths.push(path),
+            Err(_) => paths.push((path, true)),
         }
     }
     Ok(paths)

@@ -35,7 +35,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::port::{Access, HostError, IoError, Platform};
+use crate::port::{Access, HostError, IoError, Part, Platform};
 use crate::remap_core::units::{BlockSize, Sector, Sectors};
 use crate::text::{escape_path, escape_str};
 use disk::{describe, LabDisk};
@@ -157,6 +157,24 @@ impl Lab {
         marked?;
         lab.look(|_| Ok(()))?;
         Ok(lab)
+    }
+
+    /// Which part the image at `path` plays in a device that is up in the lab around it;
+    /// `None` if it is in no lab, or not in use there. For whoever works on the image
+    /// without the lab.
+    pub fn part_of(path: &Path) -> Option<(String, Part)> {
+        let path = fs::canonicalize(path).ok()?;
+        let disks = path.parent().filter(|parent| parent.ends_with(DISKS))?;
+        let directory = disks.parent()?;
+        let registry = Registry::read(&directory.join(REGISTRY)).ok()??;
+        registry.mapped.into_iter().find_map(|device| {
+            let part = match () {
+                () if directory.join(&device.main) == path => Part::Main,
+                () if directory.join(&device.spare) == path => Part::Spare,
+                () => return None,
+            };
+            Some((device.name, part))
+        })
     }
 
     fn at(directory: &Path, platform: Arc<dyn Platform>) -> Result<Self, HostError> {

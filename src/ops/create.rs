@@ -13,7 +13,7 @@ use crate::port::{Access, Activation, Host};
 use crate::remap_core::commit::{prepare, Authority, Intent};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
-use crate::remap_core::superblock::Superblock;
+use crate::remap_core::superblock::{Extension, Superblock};
 use crate::remap_core::units::Slot;
 
 /// What a new device is made of.
@@ -95,6 +95,12 @@ pub(super) fn plan_write(
         timestamp: context.platform.now(),
         main_path: compose::path_hint(parts.main),
         spare_path: compose::path_hint(parts.spare),
+        extension: current.extension.map(|extension| Extension {
+            // After a migration the operator's word is what main is known by first.
+            main_identity: main.inspection.identity,
+            spare_identity: seen.identity,
+            ..extension
+        }),
         ..current
     };
     let prepared = prepare(

@@ -57,7 +57,7 @@ pub fn require_free(path: &Path, usage: &Usage) -> Result<(), Refusal> {
             Err(Refusal::new(
                 "busy",
                 format!("{} is {part} of {name}, which is active.", shown(path)),
-                format!("Take {name} down first: dmremap-tui remove {name}"),
+                format!("Take {name} down first, where it is active: dmremap-tui remove {name}"),
             ))
         }
     }

@@ -57,6 +57,23 @@ pub fn plan(
     context: &mut Context,
     operation: &Operation,
 ) -> Result<Plan, Refusal> {
+    let mut plan = plan_operation(host, context, operation)?;
+    // Whoever named a disk by the host's short name for it confirms with that name too.
+    let device = plan.device.as_deref();
+    let token_of_path = device.map(crate::inspect::last_component);
+    if plan.token_alias.is_none() && plan.token.is_some() && plan.token == token_of_path {
+        let mut devices = host.devices()?.into_iter();
+        let listed = devices.find(|info| Some(info.path.as_path()) == device);
+        plan.token_alias = listed.map(|info| info.name);
+    }
+    Ok(plan)
+}
+
+fn plan_operation(
+    host: &mut dyn Host,
+    context: &mut Context,
+    operation: &Operation,
+) -> Result<Plan, Refusal> {
     match operation {
         Operation::Create {
             name,

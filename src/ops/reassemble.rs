@@ -281,7 +281,8 @@ fn main_of(
             return Err(Refusal::new(
                 "main-unknown",
                 format!("The metadata of {spare} knows nothing stable of its main."),
-                "Name it with --main PATH. A path in the metadata is only a hint.",
+                "Name it with --main PATH. A path in the metadata is only a hint. To have it known from then on: \
+                 write-metadata --main PATH --spare PATH --name NAME.",
             ))
         }
     };

@@ -42,7 +42,9 @@ pub(super) fn plan(
         Usage::Mapped {
             name,
             part: Part::Spare,
-        } => plan_message(host, operation, &name.clone(), choices),
+        } if host.mapped()?.iter().any(|device| device.name == *name) => {
+            plan_message(host, operation, name, choices)
+        }
         Usage::Mapped {
             name,
             part: Part::Main,

@@ -1,7 +1,7 @@
 //! Setting up a device: what is refused, what is written, and taking it all back.
 
 use dmremap::inspect::inspect_table;
-use dmremap::ops::{execute, Operation};
+use dmremap::ops::{execute, Operation, Target};
 use dmremap::port::{Access, Host as _};
 use dmremap::remap_core::layout::Layout;
 use dmremap::remap_core::message::Direction;
@@ -340,6 +340,38 @@ fn metadata_is_written_anew_for_the_same_pair_alone() {
     machine.add("/disks/other", ram(MAIN_SECTORS, 9));
     let refusal = planned(&mut machine, &mut context, &write("vault", "/disks/other"));
     assert_eq!(refusal.unwrap_err().code(), "spare-not-empty");
+}
+
+#[test]
+fn a_main_that_nothing_stable_told_is_known_once_it_was_named() {
+    let mut machine = crate::host::with_plain();
+    let (mut context, _) = context();
+    let main = machine.inspect(SPARE).superblock.unwrap().main_sectors;
+    machine.add(MAIN, ram(main, 1));
+    let migrate = Operation::Migrate {
+        path: SPARE.into(),
+        name: Some("old".to_owned()),
+        block_size: None,
+    };
+    run(&mut machine, &mut context, &migrate).unwrap();
+    let reassemble = Operation::Reassemble {
+        target: Target::Path(SPARE.into()),
+        main: None,
+        name: None,
+        read_only: false,
+    };
+    let refusal = planned(&mut machine, &mut context, &reassemble).unwrap_err();
+    assert_eq!(refusal.code(), "main-unknown");
+    let write = Operation::WriteInactive {
+        name: "old".to_owned(),
+        main: MAIN.into(),
+        spare: SPARE.into(),
+        options: Options::default(),
+        replace: false,
+    };
+    run(&mut machine, &mut context, &write).unwrap();
+    run(&mut machine, &mut context, &reassemble).unwrap();
+    assert_eq!(machine.mapped[0].main.to_str(), Some(MAIN));
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use dmremap::error::Error;
 use dmremap::inspect::inspect;
+use dmremap::lab::{Contents, Lab};
 use dmremap::machine::Machine;
 use dmremap::ops::{execute, plan, Context, CorruptionKind, Operation, Outcome, Target};
 use dmremap::port::journal::ActionId;
-use dmremap::port::{Access, Host as _};
+use dmremap::port::{Access, Host as _, Part, Usage};
 use dmremap::remap_core::params::Options;
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::Slot;
@@ -296,4 +297,59 @@ fn a_journal_that_cannot_be_written_stops_everything() {
     let error = bench.run(&bench.create()).unwrap_err();
     assert_eq!(error.exit.code(), 1, "{error:?}");
     assert_eq!(trace(&bench.path("spare.img")), before);
+}
+
+#[test]
+fn an_image_that_a_labs_device_uses_is_in_use_without_the_lab_too() {
+    let mut bench = Bench::new();
+    let directory = bench.path("lab");
+    let platform = Arc::new(ThisMachine);
+    let mut lab = Lab::open_or_create(&directory, platform, Contents::Training).unwrap();
+    let device = lab.mapped().unwrap().remove(0);
+    let free = lab.devices().unwrap();
+    let free = free.iter().find(|info| info.usage == Usage::Free).unwrap();
+    assert_eq!(bench.host.usage(&free.path).unwrap(), Usage::Free);
+    for (path, part) in [(&device.main, Part::Main), (&device.spare, Part::Spare)] {
+        let name = device.name.clone();
+        assert_eq!(
+            bench.host.usage(path).unwrap(),
+            Usage::Mapped { name, part }
+        );
+    }
+    let before = trace(&device.spare);
+    let refused = [
+        Operation::Repair {
+            target: Target::Path(device.spare.clone()),
+            from: None,
+            rebuild: false,
+        },
+        Operation::Create {
+            name: "other".to_owned(),
+            main: bench.path("main.img"),
+            spare: device.spare.clone(),
+            options: Options::default(),
+            replace: true,
+        },
+    ];
+    for operation in refused {
+        let error = bench.run(&operation).unwrap_err();
+        assert_eq!(
+            (error.code, error.exit.code()),
+            ("busy", 5),
+            "{operation:?}"
+        );
+        assert!(error.message.contains(&device.name), "{error}");
+        assert_eq!(trace(&device.spare), before);
+    }
+    let damage = Operation::Corrupt {
+        path: device.spare,
+        slots: vec![Slot::S1],
+        kind: CorruptionKind::Zero,
+        seed: 1,
+    };
+    let damaged = plan(&mut bench.host, &mut bench.context, &damage).unwrap();
+    assert!(
+        damaged.live,
+        "damage on purpose goes beneath whoever uses it"
+    );
 }
