@@ -135,23 +135,14 @@ pub(super) fn reassemble(
             }
         };
         worst = worst.max(exit);
-        rows.push(merge_target(&what, row));
+        rows.push(report::merge(json!({ "target": what }), row));
     }
     // With one target its error is the command's; with several each has its own row.
     if let (Some(error), [_]) = (single, targets.as_slice()) {
         return Err(error);
     }
-    session.print("reassemble", json!({ "devices": rows }), &text)?;
+    session.print("reassemble", || json!({ "devices": rows }), || text)?;
     Ok(worst)
-}
-
-fn merge_target(target: &str, row: serde_json::Value) -> serde_json::Value {
-    let mut merged = serde_json::Map::new();
-    merged.insert("target".to_owned(), target.into());
-    if let serde_json::Value::Object(fields) = row {
-        merged.extend(fields);
-    }
-    merged.into()
 }
 
 pub(super) fn remove(session: &mut Session, name: String) -> Result<Exit, Error> {
@@ -168,8 +159,7 @@ pub(super) fn scrub(session: &mut Session, name: String, wait: bool) -> Result<E
         message: Message::Scrub,
     };
     if let Done::Planned(plan) = session.carry_out(&operation)? {
-        let json = json!({ "changed": false, "dry_run": true, "plan": report::plan_json(&plan) });
-        session.print("scrub", json, &report::plan_text(&plan, session.style))?;
+        session.print_plan("scrub", &plan)?;
         return Ok(Exit::Done);
     }
     let found = find_mapped(session, &name)?;
@@ -184,22 +174,21 @@ pub(super) fn scrub(session: &mut Session, name: String, wait: bool) -> Result<E
     let damage = found.status.corruption_detected > before.status.corruption_detected;
     let repaired = after.status.repairs_completed > before.status.repairs_completed;
     let findings = crate::inspect::status_findings(&after);
-    let mut json = report::mapped_json(&after, &findings);
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("damage_found".to_owned(), damage.into());
-        fields.insert(
-            "verdict_found".to_owned(),
-            found.status.verdict.name().into(),
-        );
-        fields.insert("repaired".to_owned(), repaired.into());
-    }
+    let json = || {
+        let story = json!({
+            "damage_found": damage,
+            "verdict_found": found.status.verdict.name(),
+            "repaired": repaired,
+        });
+        report::merge(report::mapped_json(&after, &findings), story)
+    };
     let story = match (damage, repaired) {
         (false, _) => "scrub: all intact\n".to_owned(),
         (true, true) => format!("scrub: found {}; repaired\n", found.status.verdict),
         (true, false) => format!("scrub: found {}\n", found.status.verdict),
     };
-    let text = story + &report::mapped_text(&after, &findings, session.style);
-    session.print("scrub", json, &text)?;
+    let text = || story + &report::mapped_text(&after, &findings, session.style);
+    session.print("scrub", json, text)?;
     Ok(Exit::of_verdict(after.status.verdict))
 }
 

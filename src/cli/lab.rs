@@ -43,7 +43,7 @@ pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Erro
         let lab = session.host.lab_directory().map(crate::report::path_text);
         if let (true, Some(lab)) = (made, lab) {
             let text = format!("The lab is in {lab}. Open it from a terminal to see it.\n");
-            session.print("lab", json!({ "lab": lab }), &text)?;
+            session.print("lab", || json!({ "lab": lab }), || text)?;
             return Ok(Exit::Done);
         }
         return Err(
@@ -151,7 +151,7 @@ pub(super) fn verify(
         "next_step": verified.next_step,
         "wrong": wrong,
     });
-    session.print("exercise", json, &text)?;
+    session.print("exercise", || json, || text)?;
     Ok(match wrong.is_empty() {
         true => Exit::Done,
         false => Exit::Failed,
@@ -200,8 +200,8 @@ pub(super) fn transfer(
     let json = json!({ "name": name, "sector": sector, "written_sectors": sectors });
     session.print(
         "io",
-        json,
-        &format!("{sectors} sectors written to {name} from {sector} on\n"),
+        || json,
+        || format!("{sectors} sectors written to {name} from {sector} on\n"),
     )?;
     Ok(Exit::Done)
 }

@@ -24,8 +24,8 @@ pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
     }
     session.print(
         "list",
-        report::list_json(&rows),
-        &report::list_text(&rows, session.style),
+        || report::list_json(&rows),
+        || report::list_text(&rows, session.style),
     )?;
     Ok(Exit::Done)
 }
@@ -38,21 +38,18 @@ pub(super) fn inspect_one(
     let path = session.spare(path)?;
     let store = session.host.open(&path, Access::Read)?;
     let seen = inspect(&*store, &path);
-    let mut json = report::inspection_json(&seen);
-    if verbose {
-        let table = seen
-            .superblock
-            .as_ref()
-            .and_then(|it| inspect_table(&*store, it));
-        if let Some(fields) = json.as_object_mut() {
-            fields.insert(
-                "table".to_owned(),
-                table.as_ref().map_or(Value::Null, report::table_json),
-            );
+    let json = || {
+        let seen_json = report::inspection_json(&seen);
+        if !verbose {
+            return seen_json;
         }
-    }
-    let text = report::inspection_text(&seen, session.style, verbose);
-    session.print("inspect", json, &text)?;
+        let superblock = seen.superblock.as_ref();
+        let table = superblock.and_then(|it| inspect_table(&*store, it));
+        let table = table.as_ref().map_or(Value::Null, report::table_json);
+        report::merge(seen_json, json!({ "table": table }))
+    };
+    let text = || report::inspection_text(&seen, session.style, verbose);
+    session.print("inspect", json, text)?;
     Ok(Exit::of_verdict(seen.verdict()))
 }
 
@@ -105,7 +102,7 @@ pub(super) fn scan(
         };
         worst = worst.max(exit);
     }
-    session.print_either(
+    session.print(
         "scan",
         || report::scan_json(&rows),
         || report::scan_text(&rows, session.style, verbose),
@@ -207,7 +204,7 @@ pub(super) fn status(
     loop {
         let (json, text, exit) = status_now(session, name)?;
         if last.as_ref() != Some(&json) {
-            session.print("status", json.clone(), &text)?;
+            session.print("status", || json.clone(), || text)?;
             last = Some(json);
         }
         let Some(changes) = &changes else {
@@ -337,7 +334,7 @@ pub(super) fn log(session: &mut Session) -> Result<Exit, Error> {
             logged.event
         );
     }
-    session.print("log", json, &text)?;
+    session.print("log", || json, || text)?;
     Ok(Exit::Done)
 }
 

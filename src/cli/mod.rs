@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::error::{Error, Exit};
 use crate::lab::exercise::Exercise;
@@ -43,7 +43,7 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
     let json = arguments.iter().any(|word| word == "--json")
         || std::env::var_os("DMREMAP_JSON")
             .is_some_and(|value| !matches!(value.to_str(), Some("" | "0" | "false")));
-    let result = match Cli::try_parse_from(arguments) {
+    let result = match parse(arguments) {
         Ok(cli) => dispatch(cli, ports),
         Err(error) if error.use_stderr() && json => {
             let text = error.render().to_string();
@@ -71,6 +71,15 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
         error.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// Reads the command line.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    // The description of every command is some thousand small allocations. To free them
+    // one by one before a command that takes a millisecond would be a tenth of it.
+    let mut description = std::mem::ManuallyDrop::new(Cli::command());
+    let matches = description.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut description))
 }
 
 fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {

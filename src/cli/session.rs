@@ -134,17 +134,14 @@ impl Session {
         operation: &Operation,
     ) -> Result<Option<Outcome>, Error> {
         let done = self.carry_out(operation)?;
-        let (json, text) = match &done {
-            Done::Planned(plan) => (
-                json!({ "changed": false, "dry_run": true, "plan": report::plan_json(plan) }),
-                report::plan_text(plan, self.style),
-            ),
-            Done::CarriedOut(plan, outcome) => (
-                report::outcome_json(plan, outcome),
-                report::outcome_text(outcome, self.style),
-            ),
-        };
-        self.print(command, json, &text)?;
+        match &done {
+            Done::Planned(plan) => self.print_plan(command, plan)?,
+            Done::CarriedOut(plan, outcome) => self.print(
+                command,
+                || report::outcome_json(plan, outcome),
+                || report::outcome_text(outcome, self.style),
+            )?,
+        }
         Ok(match done {
             Done::Planned(_) => None,
             Done::CarriedOut(_, outcome) => Some(outcome),
@@ -191,29 +188,28 @@ impl Session {
         Ok(Some(answer.trim_end_matches('\n').to_owned()))
     }
 
-    /// Prints the report of a command that looked at many devices: only the form that
-    /// was asked for is made.
-    pub(super) fn print_either(
+    /// Prints a plan that is not to be carried out.
+    pub(super) fn print_plan(&self, command: &str, plan: &Plan) -> Result<(), Error> {
+        self.print(
+            command,
+            || json!({ "changed": false, "dry_run": true, "plan": report::plan_json(plan) }),
+            || report::plan_text(plan, self.style),
+        )
+    }
+
+    /// Prints the report of a command: only the form that was asked for is made.
+    pub(super) fn print(
         &self,
         command: &str,
         json: impl FnOnce() -> Value,
         text: impl FnOnce() -> String,
     ) -> Result<(), Error> {
-        if self.global.json {
-            self.print(command, json(), "")
+        let report = if self.global.json {
+            format!("{}\n", report::object(command, json()))
         } else {
-            self.print(command, Value::Null, &text())
-        }
-    }
-
-    /// Prints the report of a command.
-    pub(super) fn print(&self, command: &str, json: Value, text: &str) -> Result<(), Error> {
-        if self.global.json {
-            let line = format!("{}\n", report::object(command, json));
-            print_bytes(line.as_bytes()).map(drop)
-        } else {
-            print_bytes(text.as_bytes()).map(drop)
-        }
+            text()
+        };
+        print_bytes(report.as_bytes()).map(drop)
     }
 }
 

@@ -264,7 +264,7 @@ pub(super) fn findings_json(findings: &[Finding]) -> Value {
 }
 
 /// Adds the fields of `more` to those of `object`.
-pub(super) fn merge(object: Value, more: Value) -> Value {
+pub fn merge(object: Value, more: Value) -> Value {
     let mut merged = Map::new();
     for part in [object, more] {
         if let Value::Object(fields) = part {

@@ -16,7 +16,7 @@ use serde_json::{json, Map, Value};
 
 pub use change::{outcome_json, outcome_text, plan_json, plan_text};
 pub use device::{list_json, list_text, scan_json, scan_text, ListRow, ScanRow};
-pub use inspection::{inspection_json, inspection_text, table_json};
+pub use inspection::{inspection_json, inspection_text, merge, table_json};
 pub use status::{event_json, mapped_json, mapped_text};
 
 use crate::error::Error;
