@@ -71,6 +71,15 @@ fuzz: needs ## Fuzz every decoder for 30 s; FUZZ_SECONDS=N for longer; needs car
 kill-test: needs ## Kill 200 processes at work and look at what each leaves
 	KILLS=200 $(CARGO) test --locked --release --test kill_nine -- --nocapture
 
+.PHONY: bench
+bench: needs ## Measure what an operator waits for, beside other tools
+	scripts/bench-needs.sh
+	$(CARGO) bench --locked --bench operator
+
+.PHONY: pictures
+pictures: needs ## Draw the pictures of the documentation anew
+	$(CARGO) run --locked --example pictures
+
 .PHONY: needs
 needs:
 	@scripts/build-needs.sh
