@@ -187,8 +187,9 @@ impl Lab {
     }
 
     fn used_for(&self, path: &Path) -> Usage {
+        let kept = self.for_registry(path);
         let uses = |mapped: &MappedDevice| {
-            let part = |device: &Path, part| (self.absolute(device) == path).then_some(part);
+            let part = |device: &Path, part| (device == kept).then_some(part);
             part(&mapped.main, Part::Main).or_else(|| part(&mapped.spare, Part::Spare))
         };
         self.registry
@@ -255,8 +256,8 @@ impl Lab {
         self.keep(name, &mut target, now)?;
         self.registry.mapped.push(MappedDevice::new(
             name,
-            self.for_registry(&main),
-            self.for_registry(&spare),
+            self.for_registry(&main).to_owned(),
+            self.for_registry(&spare).to_owned(),
             &activation.options,
         ));
         self.registry.save(&self.registry_path())?;
@@ -331,7 +332,7 @@ impl Lab {
 
     /// The registry's entry of a disk, made where there is none yet.
     fn disk_mut(&mut self, path: &Path) -> &mut Disk {
-        let kept = self.for_registry(path);
+        let kept = self.for_registry(path).to_owned();
         let known = self
             .registry
             .disks

@@ -503,10 +503,8 @@ impl Lab {
 
     /// What the registry says of the disk at an absolute path.
     fn disk(&self, path: &Path) -> Option<&registry::Disk> {
-        self.registry
-            .disks
-            .iter()
-            .find(|disk| self.absolute(&disk.path) == path)
+        let kept = self.for_registry(path);
+        self.registry.disks.iter().find(|disk| disk.path == kept)
     }
 
     /// A path of the registry as it can be opened.
@@ -515,14 +513,16 @@ impl Lab {
     }
 
     /// An absolute path as the registry keeps it: a lab can be moved with its disks.
-    fn for_registry(&self, path: &Path) -> PathBuf {
-        path.strip_prefix(&self.directory)
-            .unwrap_or(path)
-            .to_owned()
+    fn for_registry<'p>(&self, path: &'p Path) -> &'p Path {
+        path.strip_prefix(&self.directory).unwrap_or(path)
     }
 
     /// What an operator's path means: a disk of the lab by its bare name, or a file.
     fn resolve(&self, path: &Path) -> Result<PathBuf, HostError> {
+        let in_lab = path.parent() == Some(&self.directory.join(DISKS));
+        if in_lab && fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+            return Ok(path.to_owned());
+        }
         let bare = path.components().count() == 1 && !path.has_root();
         if let Some(name) = path.to_str().filter(|_| bare) {
             let disks = self.directory.join(DISKS);

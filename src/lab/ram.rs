@@ -240,7 +240,7 @@ impl CachedDisk {
 }
 
 /// The next number of a sequence that only its seed decides (splitmix64).
-pub(super) fn next_random(seed: &mut u64) -> u64 {
+pub(in crate::lab) fn next_random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *seed;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

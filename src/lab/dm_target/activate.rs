@@ -17,7 +17,7 @@ use crate::remap_core::quorum::{judge, Assembly, Judgement, Survey, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{
-    ArrayUuid, BlockSize, Blocks, IdentityDigest, Millis, PerSlot, Sectors,
+    ArrayUuid, BlockSize, Blocks, IdentityDigest, Millis, PerSlot, Sectors, Sequence,
 };
 
 /// Which of the two disks an error is about.
@@ -219,6 +219,7 @@ impl Target {
             counters: Counters::default(),
             schedule: Schedule::default(),
             judged: Judged::NOTHING,
+            tried: superblock.map_or(Sequence::default(), |superblock| superblock.sequence),
             events: Vec::new(),
         })
     }

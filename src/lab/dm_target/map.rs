@@ -52,6 +52,8 @@ impl TableBlock {
             Ok(generation) if generation == self.generation && same_entries(&raw, &self.raw) => {
                 OnDisk::Intact
             }
+            // What could not be read when the map was put together is no stranger's.
+            Ok(_) if self.unrepaired.is_some() => OnDisk::Damaged,
             Ok(_) => OnDisk::Contradicts,
         }
     }
@@ -69,6 +71,8 @@ pub(super) struct Map {
     first_free: u64,
     /// Blocks of main that an unsettled table block may relocate.
     limbo: BTreeMap<MainBlock, u32>,
+    /// Whether what could not be read was kept from coming back.
+    fenced: bool,
 }
 
 /// What reading a table found besides the map.
@@ -121,6 +125,7 @@ impl Map {
             used: 0,
             first_free: 0,
             limbo: BTreeMap::new(),
+            fenced: false,
         };
         let mut loaded = Loaded::default();
         let regions = Region::ALL.map(|region| RegionReader::new(spare, array, layout, region));
@@ -378,6 +383,36 @@ impl Map {
         self.limbo.range(first..end).map(|(_, index)| *index)
     }
 
+    /// Brings the regions together where reading them gave different things, or at least
+    /// keeps what the map was not made from from ever being believed. Otherwise, if the
+    /// better region could not be read at a later start, an older state of the table
+    /// would win; and a region that could not be read now, and then can, may hold the
+    /// next generation, of an update that failed. Either would take blocks of main back
+    /// to what they were before writes that were acknowledged.
+    ///
+    /// Once is enough, and before the first write is.
+    pub(super) fn fence(&mut self, spare: &mut dyn BlockStore) -> Result<(), IoError> {
+        if std::mem::replace(&mut self.fenced, true) {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for (index, block) in (0u32..).zip(&mut self.blocks) {
+            let Some(choice @ Choice::Use { region, .. }) = block.unrepaired else {
+                continue;
+            };
+            let mut table = SpareTable::new(spare, self.layout);
+            let mut raw = block.raw.clone();
+            match repair_block(&mut table, &mut raw, self.array, index, &choice) {
+                Ok(()) => block.unrepaired = None,
+                Err(_) => {
+                    let destroyed = destroy_header(spare, &self.layout, region.other(), index);
+                    outcome = outcome.and(destroyed);
+                }
+            }
+        }
+        outcome
+    }
+
     /// Writes table block `index` as the map has it to both regions, at the next
     /// generation.
     pub(super) fn settle(
@@ -395,24 +430,21 @@ impl Map {
         spare: &mut dyn BlockStore,
         index: u32,
     ) -> Result<(), NotUpdated> {
-        let readings = Region::ALL.map(|region| {
-            let reader = RegionReader::single(spare, self.array, self.layout, region);
-            self.blocks
-                .get(index as usize)
-                .map(|block| block.held_against(&reader, index))
-        });
-        let whole = readings.map(|on_disk| on_disk == Some(OnDisk::Intact));
-        let block = self.blocks.get_mut(index as usize);
-        let damaged: &[Region] = match (block.as_ref(), whole) {
-            (Some(block), _) if block.unsettled => &[],
-            (_, [true, true]) => &[],
-            (_, [false, true]) => &[Region::A],
-            (_, [true, false]) => &[Region::B],
-            (_, [false, false]) => &Region::ALL,
+        let failed = |error| NotUpdated { index, error };
+        let Some(block) = self.blocks.get(index as usize) else {
+            return Err(failed(None));
         };
-        let Some(block) = block.filter(|_| !damaged.is_empty()) else {
+        let holds = |region: &Region| {
+            let reader = RegionReader::single(spare, self.array, self.layout, *region);
+            block.held_against(&reader, index) == OnDisk::Intact
+        };
+        // Where both are damaged, the one that was worth less goes first: if it cannot be
+        // written, the other keeps what may still come back from it.
+        let mut damaged = block.order.to_vec();
+        damaged.retain(|region| !holds(region));
+        if block.unsettled || damaged.is_empty() {
             return self.settle(spare, index);
-        };
+        }
         let mut table = SpareTable::new(spare, self.layout);
         for region in damaged {
             let choice = Choice::Use {
@@ -421,14 +453,12 @@ impl Map {
                 other: Some(BlockFlaw::Magic),
             };
             let mut raw = block.raw.clone();
-            repair_block(&mut table, &mut raw, self.array, index, &choice).map_err(|error| {
-                NotUpdated {
-                    index,
-                    error: Some(error),
-                }
-            })?;
+            repair_block(&mut table, &mut raw, self.array, index, &choice)
+                .map_err(|error| failed(Some(error)))?;
         }
-        block.unrepaired = None;
+        if let Some(block) = self.blocks.get_mut(index as usize) {
+            block.unrepaired = None;
+        }
         Ok(())
     }
 
@@ -445,6 +475,21 @@ impl Map {
             .collect();
         found.into_iter()
     }
+}
+
+/// Overwrites as little of a table block as makes it invalid for good: its header.
+fn destroy_header(
+    spare: &mut dyn BlockStore,
+    layout: &Layout,
+    region: Region,
+    index: u32,
+) -> Result<(), IoError> {
+    let Some(at) = layout.table_block(region, index) else {
+        return Ok(());
+    };
+    let bytes = vec![0xff; spare.logical_block().bytes() as usize];
+    spare.write_at(at, &bytes)?;
+    spare.flush()
 }
 
 /// A region read at once where that works, block by block where it does not.

@@ -242,6 +242,7 @@ impl Target {
             name,
             map,
         }));
+        self.tried = self.tried.max(superblock.sequence);
         self.raise(Event::MetadataWritten {
             sequence: superblock.sequence,
         });

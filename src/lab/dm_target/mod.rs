@@ -138,6 +138,9 @@ pub struct Target {
     counters: Counters,
     schedule: Schedule,
     judged: Judged,
+    /// The highest sequence that was ever tried. Copies that cannot be read now may hold
+    /// it, and must never meet other content that bears it too.
+    tried: Sequence,
     events: Vec<Event>,
 }
 

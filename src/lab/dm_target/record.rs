@@ -40,6 +40,9 @@ pub(in crate::lab) struct Record {
     last_scrub_unix_seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     last_repair_unix_seconds: Option<u64>,
+    /// The highest sequence that was ever tried for the copies.
+    #[serde(default)]
+    tried_sequence: u64,
     /// The working copy of the superblock, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     superblock: Option<String>,
@@ -75,6 +78,7 @@ impl Record {
             repair_at_millis,
             last_scrub_unix_seconds: target.schedule.last_scrub.map(Timestamp::get),
             last_repair_unix_seconds: target.schedule.last_repair.map(Timestamp::get),
+            tried_sequence: target.tried.get(),
             superblock: target
                 .superblock()
                 .map(|superblock| to_hex(&superblock.encode(Slot::S0))),
@@ -225,6 +229,7 @@ impl Record {
             repair_attempts: status.repair_attempts,
         };
         target.needs_check |= status.needs_check;
+        target.tried = target.tried.max(Sequence::new(self.tried_sequence));
         target.spare_fails = status.spare_failing;
         if status.main_suspect {
             target.health.failed_test();

@@ -305,14 +305,17 @@ impl Target {
         let Some(joined) = self.joined_mut() else {
             return Ok(());
         };
+        let fenced = joined.map.fence(disks.spare);
         let unsettled: BTreeSet<u32> = joined.map.limbo_within(first, count).collect();
         let settled = unsettled
             .into_iter()
             .all(|index| joined.map.settle(disks.spare, index).is_ok());
+        if fenced.is_err() || !settled {
+            self.spare_failed(now);
+        }
         if settled {
             return Ok(());
         }
-        self.spare_failed(now);
         let failed = |block| FailedBlock {
             block,
             errno: Errno::EIO,

@@ -174,6 +174,7 @@ impl Target {
     }
 
     fn work_by(&mut self, superblock: Superblock) {
+        self.tried = self.tried.max(superblock.sequence);
         match &mut self.metadata {
             Metadata::None => {}
             Metadata::Plain(kept) => **kept = superblock,
@@ -236,6 +237,9 @@ impl Target {
             self.schedule.backoff.found_intact();
             return Ok(());
         }
+        if findings.contradiction {
+            self.contradicted();
+        }
         self.counters.repair_attempts += 1;
         let attempt = match self.schedule.backoff.phase() {
             Phase::Waiting { attempt, .. } => attempt,
@@ -296,18 +300,23 @@ impl Target {
     /// The winners' content to every slot; where every copy is lost and a person asks,
     /// what the target itself knows.
     fn prepare_healing(
-        &self,
+        &mut self,
         findings: &Findings,
         authority: Authority,
     ) -> Result<Prepared, Refusal> {
-        let superblock = self.superblock();
-        let intent = match (findings.judgement.verdict, superblock) {
-            (Verdict::Lost, Some(superblock)) if authority > Authority::Automatic => {
-                Intent::Rebuild(superblock)
+        let known = self.superblock().map(|known| Superblock {
+            sequence: self.tried,
+            ..*known
+        });
+        let intent = match (findings.judgement.verdict, &known) {
+            (Verdict::Lost, Some(known)) if authority > Authority::Automatic => {
+                Intent::Rebuild(known)
             }
             _ => Intent::Heal,
         };
-        commit::prepare(&findings.judgement, &findings.survey, intent, authority)
+        let prepared = commit::prepare(&findings.judgement, &findings.survey, intent, authority)?;
+        self.tried = self.tried.max(prepared.sequence());
+        Ok(prepared)
     }
 
     fn ranges_of_table(&self, findings: &Findings) -> Vec<(Sector, Sectors)> {
@@ -384,10 +393,17 @@ impl Target {
     ) -> Result<(), WriteFailure> {
         let mut found = survey(disks.spare);
         found.header = found.header || find_headers(disks.spare).next().is_some();
-        let judgement = judge(&found);
+        let mut judgement = judge(&found);
+        let superblock = Superblock {
+            sequence: self.tried,
+            ..superblock
+        };
         let intent = match judgement.verdict {
             Verdict::Lost => Intent::Rebuild(&superblock),
-            _ => Intent::Advance(&superblock),
+            _ => {
+                judgement.highest = judgement.highest.max(Some(self.tried));
+                Intent::Advance(&superblock)
+            }
         };
         let prepared = commit::prepare(&judgement, &found, intent, Authority::Typed)
             .map_err(WriteFailure::Refused)?;
@@ -397,6 +413,7 @@ impl Target {
             .map(|slot| (slot.sector(), block))
             .collect();
         keep(read_ranges(disks.spare, slots)).map_err(WriteFailure::Backup)?;
+        self.tried = self.tried.max(prepared.sequence());
         let outcome = execute(disks.spare, &prepared, &found);
         let after = judge(&survey(disks.spare));
         self.judged = Judged::from(&after);

@@ -5,3 +5,4 @@ mod healing;
 mod relocation;
 mod requests;
 mod rig;
+mod soak;

@@ -10,7 +10,7 @@ use crate::remap_core::message::{Direction, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::RepairStatus;
-use crate::remap_core::units::{BlockSize, Sector, Sequence, Slot};
+use crate::remap_core::units::{BlockSize, Sector, Sequence, Slot, Timestamp};
 
 #[test]
 fn the_first_scrub_comes_100_ms_after_activation_and_the_next_an_interval_later() {
@@ -254,4 +254,32 @@ fn counters_are_cleared_on_request_and_nothing_else_is() {
     assert_eq!((status.write_errors, status.scrubs), (0, 0));
     assert_eq!((status.active.get(), status.used.get()), (1, 1));
     assert!(status.next_scrub.is_some());
+}
+
+#[test]
+fn a_write_of_the_copies_that_failed_never_meets_another_of_its_sequence() {
+    let mut rig = Rig::new(BlockSize::B512, 64);
+    // Three slots take what is written and cannot be read, so that the write fails and
+    // what it left is not seen.
+    for slot in [Slot::S2, Slot::S3, Slot::S4] {
+        rig.break_spare_at(Direction::Read, slot.sector(), 1);
+    }
+    for slot in [Slot::S0, Slot::S1] {
+        rig.break_spare_at(Direction::Write, slot.sector(), 1);
+    }
+    for _ in 0..3 {
+        assert!(rig.message(&Message::WriteMetadata).is_err());
+        rig.now.stamp = Timestamp::new(rig.now.stamp.get() + 1);
+    }
+    // One of them held on to what the first attempt left.
+    rig.spare
+        .faults()
+        .retain(|fault| fault.direction == Direction::Read);
+    rig.spare.faults().remove(0);
+    rig.break_spare_at(Direction::Write, Slot::S2.sector(), 1);
+    rig.message(&Message::WriteMetadata).unwrap_err();
+    rig.heal_disks();
+    assert_ne!(rig.verdict(), Verdict::Split);
+    rig.message(&Message::Repair).unwrap();
+    assert_eq!(rig.verdict(), Verdict::Healthy);
 }
