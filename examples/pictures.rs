@@ -14,9 +14,24 @@ use dmremap::tui::{Headless, Options};
 
 /// What is pressed, what must be on the screen then, and the picture that is taken.
 const SCENES: [(&str, &str, &str, &str); 4] = [
-    ("down", "damaged", "overview", "vault: two of its five copies are damaged"),
-    ("tab", "WHY", "copies", "The five copies of vault, and the bytes of one"),
-    ("x 1 enter", "Type vault", "plan", "A plan before it is done"),
+    (
+        "down",
+        "damaged",
+        "overview",
+        "vault: two of its five copies are damaged",
+    ),
+    (
+        "tab",
+        "WHY",
+        "copies",
+        "The five copies of vault, and the bytes of one",
+    ),
+    (
+        "x 1 enter",
+        "Type vault",
+        "plan",
+        "A plan before it is done",
+    ),
     ("esc ?", "Keys in", "help", "The keys that work here"),
 ];
 

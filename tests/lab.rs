@@ -516,7 +516,10 @@ fn a_lab_whose_making_was_cut_short_is_made_anew_and_nothing_else_is_touched() {
     fs::create_dir(fixture.path()).unwrap();
     fs::write(fixture.file("thesis.txt"), "dear to me").unwrap();
     let told = fixture.try_lab().err().unwrap().to_string();
-    assert!(told.contains("not empty, and no lab"), "{told}");
+    assert!(
+        told.contains("other things than images, and no lab"),
+        "{told}"
+    );
     assert_eq!(fs::read_dir(fixture.path()).unwrap().count(), 1);
 
     let missing = Lab::open(&fixture.file("nowhere"), fixture.machine.clone());

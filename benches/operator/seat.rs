@@ -78,7 +78,8 @@ fn make_lab(binary: &Path, directory: &Path, images: &[PathBuf]) -> PathBuf {
 /// A running application. Dropping it ends it.
 struct Running {
     child: Box<dyn Child + Send + Sync>,
-    output: Receiver<Vec<u8>>,
+    /// While it is there what the application draws is read.
+    _output: Receiver<Vec<u8>>,
     first_frame: Duration,
     _master: Box<dyn MasterPty + Send>,
 }
@@ -137,7 +138,7 @@ fn start(binary: &Path, lab: &Path) -> Running {
     };
     Running {
         child,
-        output,
+        _output: output,
         first_frame,
         _master: pty.master,
     }
@@ -156,7 +157,7 @@ fn idle(running: Running) -> Idle {
     let before = Usage::of(process);
     std::thread::sleep(IDLE);
     let after = Usage::of(process);
-    drop(running.output.try_iter());
+    drop(running);
     let ticks_per_second = 100.0;
     Idle {
         cpu_percent: (after.ticks - before.ticks) as f64 / ticks_per_second / IDLE.as_secs_f64()

@@ -4,6 +4,7 @@
 //! The disks are made in memory, by the same target that works on them later, and then
 //! written out. The registry comes last: before it is there, there is no lab.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -54,12 +55,14 @@ pub(super) fn check_room(directory: &Path) -> Result<(), HostError> {
     }
     // A crash may have come between the making of a lab and its end.
     let begun = names.iter().any(|name| name == MAKING);
-    if begun || names.iter().all(|name| name == LOCK) {
+    // Images that somebody made beforehand are no reason against a lab beside them.
+    let is_image = |name: &OsString| Path::new(name).extension().is_some_and(|it| it == "img");
+    if begun || names.iter().all(|name| name == LOCK || is_image(name)) {
         return Ok(());
     }
     Err(unusable(
         directory,
-        "it is not empty, and no lab",
+        "it holds other things than images, and no lab",
         "name another directory: a lab is made only where nothing else is",
     ))
 }
