@@ -1,9 +1,9 @@
 //! The terminal application.
 //!
-//! Every input is one [`event::Event`] on one channel. A key becomes a command through
-//! the key map, a command an action on the [`state::State`]. [`update()`] is pure: it
+//! Every input is one `event::Event` on one channel. A key becomes a command through
+//! the key map, a command an action on the `state::State`. `update()` is pure: it
 //! returns effects. Those for devices go to the worker, a thread that owns the host and
-//! answers with events. [`view`] draws from the state and changes nothing.
+//! answers with events. `view` draws from the state and changes nothing.
 
 mod actions;
 mod candidates;
