@@ -78,21 +78,33 @@ pub fn first_difference(
     Ok(None)
 }
 
-/// Bytes as they are kept: runs of sectors, those of zeros apart.
+/// Adds bytes as they are kept: runs of sectors, those of zeros apart and never two of
+/// them in a row.
 pub fn keep(at: Sector, bytes: &[u8], ranges: &mut Vec<SavedRange>) {
     let is_zero = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
     let mut next = at.get();
     let sectors: Vec<&[u8]> = bytes.chunks(SECTOR_BYTES).collect();
     for run in sectors.chunk_by(|one, other| is_zero(one) == is_zero(other)) {
-        let content = match run.first() {
-            Some(first) if is_zero(first) => Content::Zeros(Sectors::new(run.len() as u64)),
-            _ => Content::Raw(run.concat()),
-        };
-        ranges.push(SavedRange {
-            at: Sector::new(next),
-            content,
-        });
-        next += run.len() as u64;
+        let at = Sector::new(next);
+        let length = run.len() as u64;
+        next += length;
+        if !run.first().is_some_and(|first| is_zero(first)) {
+            let content = Content::Raw(run.concat());
+            ranges.push(SavedRange { at, content });
+            continue;
+        }
+        match ranges.last_mut() {
+            Some(SavedRange {
+                at: before,
+                content: Content::Zeros(sectors),
+            }) if before.get() + sectors.get() == at.get() => {
+                *sectors = Sectors::new(sectors.get() + length);
+            }
+            _ => ranges.push(SavedRange {
+                at,
+                content: Content::Zeros(Sectors::new(length)),
+            }),
+        }
     }
 }
 
@@ -113,19 +125,37 @@ pub fn extents(ranges: &[SavedRange]) -> Vec<(Sector, Sectors)> {
 /// What `ranges` say of `bytes` bytes from `at` on; zeros where they say nothing.
 pub fn slice(ranges: &[SavedRange], at: Sector, bytes: usize) -> Vec<u8> {
     let mut out = vec![0; bytes];
-    let end = at.get() + Sectors::from_bytes(bytes as u64).get();
-    let first = ranges.partition_point(|range| range.at.get() + range.sectors().get() <= at.get());
-    for range in &ranges[first..] {
+    overlay(ranges, at, &mut out);
+    out
+}
+
+/// Puts what `ranges` say into a buffer of what lies from `at` on.
+pub fn overlay(ranges: &[SavedRange], at: Sector, buffer: &mut [u8]) {
+    let end = at.get() + Sectors::from_bytes(buffer.len() as u64).get();
+    for range in &ranges[first_behind(ranges, at)..] {
         let from = range.at.get().max(at.get());
         let to = (range.at.get() + range.sectors().get()).min(end);
         if from >= to {
             break;
         }
-        if let Content::Raw(raw) = &range.content {
-            let target = length(from - at.get())..length(to - at.get());
-            let source = length(from - range.at.get())..length(to - range.at.get());
-            out[target].copy_from_slice(&raw[source]);
+        let target = &mut buffer[length(from - at.get())..length(to - at.get())];
+        match &range.content {
+            Content::Raw(raw) => {
+                let source = length(from - range.at.get())..length(to - range.at.get());
+                target.copy_from_slice(&raw[source]);
+            }
+            Content::Zeros(_) => target.fill(0),
         }
     }
-    out
+}
+
+/// Whether `ranges` say anything of the sector at `at`.
+pub fn covers(ranges: &[SavedRange], at: Sector) -> bool {
+    let range = ranges.get(first_behind(ranges, at));
+    range.is_some_and(|range| range.at <= at)
+}
+
+/// The first of `ranges` that does not end before `at`.
+fn first_behind(ranges: &[SavedRange], at: Sector) -> usize {
+    ranges.partition_point(|range| range.at.get() + range.sectors().get() <= at.get())
 }

@@ -171,7 +171,8 @@ fn format_spare(
     let block_size = compose::block_size(&main, &spare, parts.options.block_size)?;
     let layout = compose::layout(parts.spare, spare.inspection.size, block_size)?;
     let superblock = compose::superblock(context, &main, &spare, layout)?;
-    let stake = stake(&spare, &layout)?;
+    let in_the_way = region::first_non_zero(&*spare.store, &layout)?;
+    let stake = stake(&spare, in_the_way.is_some());
     if let (Stake::Known(what), false) = (&stake, parts.replace) {
         return Err(Refusal::new(
             "spare-not-empty",
@@ -202,9 +203,9 @@ fn format_spare(
     let mut draft = Draft::new(operation, String::new());
     draft.seen(seen);
     draft.name = Some(parts.name.to_owned());
-    (draft.token, draft.token_alias) = match &stake {
-        Stake::Nothing => (Some(parts.name.to_owned()), Some(seen.token())),
-        _ => (Some(seen.token()), None),
+    (draft.token, draft.token_aliases) = match &stake {
+        Stake::Nothing => (Some(parts.name.to_owned()), vec![seen.token()]),
+        _ => (Some(seen.token()), Vec::new()),
     };
     draft.predicted = Some(Verdict::Healthy);
     draft.writes = region::planned_writes(parts.spare, &layout);
@@ -224,11 +225,11 @@ fn format_spare(
             .notes
             .push("The spare is not blank; what is there is lost.".to_owned()),
     }
-    draft.undoable = region::can_be_kept(&layout);
+    draft.undoable = in_the_way.is_none() || region::fits_backup_whole(&layout);
     if !draft.undoable {
         draft
             .notes
-            .push("The remap table is too large for a backup: this cannot be undone.".to_owned());
+            .push("What lies where the remap table will be is too much for a backup: this cannot be undone.".to_owned());
     }
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path: parts.spare.to_owned(),
@@ -303,14 +304,14 @@ enum Stake {
     Unknown,
 }
 
-fn stake(spare: &Seen, layout: &crate::remap_core::layout::Layout) -> Result<Stake, Refusal> {
+fn stake(spare: &Seen, in_the_way: bool) -> Stake {
     let seen = &spare.inspection;
     if seen.is_ours() {
         let verdict = seen.verdict();
-        return Ok(Stake::Known(match &seen.name {
+        return Stake::Known(match &seen.name {
             Some(name) => format!("the metadata of {name}, judged {verdict}"),
             None => format!("metadata of ours, judged {verdict}"),
-        }));
+        });
     }
     let states = &seen.judgement.states;
     let signature = states.iter().find_map(|(_, state)| match state {
@@ -318,13 +319,10 @@ fn stake(spare: &Seen, layout: &crate::remap_core::layout::Layout) -> Result<Sta
         _ => None,
     });
     if let Some(signature) = signature {
-        return Ok(Stake::Known(format!("a signature of {signature}")));
+        return Stake::Known(format!("a signature of {signature}"));
     }
-    if states.count(|state| *state == CopyState::Missing) < Slot::COUNT {
-        return Ok(Stake::Unknown);
+    if in_the_way || states.count(|state| *state == CopyState::Missing) < Slot::COUNT {
+        return Stake::Unknown;
     }
-    Ok(match region::first_non_zero(&*spare.store, layout)? {
-        Some(_) => Stake::Unknown,
-        None => Stake::Nothing,
-    })
+    Stake::Nothing
 }

@@ -1,23 +1,27 @@
 //! Carrying out a confirmed plan: a fresh look, a backup, the journal, the writes, and
 //! a look at what came of them. Nothing else in the program changes a device.
 
+use super::after::After;
 use super::bytes;
 use super::look::shown;
 use super::plan::{Confirmed, Outcome, Plan};
-use super::repair::copy_ranges;
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::undo;
 use super::{Context, Operation, Refusal};
 use crate::error::Error;
-use crate::format::backup::{Backup, Content, SavedRange};
+use crate::format::backup::{Backup, SavedRange};
 use crate::inspect::inspect;
 use crate::port::journal::{ActionId, BackupFiles, BackupSide, Begun, Ended};
 use crate::port::slots::SpareSlots;
 use crate::port::table::new_blocks;
 use crate::port::{BlockStore, Host, IoError};
+use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::{self, NotBegun};
+use crate::remap_core::layout::SLOT_SECTORS;
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::{Slot, SECTOR_BYTES};
+use crate::remap_core::remap_table::NAME_LIMIT;
+use crate::remap_core::superblock::Superblock;
+use crate::remap_core::units::{Sector, Sectors, Slot, SECTOR_BYTES};
 
 /// Carries out a plan that the operator said yes to.
 ///
@@ -281,22 +285,25 @@ impl Writing {
             recheck_undo(context, id, &*store)?;
         }
         let mut details = Vec::new();
-        let after = drop_unreadable(&*store, after_ranges(step), &mut details);
-        let before = read_before(&*store, &after, step)?;
+        let mut after = After::of(step);
+        drop_unreadable(&*store, &mut after, &mut details);
+        let mut extents = after.extents();
+        if !plan.undoable {
+            // Too much to be kept: only copies and headers, in case something fails.
+            extents.retain(|(_, sectors)| *sectors <= SLOT_SECTORS);
+        }
+        let before = read_before(&*store, &extents, step)?;
         let backup = |ranges: &[SavedRange]| {
             let identity = step.basis.identity;
             Backup::new(&step.path, identity, step.basis.size, ranges.to_vec())?.encode()
         };
-        let files = match (backup(&before), backup(&after)) {
+        let files = match (backup(&before), backup(after.kept())) {
+            _ if !plan.undoable => None,
             (Ok(before), Ok(after)) => Some((before, after)),
-            (Err(error), _) | (_, Err(error)) if plan.undoable => {
-                return Err(Error::failed(
-                    "backup",
-                    format!("What would be overwritten cannot be kept: {error}."),
-                )
-                .advise("Nothing was changed."));
+            (Err(error), _) | (_, Err(error)) => {
+                let message = format!("What would be overwritten cannot be kept: {error}.");
+                return Err(Error::failed("backup", message).advise("Nothing was changed."));
             }
-            _ => None,
         };
         let files = files
             .as_ref()
@@ -323,15 +330,16 @@ impl Writing {
             Puts::NewTable {
                 superblock, name, ..
             } => {
-                for (at, raw) in new_blocks(**superblock, *name) {
-                    store.write_at(at, &*raw).map_err(failed)?;
-                }
-                store.flush().map_err(failed)?;
-                for (at, raw) in new_blocks(**superblock, *name) {
-                    let mut now = [0; SECTOR_BYTES * 8];
-                    store.read_at(at, &mut now).map_err(failed)?;
-                    if now != *raw {
-                        return Err(not_kept(step, at));
+                write_table(store, superblock, *name).map_err(failed)?;
+                let table = After::of(step);
+                for (at, sectors) in table.extents() {
+                    let is_slot = Slot::ALL.iter().any(|slot| slot.sector() == at);
+                    for (at, length) in super::region::chunks(at, sectors) {
+                        let mut now = vec![0; length];
+                        bytes::read(store, at, &mut now).map_err(failed)?;
+                        if !is_slot && now != table.bytes(at, length) {
+                            return Err(not_kept(step, at));
+                        }
                     }
                 }
             }
@@ -377,6 +385,32 @@ impl Writing {
     }
 }
 
+/// Writes headers and free table blocks, many at once, and makes them durable.
+fn write_table(
+    store: &mut dyn BlockStore,
+    superblock: &Superblock,
+    name: Text<NAME_LIMIT>,
+) -> Result<(), IoError> {
+    const AT_ONCE: usize = 1 << 20;
+    let mut run = Vec::with_capacity(AT_ONCE);
+    let mut start = Sector::default();
+    for (at, raw) in new_blocks(*superblock, name) {
+        let behind = start.checked_add(Sectors::from_bytes(run.len() as u64));
+        if run.len() == AT_ONCE || behind != Some(at) {
+            if !run.is_empty() {
+                store.write_at(start, &run)?;
+            }
+            run.clear();
+            start = at;
+        }
+        run.extend_from_slice(&*raw);
+    }
+    if !run.is_empty() {
+        store.write_at(start, &run)?;
+    }
+    store.flush()
+}
+
 fn stale(step: &WriteStep) -> Error {
     Error::refused(
         "stale",
@@ -388,7 +422,7 @@ fn stale(step: &WriteStep) -> Error {
     .advise("Look at it again, and make a new plan.")
 }
 
-fn not_kept(step: &WriteStep, at: crate::remap_core::units::Sector) -> Error {
+fn not_kept(step: &WriteStep, at: Sector) -> Error {
     Error::failed(
         "read-back",
         format!(
@@ -418,58 +452,32 @@ fn recheck_undo(context: &mut Context, id: ActionId, store: &dyn BlockStore) -> 
         let file = context.journal.backup(id, side)?;
         Backup::decode(&file).map_err(|error| Error::failed("backup-damaged", error.to_string()))
     };
-    let (before, after) = (read(BackupSide::Before)?, read(BackupSide::After)?);
+    let before = read(BackupSide::Before)?;
+    let after = After::from_backup(&read(BackupSide::After)?);
     Ok(undo::require_untouched(&action, store, &before, &after)?)
-}
-
-/// What a step leaves where it writes, in the order of the disk.
-fn after_ranges(step: &WriteStep) -> Vec<SavedRange> {
-    let mut ranges = Vec::new();
-    match &step.puts {
-        Puts::Ranges(put) => ranges.extend(put.iter().cloned()),
-        Puts::NewTable {
-            superblock, name, ..
-        } => {
-            for (at, raw) in new_blocks(**superblock, *name) {
-                bytes::keep(at, &*raw, &mut ranges);
-            }
-        }
-    }
-    if let Some(prepared) = &step.copies {
-        ranges.extend(copy_ranges(prepared));
-    }
-    ranges.sort_by_key(|range| range.at);
-    ranges
 }
 
 /// Leaves out copies that cannot be read now: what is there cannot be kept. Writing
 /// may well bring them back.
-fn drop_unreadable(
-    store: &dyn BlockStore,
-    ranges: Vec<SavedRange>,
-    details: &mut Vec<String>,
-) -> Vec<SavedRange> {
+fn drop_unreadable(store: &dyn BlockStore, after: &mut After, details: &mut Vec<String>) {
     let is_slot = |range: &SavedRange| Slot::ALL.iter().any(|slot| slot.sector() == range.at);
     let mut sector = [0; SECTOR_BYTES];
-    ranges
-        .into_iter()
-        .filter(|range| {
-            let lost = is_slot(range) && bytes::read(store, range.at, &mut sector).is_err();
-            if lost {
-                details.push(format!(
-                    "Sector {} could not be read before; what was there is not kept.",
-                    range.at
-                ));
-            }
-            !lost
-        })
-        .collect()
+    after.retain(|range| {
+        let lost = is_slot(range) && bytes::read(store, range.at, &mut sector).is_err();
+        if lost {
+            details.push(format!(
+                "Sector {} could not be read before; what was there is not kept.",
+                range.at
+            ));
+        }
+        !lost
+    });
 }
 
 /// Reads what lies where something will be written.
 fn read_before(
     store: &dyn BlockStore,
-    after: &[SavedRange],
+    extents: &[(Sector, Sectors)],
     step: &WriteStep,
 ) -> Result<Vec<SavedRange>, Error> {
     let blank_only = matches!(
@@ -480,20 +488,18 @@ fn read_before(
         }
     );
     let mut before: Vec<SavedRange> = Vec::new();
-    for (at, sectors) in bytes::extents(after) {
-        for (at, length) in super::region::chunks(at, sectors) {
+    for (at, sectors) in extents {
+        for (at, length) in super::region::chunks(*at, *sectors) {
             let mut now = vec![0; length];
             bytes::read(store, at, &mut now).map_err(|error| {
                 let path = shown(&step.path);
                 Error::failed("io", format!("{path}: {error}")).advise("Nothing was changed.")
             })?;
-            let first = before.len();
-            bytes::keep(at, &now, &mut before);
-            let is_blank = |range: &SavedRange| matches!(range.content, Content::Zeros(_));
             let is_slot = Slot::ALL.iter().any(|slot| slot.sector() == at);
-            if blank_only && !is_slot && !before[first..].iter().all(is_blank) {
+            if blank_only && !is_slot && now.iter().any(|byte| *byte != 0) {
                 return Err(stale(step));
             }
+            bytes::keep(at, &now, &mut before);
         }
     }
     Ok(before)

@@ -95,7 +95,7 @@ pub(super) fn plan(
             .notes
             .push("No name is given: it gets one of its own when it is assembled.".to_owned());
     }
-    draft.undoable = region::can_be_kept(&layout);
+    draft.undoable = true;
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path: path.to_owned(),
         access: Access::Exclusive,

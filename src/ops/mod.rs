@@ -5,6 +5,7 @@
 //! look at what it was made from.
 
 mod active;
+mod after;
 mod bytes;
 mod command;
 mod compose;
@@ -60,11 +61,16 @@ pub fn plan(
     let mut plan = plan_operation(host, context, operation)?;
     // Whoever named a disk by the host's short name for it confirms with that name too.
     let device = plan.device.as_deref();
-    let token_of_path = device.map(crate::inspect::last_component);
-    if plan.token_alias.is_none() && plan.token.is_some() && plan.token == token_of_path {
+    let of_path = device.map(crate::inspect::last_component);
+    let is_by_path = plan
+        .token
+        .iter()
+        .chain(&plan.token_aliases)
+        .any(|token| Some(token) == of_path.as_ref());
+    if is_by_path {
         let mut devices = host.devices()?.into_iter();
         let listed = devices.find(|info| Some(info.path.as_path()) == device);
-        plan.token_alias = listed.map(|info| info.name);
+        plan.token_aliases.extend(listed.map(|info| info.name));
     }
     Ok(plan)
 }

@@ -48,7 +48,7 @@ pub struct Plan {
     pub token: Option<String>,
     /// What may be typed in its place: a new device has no name yet but the one it is
     /// to get, and whoever looks at the disk knows it by its own.
-    pub token_alias: Option<String>,
+    pub token_aliases: Vec<String>,
     /// Whether the device is in use by an active target while it is written.
     pub live: bool,
     /// Every byte that is written, in the order of the disk.
@@ -92,12 +92,8 @@ impl Plan {
     ///
     /// [`Refusal`] if something must be typed and this is not it.
     pub fn confirm(self, typed: Option<&str>) -> Result<Confirmed, Refusal> {
-        let is_right = |typed: &str| {
-            [&self.token, &self.token_alias]
-                .into_iter()
-                .flatten()
-                .any(|token| token == typed)
-        };
+        let mut tokens = self.token.iter().chain(&self.token_aliases);
+        let mut is_right = |typed: &str| tokens.any(|token| token == typed);
         match (&self.token, typed) {
             (Some(token), Some(typed)) if !is_right(typed) => {
                 Err(Refusal::wrong_token(token, typed))
@@ -121,7 +117,7 @@ impl Draft {
             device: None,
             name: None,
             token: None,
-            token_alias: None,
+            token_aliases: Vec::new(),
             live: false,
             writes: Vec::new(),
             before: None,

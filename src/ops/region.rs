@@ -16,6 +16,9 @@ const CHUNK_SECTORS: u64 = 2048;
 /// What one fresh table block costs in a backup: its first sector and two records.
 const KEPT_PER_BLOCK: u64 = SECTOR_BYTES as u64 + 2 * 24;
 
+/// What a backup can hold besides copies, headers and the path, in bytes.
+const BACKUP_ROOM: u64 = MAX_FILE_BYTES as u64 - (1 << 20);
+
 /// The writes that lay out both regions.
 pub fn planned_writes(path: &Path, layout: &Layout) -> Vec<PlannedWrite> {
     let write = |region| PlannedWrite {
@@ -30,14 +33,16 @@ pub fn planned_writes(path: &Path, layout: &Layout) -> Vec<PlannedWrite> {
     Region::ALL.map(write).to_vec()
 }
 
-/// Whether a backup can hold what a new table looks like.
-pub fn can_be_kept(layout: &Layout) -> bool {
+/// Whether a backup can hold a new table.
+pub fn fits_backup(layout: &Layout) -> bool {
     let blocks = u64::from(layout.region_blocks).saturating_mul(2);
-    // A megabyte is left for copies, headers and the path.
-    blocks
-        .saturating_mul(KEPT_PER_BLOCK)
-        .saturating_add(1 << 20)
-        <= MAX_FILE_BYTES as u64
+    blocks.saturating_mul(KEPT_PER_BLOCK) <= BACKUP_ROOM
+}
+
+/// Whether a backup can hold whatever lies where both regions will be.
+pub fn fits_backup_whole(layout: &Layout) -> bool {
+    let bytes = layout.region_sectors().bytes().unwrap_or(u64::MAX);
+    bytes.saturating_mul(2) <= BACKUP_ROOM
 }
 
 /// Runs of `sectors` sectors from `at` on, none longer than what is read at once.

@@ -1,5 +1,6 @@
 //! The plan that writes back what lay there before an action.
 
+use super::after::After;
 use super::look::{see, shown, Seen};
 use super::overlay::Overlay;
 use super::plan::{Draft, PlannedWrite};
@@ -23,7 +24,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Refusal> {
     let action = choose(context, id)?;
     let before = read(context, &action, BackupSide::Before)?;
-    let after = read(context, &action, BackupSide::After)?;
+    let after = After::from_backup(&read(context, &action, BackupSide::After)?);
     let path = before.path().to_owned();
     let Seen {
         store,
@@ -71,7 +72,8 @@ pub(super) fn plan(
         usage => super::look::require_free(&path, usage)?,
     }
     draft.token = Some(inspection.token());
-    draft.undoable = true;
+    // What is there now is kept in turn, as far as a backup can hold it.
+    draft.undoable = !after.lays_out_more_than_can_be_kept();
     draft.undoes = Some(action.id);
     draft.writes = bytes::extents(before.ranges())
         .into_iter()
@@ -169,18 +171,18 @@ pub(super) fn require_untouched(
     action: &ActionRecord,
     store: &dyn BlockStore,
     before: &Backup,
-    after: &Backup,
+    after: &After,
 ) -> Result<(), Refusal> {
     let completed = action.ended.as_ref().is_some_and(|ended| ended.done);
     let mut changed = None;
-    for (at, sectors) in bytes::extents(after.ranges()) {
+    for (at, sectors) in bytes::extents(before.ranges()) {
         for (at, length) in super::region::chunks(at, sectors) {
             let mut now = vec![0; length];
             bytes::read(store, at, &mut now).map_err(|error| {
                 let error = Error::failed("io", format!("The device cannot be read {error}."));
                 Refusal::from(error)
             })?;
-            let left = bytes::slice(after.ranges(), at, length);
+            let left = after.bytes(at, length);
             let was = bytes::slice(before.ranges(), at, length);
             let sectors = now.chunks(512).zip(left.chunks(512)).zip(was.chunks(512));
             let position = sectors.into_iter().position(|((now, left), was)| {

@@ -31,7 +31,7 @@ fn a_new_device_is_whole_named_and_up() {
     let (mut context, journal) = context();
     let plan = planned(&mut machine, &mut context, &create("my-storage")).unwrap();
     assert_eq!(plan.token.as_deref(), Some("my-storage"));
-    assert_eq!(plan.token_alias.as_deref(), Some("spare"));
+    assert!(plan.token_aliases.iter().all(|alias| alias == "spare"));
     assert!(plan.clone().confirm(Some("spare")).is_ok());
     assert!(plan.clone().confirm(None).is_err());
     assert_eq!(plan.predicted, Some(Verdict::Healthy));

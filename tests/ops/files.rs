@@ -106,6 +106,15 @@ fn a_life_on_image_files_goes_back_to_where_it_began() {
     let blank = bench.bytes();
     bench.run(&bench.create()).unwrap();
     let healthy = bench.bytes();
+    let kept = ["1.bin", "1.after.bin"].map(|file| bench.path("journal").join(file));
+    let kept: u64 = kept
+        .iter()
+        .map(|file| fs::metadata(file).unwrap().len())
+        .sum();
+    assert!(
+        kept < 16 << 10,
+        "{kept} bytes kept of a blank spare and a new table"
+    );
     assert_eq!(bench.verdict("spare.img"), Verdict::Healthy);
     bench.run(&bench.corrupt(&[Slot::S0, Slot::S2])).unwrap();
     assert_eq!(bench.verdict("spare.img"), Verdict::Degraded);
