@@ -238,38 +238,15 @@ impl Making<'_> {
         bad_to_write: &[(u64, u64)],
         bad_to_read: &[(u64, u64)],
     ) -> Result<Made, HostError> {
-        let new_disk = |registry: &mut Registry, disk: &str, bytes| {
-            let disk = Disk::new(image_path(disk), Some(serial(self.platform, disk)?));
-            let ram = RamDisk::new(Sectors::from_bytes(bytes)).with_identity(disk.identity());
-            registry.disks.push(disk);
-            Ok::<_, HostError>(Faulty::new(ram, Vec::new()))
-        };
-        let mut main_disk = new_disk(&mut self.registry, main, MAIN_BYTES)?;
-        let mut spare_disk = new_disk(&mut self.registry, spare, SPARE_BYTES)?;
+        let mut main_disk = self.new_disk(main, MAIN_BYTES)?;
+        let mut spare_disk = self.new_disk(spare, SPARE_BYTES)?;
         let mut disks = Disks {
             main: &mut main_disk,
             spare: &mut spare_disk,
         };
-        let arguments = Arguments {
-            name: name.to_owned(),
-            main_path: self.directory.join(image_path(main)),
-            spare_path: self.directory.join(image_path(spare)),
-            options: Options::default(),
-        };
+        let mut target = self.joined(name, main, spare, &mut disks)?;
         let failed = |error: &dyn std::fmt::Display| in_memory(name, error);
         let now = self.now;
-        let mut target =
-            Target::activate(arguments, &disks, now).map_err(|error| failed(&error))?;
-        let mut array = [0; 16];
-        self.platform.random(&mut array)?;
-        let array = uuid::Builder::from_random_bytes(array).into_uuid();
-        let seed = MetadataSeed {
-            array: ArrayUuid::new(*array.as_bytes()),
-        };
-        let message = Message::WriteMetadata;
-        target
-            .message(&mut disks, now, &message, seed, &mut |_| Ok(()))
-            .map_err(|error| failed(&error))?;
         let fill = |target: &mut Target, disks: &mut Disks<'_>, from: u64, count: u64| {
             let data: Vec<u8> = (from..from + count)
                 .flat_map(|block| content(name, block))
@@ -301,6 +278,43 @@ impl Making<'_> {
             spare: spare_disk,
             target,
         })
+    }
+
+    /// A blank disk in memory, registered with a serial.
+    fn new_disk(&mut self, name: &str, bytes: u64) -> Result<Faulty<RamDisk>, HostError> {
+        let disk = Disk::new(image_path(name), Some(serial(self.platform, name)?));
+        let ram = RamDisk::new(Sectors::from_bytes(bytes)).with_identity(disk.identity());
+        self.registry.disks.push(disk);
+        Ok(Faulty::new(ram, Vec::new()))
+    }
+
+    /// Two blank disks, joined and up.
+    fn joined(
+        &self,
+        name: &str,
+        main: &str,
+        spare: &str,
+        disks: &mut Disks<'_>,
+    ) -> Result<Target, HostError> {
+        let arguments = Arguments {
+            name: name.to_owned(),
+            main_path: self.directory.join(image_path(main)),
+            spare_path: self.directory.join(image_path(spare)),
+            options: Options::default(),
+        };
+        let mut target = Target::activate(arguments, disks, self.now)
+            .map_err(|error| in_memory(name, &error))?;
+        let mut array = [0; 16];
+        self.platform.random(&mut array)?;
+        let array = uuid::Builder::from_random_bytes(array).into_uuid();
+        let seed = MetadataSeed {
+            array: ArrayUuid::new(*array.as_bytes()),
+        };
+        let message = Message::WriteMetadata;
+        target
+            .message(disks, self.now, &message, seed, &mut |_| Ok(()))
+            .map_err(|error| in_memory(name, &error))?;
+        Ok(target)
     }
 
     fn write_out(&mut self, made: Made, main: &str, spare: &str) -> Result<(), HostError> {
