@@ -140,16 +140,17 @@ fn wait_until(due: Option<Millis>, now: Millis) -> Option<u64> {
 }
 
 impl Lab {
-    /// Every image there is: those of the registry, those that somebody put beside them,
-    /// those of active devices.
+    /// Every image there is: those of the registry, those that somebody put beside them
+    /// or into the lab's directory, those of active devices.
     fn image_paths(&self) -> Result<Vec<PathBuf>, HostError> {
-        let directory = self.directory.join(DISKS);
-        let failed = |source| files::host_error(&directory, source);
         let mut paths = Vec::new();
-        for entry in fs::read_dir(&directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|extension| extension == "img") {
-                paths.push(path);
+        for directory in [&self.directory, &self.directory.join(DISKS)] {
+            let failed = |source| files::host_error(directory, source);
+            for entry in fs::read_dir(directory).map_err(failed)? {
+                let path = entry.map_err(failed)?.path();
+                if path.extension().is_some_and(|extension| extension == "img") {
+                    paths.push(path);
+                }
             }
         }
         let registered = self.registry.disks.iter().map(|disk| &disk.path);
@@ -165,7 +166,7 @@ impl Lab {
         let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         let disk = self.disk(path);
         let logical_block = disk.map_or(BlockSize::B512, Disk::logical_block);
-        let in_lab = path.parent() == Some(&self.directory.join(DISKS));
+        let in_lab = path.starts_with(&self.directory);
         let name = if in_lab {
             path.file_stem()
         } else {

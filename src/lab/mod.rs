@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! DIR/lab.json          disks, their serials and faults; devices that are up
-//! DIR/disks/*.img       the disks
+//! DIR/disks/*.img       the disks; images in DIR itself count as disks without a serial
 //! DIR/state/NAME.json   counters, back-off and due times of a device that is up
 //! DIR/events.jsonl      what happened
 //! DIR/backups/          what repairs overwrote
@@ -525,10 +525,11 @@ impl Lab {
         }
         let bare = path.components().count() == 1 && !path.has_root();
         if let Some(name) = path.to_str().filter(|_| bare) {
-            let disks = self.directory.join(DISKS);
-            for candidate in [disks.join(format!("{name}.img")), disks.join(name)] {
-                if candidate.is_file() {
-                    return Ok(candidate);
+            for directory in [&self.directory.join(DISKS), &self.directory] {
+                for candidate in [directory.join(format!("{name}.img")), directory.join(name)] {
+                    if candidate.is_file() && candidate.extension() == Some("img".as_ref()) {
+                        return Ok(candidate);
+                    }
                 }
             }
         }

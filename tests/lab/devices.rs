@@ -137,3 +137,24 @@ fn names_that_are_none_are_refused() {
     };
     assert!(matches!(lab.activate(&none), Err(HostError::NotFound(_))));
 }
+
+#[test]
+fn images_in_the_labs_directory_are_disks_of_it() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.path()).unwrap();
+    for name in ["old.img", "new.img"] {
+        let image = fs::File::create(fixture.file(name)).unwrap();
+        image.set_len(8 << 20).unwrap();
+    }
+    let mut lab = fixture.lab();
+    assert_eq!(lab.devices().unwrap().len(), 10);
+    let activation = Activation {
+        name: "joined".to_owned(),
+        main: PathBuf::from("old"),
+        spare: fixture.file("new.img"),
+        options: Options::default(),
+    };
+    lab.activate(&activation).unwrap();
+    let mapped = lab.mapped().unwrap().remove(1);
+    assert_eq!(mapped.main, fixture.file("old.img").canonicalize().unwrap());
+}
