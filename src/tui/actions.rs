@@ -41,6 +41,7 @@ pub fn available(state: &State, command: Command) -> Result<(), String> {
         }
         Command::Undo => Ok(()),
         _ => match state.subject() {
+            Some(_) if command == Command::Reassemble && idle_main(state).is_some() => Ok(()),
             Some(subject) => available_on(&subject, command),
             None => Err("No device is chosen.".to_owned()),
         },
@@ -98,7 +99,10 @@ pub fn operation(state: &State, command: Command) -> Option<Operation> {
         Command::TakeApart => Some(Operation::Remove { name: up? }),
         Command::Repair => Some(repair(state, &subject)),
         Command::Reassemble => Some(Operation::Reassemble {
-            target: Target::Path(subject.store.to_owned()),
+            target: match idle_main(state) {
+                Some(name) => Target::Name(name.to_owned()),
+                None => Target::Path(subject.store.to_owned()),
+            },
             main: None,
             name: None,
             read_only: verdict(&subject) == Some(Verdict::Weak),
@@ -110,6 +114,12 @@ pub fn operation(state: &State, command: Command) -> Option<Operation> {
         }),
         _ => None,
     }
+}
+
+/// The name of the mapped device, not up, that what is shown is main of.
+fn idle_main(state: &State) -> Option<&str> {
+    let subject = state.subject().filter(|subject| subject.active.is_none())?;
+    state.idle_main_of(subject.store)
 }
 
 fn verdict(subject: &Subject<'_>) -> Option<Verdict> {

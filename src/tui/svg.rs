@@ -6,11 +6,11 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 
 /// The size of one character, in units of the picture.
-const CELL_WIDTH: f32 = 8.4;
-const CELL_HEIGHT: f32 = 18.0;
+const CELL_WIDTH: f32 = 8.43;
+const CELL_HEIGHT: f32 = 16.5;
 const FONT_SIZE: f32 = 14.0;
 /// Where a line of text stands in its cell.
-const BASELINE: f32 = 13.5;
+const BASELINE: f32 = 12.9;
 const MARGIN: f32 = 12.0;
 
 const GROUND: &str = "#16181d";

@@ -102,9 +102,12 @@ impl Theme {
         self.with(Color::Cyan, Modifier::BOLD)
     }
 
-    /// The chosen row where the keyboard is.
+    /// The chosen row where the keyboard is: one band, whatever colours are in it.
     pub const fn chosen(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        Style::new()
+            .fg(Color::Reset)
+            .add_modifier(Modifier::REVERSED)
+            .remove_modifier(Modifier::DIM)
     }
 
     /// How well something is.

@@ -60,6 +60,23 @@ fn signals_end_it_and_give_the_terminal_back() {
     }
 }
 
+#[test]
+fn ctrl_z_gives_the_terminal_back_until_it_goes_on() {
+    let lab = TestLab::new();
+    let mut seat = Seat::open_lab(&lab.path(), 80, 24);
+    let raw = seat.line_flags();
+    seat.press("\x1a");
+    seat.wait_for_state('T');
+    seat.wait_until("the shell's screen", |screen| !screen.alternate_screen());
+    assert_ne!(seat.line_flags(), raw, "the line is still raw");
+    seat.signal(Signal::SIGCONT);
+    seat.wait_until("our screen", |screen| {
+        screen.alternate_screen() && screen.contents().contains("disk-")
+    });
+    assert_eq!(seat.line_flags(), raw);
+    seat.press_for("?", "Keys in the list");
+}
+
 /// Says to the test program, run once more, where the lab is that it is to open in a
 /// window that is closed then.
 const WINDOW: &str = "DMREMAP_JOURNEY_WINDOW";

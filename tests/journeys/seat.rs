@@ -188,6 +188,21 @@ impl Seat {
         self.child.process_id().unwrap()
     }
 
+    /// Waits until the process is in this state, as `/proc` tells it.
+    #[track_caller]
+    pub fn wait_for_state(&self, state: char) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+            let (_, after_name) = stat.rsplit_once(") ").unwrap();
+            if after_name.starts_with(state) {
+                return;
+            }
+            assert!(Instant::now() < end, "not {state}: {after_name}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
     }

@@ -226,8 +226,7 @@ fn lower_title(copies: &Comparison, width: u16, theme: Theme) -> Line<'static> {
         Some((winner, _)) => match copies.differing() {
             0 => format!("copy {slot} beside copy {winner}, the winner: no byte differs"),
             differing => format!(
-                "copy {slot} beside copy {winner}, the winner: {} of {COPY_BYTES} differ",
-                show::counted(differing as u64, "byte")
+                "copy {slot} beside copy {winner}, the winner: {differing} of {COPY_BYTES} bytes differ"
             ),
         },
         None => format!("copy {slot}; no copy wins to compare it with"),

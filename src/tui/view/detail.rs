@@ -1,6 +1,7 @@
 //! The detail of the chosen device: its title, its tabs, and the page that is open.
 
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::Frame;
 
@@ -75,7 +76,7 @@ fn tabs(state: &State) -> Line<'static> {
         let (text, style) = if tab == state.tab && theme.colour {
             (
                 format!(" {} ", tab.title()),
-                theme.accent().patch(theme.chosen()),
+                theme.accent().add_modifier(Modifier::REVERSED),
             )
         } else if tab == state.tab {
             (format!("[{}]", tab.title()), theme.strong())

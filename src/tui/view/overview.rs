@@ -93,7 +93,7 @@ fn of_active(state: &State, active: &Active, width: usize) -> Vec<Line<'static>>
         of("Spare", spare_spans(theme, &status)),
         of("Scrub", scrub_spans(&status)),
         of("Repair", repair_spans(theme, &status)),
-        fact(theme, "Errors", errors_spans(theme, &status)),
+        fact(theme, "Errors", vec![plain(errors_text(&status))]),
         of("Parts", (vec![plain(parts)], size)),
     ]
 }
@@ -229,21 +229,12 @@ fn repair_spans(theme: Theme, status: &Status) -> (Vec<Span<'static>>, String) {
     (vec![span], more)
 }
 
-fn errors_spans(theme: Theme, status: &Status) -> Vec<Span<'static>> {
-    let (writes, reads) = (status.write_errors, status.read_errors);
-    let style = if writes + reads == 0 {
-        theme.plain()
-    } else {
-        theme.health(Health::Warning)
-    };
-    vec![Span::styled(
-        format!(
-            "{} and {} of main failed",
-            show::counted(writes, "write"),
-            show::counted(reads, "read")
-        ),
-        style,
-    )]
+fn errors_text(status: &Status) -> String {
+    format!(
+        "{} and {} of main failed so far",
+        show::counted(status.write_errors, "write"),
+        show::counted(status.read_errors, "read")
+    )
 }
 
 fn of_idle(
@@ -263,7 +254,7 @@ fn of_idle(
         let text = "none of ours on this device";
         lines.push(fact(theme, "Metadata", vec![plain(text)]));
         if let Some(name) = state.idle_main_of(&inspection.path) {
-            let text = format!("main of {name}, not up; choose its spare to assemble it");
+            let text = format!("main of {name}, not up; a assembles it");
             lines.push(fact(theme, "Part", vec![plain(text)]));
         }
     }
