@@ -4,6 +4,7 @@
 
 mod images;
 mod json;
+mod labs;
 mod statuses;
 
 use std::path::{Path, PathBuf};
