@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A block device that a target holds.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use kernel::alloc::Flags;
+use kernel::bindings;
+use kernel::error::to_result;
+use kernel::prelude::*;
+
+use super::ffi;
+use crate::remap_core::units::{Errno, Sector, Sectors, BLOCK_4K_BYTES};
+
+/// A block device, held from the constructor of a target to its destructor.
+///
+/// # Invariants
+///
+/// - `dev` was got with `dm_get_device` for `ti` and was not put.
+/// - `ti` is a target whose destructor has not returned: nothing that lives for `'t`
+///   outlives it.
+pub struct Device<'t> {
+    ti: NonNull<ffi::dm_target>,
+    dev: NonNull<ffi::dm_dev>,
+    lives: PhantomData<&'t ()>,
+}
+
+// SAFETY: device-mapper hands out `dm_dev` for use from any context; what is read of it
+// here does not change while it is held.
+unsafe impl Send for Device<'_> {}
+// SAFETY: as above; nothing is changed through a shared reference.
+unsafe impl Sync for Device<'_> {}
+
+impl<'t> Device<'t> {
+    /// Opens the device that the table line names `path`, with the table's mode.
+    ///
+    /// # Errors
+    ///
+    /// Whatever opening it gives, such as `ENODEV`, `EBUSY` or `EACCES`.
+    ///
+    /// # Safety
+    ///
+    /// `ti` must be a target that is being constructed, and what lives for `'t` must not
+    /// outlive its destructor.
+    pub(super) unsafe fn open(ti: NonNull<ffi::dm_target>, path: &CStr) -> Result<Self> {
+        let mut dev = core::ptr::null_mut();
+        // SAFETY: `ti` is being constructed, so its table is valid; `path` is a string that
+        // the call only reads; `dev` is written on success only.
+        to_result(unsafe {
+            let mode = ffi::dm_table_get_mode((*ti.as_ptr()).table);
+            ffi::dm_get_device(ti.as_ptr(), path.as_char_ptr(), mode, &mut dev)
+        })?;
+        // INVARIANT: the device was got just now, for this target.
+        Ok(Self {
+            ti,
+            dev: NonNull::new(dev).ok_or(ENODEV)?,
+            lives: PhantomData,
+        })
+    }
+
+    /// The kernel's handle of the device.
+    pub(super) fn dm_dev(&self) -> *mut ffi::dm_dev {
+        self.dev.as_ptr()
+    }
+
+    /// The block device itself.
+    pub(super) fn bdev(&self) -> *mut bindings::block_device {
+        // SAFETY: by the invariants `dev` is held; its block device is set while it is.
+        unsafe { (*self.dev.as_ptr()).bdev }
+    }
+
+    /// The name it is listed under: `major:minor`.
+    pub fn name(&self) -> &str {
+        // SAFETY: `name` is a string with a NUL in it, written once when the device was
+        // opened.
+        let name = unsafe { CStr::from_char_ptr((*self.dev.as_ptr()).name.as_ptr().cast()) };
+        name.to_str().unwrap_or("?")
+    }
+
+    /// Its size.
+    pub fn size(&self) -> Sectors {
+        // SAFETY: the block device is open. Its size may be changed while it is read, as
+        // in `bdev_nr_sectors()`; either value is one it has had.
+        Sectors::new(unsafe { core::ptr::read_volatile(&raw const (*self.bdev()).bd_nr_sectors) })
+    }
+
+    /// The smallest unit it can be written in, in bytes.
+    pub fn logical_block_bytes(&self) -> u32 {
+        // SAFETY: the block device is open.
+        unsafe { ffi::dm_remap_bdev_logical_block_size(self.bdev()) }
+    }
+
+    /// Whether it takes no writes.
+    pub fn is_read_only(&self) -> bool {
+        // SAFETY: the block device is open.
+        unsafe { ffi::dm_remap_bdev_read_only(self.bdev()) }
+    }
+
+    /// Whether both are the same block device.
+    pub fn is_same(&self, other: &Device<'_>) -> bool {
+        self.bdev() == other.bdev()
+    }
+
+    /// Reads as much as `buffer` holds from `at` on, and waits for it. Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the device gave; the buffer's content is unspecified then.
+    pub fn read(&self, at: Sector, buffer: &mut Buffer) -> Result<(), Errno> {
+        let length = buffer.0.len();
+        self.transfer(
+            at,
+            buffer.0.as_mut_ptr(),
+            length,
+            bindings::req_op_REQ_OP_READ,
+        )
+    }
+
+    fn transfer(&self, at: Sector, data: *mut u8, length: usize, op: u32) -> Result<(), Errno> {
+        // SAFETY: the block device is open; `data` is `length` bytes from a `Buffer` that is
+        // borrowed until the call returns, and so in the kernel's direct mapping.
+        let result = to_result(unsafe {
+            bindings::bdev_rw_virt(self.bdev(), at.get(), data.cast(), length, op)
+        });
+        result.map_err(|error| Errno::new(error.to_errno().saturating_neg()))
+    }
+}
+
+/// 4 KiB for reading and writing a device, aligned for it.
+pub struct Buffer(KBox<[u8; BLOCK_4K_BYTES]>);
+
+impl Buffer {
+    /// Allocates a buffer of zeros.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(flags: Flags) -> Result<Self> {
+        // A whole page: kmalloc aligns a power of two to itself.
+        Ok(Self(KBox::init(pin_init::init_zeroed(), flags)?))
+    }
+
+    /// What is in it.
+    pub fn bytes(&self) -> &[u8; BLOCK_4K_BYTES] {
+        &self.0
+    }
+}
+
+impl Drop for Device<'_> {
+    fn drop(&mut self) {
+        // SAFETY: by the invariants the target's destructor has not returned, and the
+        // device was not put.
+        unsafe { ffi::dm_put_device(self.ti.as_ptr(), self.dev.as_ptr()) };
+    }
+}
