@@ -80,6 +80,15 @@ bench: needs ## Measure what an operator waits for, beside other tools
 pictures: needs ## Draw the pictures of the documentation anew
 	$(CARGO) run --locked --example pictures
 
+.PHONY: vm-guest
+vm-guest: needs ## Build the machine the kernel tests run on, once; ANEW=1 from the newest kernel
+	@tests/vm/guest.sh $(if $(ANEW),--anew)
+
+.PHONY: vm-test
+vm-test: needs ## Compile the kernel module, boot a kernel with it, test it; TEST=part of a name
+	$(call heading,kernel tests in a virtual machine)
+	@tests/vm/run.sh '$(TEST)'
+
 .PHONY: needs
 needs:
 	@scripts/build-needs.sh

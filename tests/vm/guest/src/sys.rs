@@ -1,0 +1,90 @@
+//! What an init owes its kernel, and the calls that need `unsafe`.
+#![expect(unsafe_code, reason = "ioctls are made here and nowhere else")]
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+
+use nix::libc;
+use nix::mount::{mount, MsFlags};
+use nix::sys::reboot::{reboot, RebootMode};
+
+/// Mounts one of the kernel's own file systems.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn mount_kernel_file_system(kind: &str, at: &str) -> io::Result<()> {
+    fs::create_dir_all(at)?;
+    Ok(mount(
+        Some(kind),
+        at,
+        Some(kind),
+        MsFlags::empty(),
+        None::<&str>,
+    )?)
+}
+
+/// What the kernel's command line says after `dmremap.tests=`: part of the names of the
+/// tests to be run.
+pub fn test_filter() -> String {
+    let line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let word = line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("dmremap.tests="));
+    word.unwrap_or_default().to_owned()
+}
+
+/// Powers the guest off.
+pub fn power_off() -> ! {
+    nix::unistd::sync();
+    let refused = reboot(RebootMode::RB_POWER_OFF);
+    panic!("the guest cannot be powered off: {refused:?}");
+}
+
+/// A device-mapper ioctl on `/dev/mapper/control`. `buffer` begins with the header, which
+/// states the buffer's length.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn dm_ioctl(control: &File, command: u8, buffer: &mut [u64]) -> io::Result<()> {
+    const HEADER_BYTES: usize = 312;
+    assert!(buffer.len() * 8 >= HEADER_BYTES, "shorter than its header");
+    let code = nix::request_code_readwrite!(0xfd, command, HEADER_BYTES);
+    // SAFETY: the kernel reads and writes as many bytes as the header says, and
+    // `dm::Request` states the length of this very buffer.
+    let result = unsafe { libc::ioctl(control.as_raw_fd(), code, buffer.as_mut_ptr()) };
+    nix::errno::Errno::result(result)
+        .map(drop)
+        .map_err(io::Error::from)
+}
+
+/// Makes a block device refuse or take writes again.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn set_read_only(device: &File, read_only: bool) -> io::Result<()> {
+    let value = libc::c_int::from(read_only);
+    let code = nix::request_code_none!(0x12, 93);
+    // SAFETY: BLKROSET reads one int.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), code, &value) };
+    nix::errno::Errno::result(result)
+        .map(drop)
+        .map_err(io::Error::from)
+}
+
+/// Makes the kernel read a block device's partition table again.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn reread_partitions(device: &File) -> io::Result<()> {
+    let code = nix::request_code_none!(0x12, 95);
+    // SAFETY: BLKRRPART takes no argument.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), code) };
+    nix::errno::Errno::result(result)
+        .map(drop)
+        .map_err(io::Error::from)
+}

@@ -1,0 +1,80 @@
+//! The kernel tests, by name.
+
+mod pass_through;
+mod table_line;
+
+use crate::block::Device;
+use crate::disk::Disk;
+use crate::dm::{Line, Mapped};
+use crate::kernel_log::KernelLog;
+use crate::remap_core::status::Status;
+
+/// A test: it panics where something is not as it must be.
+pub type Test = fn(&mut KernelLog);
+
+/// Every test.
+pub const ALL: &[(&str, Test)] = &[
+    (
+        "module-loads-and-unloads",
+        table_line::module_loads_and_unloads,
+    ),
+    ("table-line-prints-as-given", table_line::prints_as_given),
+    ("table-line-refusals", table_line::refusals),
+    (
+        "table-line-logs-do-not-obey-words",
+        table_line::logs_do_not_obey_words,
+    ),
+    (
+        "spare-too-small-is-refused-with-its-need",
+        table_line::spare_too_small,
+    ),
+    ("logical-block-is-the-remap-unit", table_line::logical_block),
+    ("both-devices-are-held", table_line::both_devices_are_held),
+    ("measurement-names-both-devices", table_line::measurement),
+    ("messages-are-parsed", table_line::messages),
+    ("pass-through-says-so", pass_through::says_so),
+    ("pass-through-data", pass_through::data),
+    (
+        "pass-through-errors-are-errors",
+        pass_through::errors_are_errors,
+    ),
+    ("length-is-honoured", pass_through::length),
+    ("two-targets-in-one-table", pass_through::two_targets),
+    ("partition-as-main", pass_through::partition),
+    ("flush-reaches-both-devices", pass_through::flush),
+    ("nothing-is-discarded", pass_through::no_discards),
+    ("read-only-main-is-read-only", pass_through::read_only),
+    ("suspend-resume-remove", pass_through::suspend_resume_remove),
+];
+
+/// A table of one target over the first `length` sectors of `main`.
+fn table(length: u64, words: String) -> [Line; 1] {
+    [Line {
+        start: 0,
+        length,
+        target: "dm-remap-v4",
+        words,
+    }]
+}
+
+/// The words of a table line without options.
+fn words(main: &Disk, spare: &Disk) -> String {
+    format!("{} {}", main.word(), spare.word())
+}
+
+/// Joins the whole of `main` to `spare`.
+fn join(main: &Disk, spare: &Disk) -> Mapped {
+    let length = Device::open_read_only(main.path()).sectors();
+    let joined = Mapped::create("joined", &table(length, words(main, spare)));
+    joined.unwrap_or_else(|error| panic!("joining {} to {}: {error}", main.word(), spare.word()))
+}
+
+/// What the only target of a mapped device says of itself.
+fn status(mapped: &Mapped) -> Status {
+    let texts = mapped.status().expect("the target tells its status");
+    let [text] = texts.as_slice() else {
+        panic!("{} targets", texts.len())
+    };
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}

@@ -1,0 +1,262 @@
+//! A spare without metadata: everything goes to main, and the target says so.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+
+use super::{join, status, table, words};
+use crate::block::{Buffer, Device};
+use crate::disk::{Disk, Shape, MIB};
+use crate::dm::{Line, Mapped};
+use crate::kernel_log::KernelLog;
+use crate::remap_core::quorum::Verdict;
+use crate::remap_core::status::Mode;
+use crate::sys;
+
+pub fn says_so(log: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = join(&main, &spare);
+    let told = status(&mapped);
+    assert_eq!(
+        (told.mode, told.verdict),
+        (Mode::PassThrough, Verdict::None)
+    );
+    assert!(
+        told.copies.iter().all(|(_, letter)| *letter == '-'),
+        "{told}"
+    );
+    assert!(log.holds("no metadata here; everything goes to"));
+    mapped.remove().unwrap();
+}
+
+pub fn data(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = join(&main, &spare);
+    let device = Device::open(&mapped.path());
+    assert_eq!(device.sectors(), 16 * MIB);
+    // Every size from one block to 64, at every alignment to 4 KiB, then the whole.
+    let mut at = 0;
+    let mut round = 1;
+    for size in 1..=64u64 {
+        for align in 0..8 {
+            at = (at + 8 + align) % (16 * MIB - 128);
+            round += 1;
+            device.write_pattern(at, size, round).unwrap();
+            device.check_pattern(at, size, round);
+        }
+    }
+    for at in (0..16 * MIB).step_by(2048) {
+        device.write_pattern(at, 2048, 9).unwrap();
+    }
+    for at in (0..16 * MIB).step_by(2048) {
+        device.check_pattern(at, 2048, 9);
+    }
+    drop(device);
+    mapped.remove().unwrap();
+    let (main, spare) = (Device::open(main.path()), Device::open(spare.path()));
+    for at in (0..16 * MIB).step_by(2048) {
+        main.check_pattern(at, 2048, 9);
+        spare.check_zero(at, 2048);
+    }
+}
+
+pub fn errors_are_errors(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = join(&main, &spare);
+    let device = Device::open(&mapped.path());
+    device.write_pattern(0, 64, 1).unwrap();
+    main.spoil(17, 1);
+    for (at, count) in [(17, 1), (16, 8), (0, 64)] {
+        let error = device
+            .write_pattern(at, count, 2)
+            .expect_err("a bad block took data");
+        assert_eq!(error.raw_os_error(), Some(libc::EIO));
+        let error = device
+            .read(at, &mut Buffer::sectors(count))
+            .expect_err("it was read");
+        assert_eq!(error.raw_os_error(), Some(libc::EIO));
+    }
+    device.write_pattern(18, 8, 3).unwrap();
+    device.check_pattern(18, 8, 3);
+    drop(device);
+    mapped.remove().unwrap();
+    Device::open(spare.path()).check_zero(0, 2048);
+}
+
+pub fn length(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let length = 5 * MIB + 24;
+    let mapped = Mapped::create("joined", &table(length, words(&main, &spare))).unwrap();
+    let device = Device::open(&mapped.path());
+    assert_eq!(device.sectors(), length);
+    device.write_pattern(length - 8, 8, 1).unwrap();
+    assert!(
+        device.read(length, &mut Buffer::sectors(1)).is_err(),
+        "read past the end"
+    );
+    drop(device);
+    mapped.remove().unwrap();
+    let main = Device::open(main.path());
+    main.check_pattern(length - 8, 8, 1);
+    main.check_zero(length, 64);
+}
+
+pub fn two_targets(_: &mut KernelLog) {
+    let mains = [Disk::of_mib(16), Disk::of_mib(16)];
+    let spares = [Disk::of_mib(16), Disk::of_mib(16)];
+    let line = |at: usize| Line {
+        start: at as u64 * 4 * MIB,
+        length: 4 * MIB,
+        target: "dm-remap-v4",
+        words: words(&mains[at], &spares[at]),
+    };
+    let mapped = Mapped::create("joined", &[line(0), line(1)]).unwrap();
+    let device = Device::open(&mapped.path());
+    for at in (0..8 * MIB).step_by(1024) {
+        device.write_pattern(at, 1024, 1).unwrap();
+    }
+    // One write across the border of both.
+    device.write_pattern(4 * MIB - 32, 64, 2).unwrap();
+    device.check_pattern(4 * MIB - 32, 64, 2);
+    assert_eq!(mapped.status().unwrap().len(), 2);
+    assert_eq!(mapped.dependencies().unwrap().len(), 4);
+    drop(device);
+    mapped.remove().unwrap();
+    let [first, second] = mains.each_ref().map(|main| Device::open(main.path()));
+    first.check_pattern(0, 4 * MIB - 32, 1);
+    first.check_pattern(4 * MIB - 32, 32, 2);
+    first.check_zero(4 * MIB, 1024);
+    second.check_pattern_of(0, 32, 4 * MIB, 2);
+    second.check_pattern_of(32, 4 * MIB - 32, 4 * MIB + 32, 1);
+    second.check_zero(4 * MIB, 1024);
+}
+
+/// The first sector of the partition that `partition` makes.
+const PARTITION: u64 = 4096;
+
+/// Gives `disk` one partition, from sector [`PARTITION`] on and `sectors` long.
+fn make_partition(disk: &Disk, sectors: u64) -> PathBuf {
+    let device = Device::open(disk.path());
+    let mut table = Buffer::sectors(1);
+    let bytes = table.bytes_mut();
+    bytes[446 + 4] = 0x83;
+    bytes[446 + 8..446 + 12].copy_from_slice(&(PARTITION as u32).to_le_bytes());
+    bytes[446 + 12..446 + 16].copy_from_slice(&(sectors as u32).to_le_bytes());
+    bytes[510..].copy_from_slice(&[0x55, 0xaa]);
+    device.write(0, &table).unwrap();
+    sys::reread_partitions(device.file()).expect("the kernel reads the partition table");
+    let path = PathBuf::from(format!("{}p1", disk.word()));
+    let patience = Instant::now() + Duration::from_secs(5);
+    while !path.exists() {
+        assert!(
+            Instant::now() < patience,
+            "{} does not appear",
+            path.display()
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+    path
+}
+
+pub fn partition(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let path = make_partition(&main, 4 * MIB);
+    let line = format!("{} {}", path.display(), spare.word());
+    let mapped = Mapped::create("joined", &table(4 * MIB, line.clone())).unwrap();
+    assert!(
+        Mapped::create("refused", &table(4 * MIB + 8, line)).is_err(),
+        "past the partition"
+    );
+    let device = Device::open(&mapped.path());
+    device.write_pattern(0, 4 * MIB, 1).unwrap();
+    device.check_pattern(0, 4 * MIB, 1);
+    drop(device);
+    mapped.remove().unwrap();
+    let main = Device::open(main.path());
+    main.check_pattern_of(PARTITION, 4 * MIB, 0, 1);
+    main.check_zero(1, PARTITION - 1);
+    main.check_zero(PARTITION + 4 * MIB, 1024);
+}
+
+pub fn flush(_: &mut KernelLog) {
+    let cached = || {
+        Disk::new(&Shape {
+            cached: true,
+            ..Shape::default()
+        })
+    };
+    let (main, spare) = (cached(), cached());
+    let mapped = join(&main, &spare);
+    let device = Device::open(&mapped.path());
+    let before = (main.flushes(), spare.flushes());
+    for round in 0..10 {
+        device.write_pattern(0, 8, round).unwrap();
+        device.flush().unwrap();
+    }
+    assert_eq!(main.flushes() - before.0, 10, "flushes of main");
+    assert_eq!(spare.flushes() - before.1, 10, "flushes of the spare");
+    drop(device);
+    mapped.remove().unwrap();
+}
+
+pub fn no_discards(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = join(&main, &spare);
+    for limit in [
+        "discard_max_bytes",
+        "write_zeroes_max_bytes",
+        "discard_granularity",
+    ] {
+        assert_eq!(mapped.queue_limit(limit), 0, "{limit}");
+    }
+    mapped.remove().unwrap();
+}
+
+pub fn read_only(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let raw = Device::open(main.path());
+    raw.write_pattern(0, 64, 1).unwrap();
+    let option = words(&main, &spare) + " 2 read_only 1";
+    refuses_writes(&Mapped::create("joined", &table(16 * MIB, option)).unwrap());
+    let line = words(&main, &spare);
+    refuses_writes(&Mapped::create_read_only("joined", &table(16 * MIB, line)).unwrap());
+    // The kernel lets writes through to a disk that was made read-only; the target must not.
+    sys::set_read_only(raw.file(), true).unwrap();
+    refuses_writes(&join(&main, &spare));
+    sys::set_read_only(raw.file(), false).unwrap();
+    raw.check_pattern(0, 64, 1);
+}
+
+/// Checks that a mapped device says that it is read-only, and is; and removes it.
+fn refuses_writes(mapped: &Mapped) {
+    assert_eq!(status(mapped).mode, Mode::ReadOnly);
+    let device = Device::open(&mapped.path());
+    device.check_pattern(0, 64, 1);
+    device.write_pattern(0, 64, 2).expect_err("it took a write");
+    device.check_pattern(0, 64, 1);
+    drop(device);
+    mapped.remove().unwrap();
+}
+
+pub fn suspend_resume_remove(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    for _ in 0..5 {
+        let mapped = join(&main, &spare);
+        let device = Device::open(&mapped.path());
+        for round in 1..=20 {
+            device.write_pattern(8, 64, round).unwrap();
+            mapped.suspend().unwrap();
+            status(&mapped);
+            mapped.resume().unwrap();
+            device.check_pattern(8, 64, round);
+        }
+        drop(device);
+        mapped.remove().unwrap();
+        // One that is removed while it is suspended.
+        let mapped = join(&main, &spare);
+        mapped.suspend().unwrap();
+        mapped.remove().unwrap();
+    }
+}

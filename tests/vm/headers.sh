@@ -1,0 +1,34 @@
+#!/bin/bash
+# Inside the guest's root: gives the kernel's headers the Rust part they are packaged without.
+#   headers.sh RELEASE SOURCE
+# It is regenerated from the same source with the same configuration and compiler, and
+# taken only if every symbol it exports is one that the packaged kernel exports.
+set -euo pipefail
+release=$1 source=$2
+headers=/usr/src/linux-headers-$release
+build=/build/kernel
+
+grep -q '^CONFIG_RUST=y' "$headers/.config" || { echo "kernel $release is built without Rust"; exit 1; }
+wanted=$(sed -n 's/^CONFIG_RUSTC_VERSION=//p' "$headers/.config")
+compiler=$(rustc --version | awk '{ split($2, v, "."); printf "%d%03d%02d", v[1], v[2], v[3] }')
+[ "$wanted" = "$compiler" ] || { echo "kernel $release wants rustc $wanted, here is $compiler"; exit 1; }
+
+mkdir -p "$build"
+cp "$headers/.config" "$build/.config"
+cc=$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ "]*\).*/\1/p' "$headers/.config")
+make -s -C "$source" O="$build" LOCALVERSION="+${release#*+}" CC="$cc" HOSTCC=gcc-14 \
+    -j"$(nproc)" olddefconfig modules_prepare
+
+sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(.*\));$/\1/p' "$build"/rust/exports_*_generated.h | sort -u > "$build/exported"
+cut -f2 "$headers/Module.symvers" | sort -u > "$build/packaged"
+count=$(wc -l < "$build/exported")
+strangers=$(comm -23 "$build/exported" "$build/packaged" | wc -l)
+if [ "$count" -lt 1000 ] || [ "$strangers" -ne 0 ]; then
+    echo "the regenerated part is not that of kernel $release: $strangers of $count symbols differ"
+    exit 1
+fi
+echo "all $count exported Rust symbols are those of the packaged kernel"
+
+mkdir -p "$headers/rust"
+cp "$build"/rust/*.rmeta "$build"/rust/*.so "$headers/rust/"
+cp "$build/scripts/target.json" "$headers/scripts/"
