@@ -143,6 +143,15 @@ fn random(seed: &mut u64) -> u64 {
     *seed >> 33
 }
 
+/// Cuts off half a line at the end, which a process left that was killed: it was never
+/// reported, and the next process would go on in the middle of it.
+fn cut_off_half_a_line(report: &Path) {
+    let mut bytes = fs::read(report).expect("a report");
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n');
+    bytes.truncate(whole.map_or(0, |end| end + 1));
+    fs::write(report, bytes).expect("a report");
+}
+
 /// The report without what a panic would have put there.
 fn report_of(path: &Path) -> BufReader<File> {
     let mut text = String::new();
@@ -165,6 +174,9 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         options: Options::default(),
     })
     .expect("vault comes up");
+    // The work damages two copies; with those that a new lab has damaged that would be
+    // more than may be lost.
+    lab.message("vault", &Message::Repair).expect("a repair");
     LOAD.break_blocks(&mut lab, "vault", 7).expect("bad blocks");
     drop(lab);
     let mut seed = 1;
@@ -177,6 +189,7 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         };
         kill_after(child, 10_000 + random(&mut seed) % 100_000);
 
+        cut_off_half_a_line(&report);
         let mut lab = open(&path).expect("the lab opens");
         let spare = lab.open(Path::new("disk-b"), Access::Read).expect("spare");
         let verdict = judge(&survey(&*spare)).verdict;
