@@ -93,11 +93,13 @@ impl Seat {
         }
     }
 
-    /// Opens a lab; the list of devices is on the screen then.
+    /// Opens a lab; the list of devices is on the screen then, and the first scrub of the
+    /// device that is up is over, so that it finds nothing that a journey does.
     pub fn open_lab(lab: &Path, columns: u16, lines: u16) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_dmremap-tui"));
         let seat = Self::run(program, &["lab", lab.to_str().unwrap()], columns, lines);
         seat.wait_for("disk-");
+        seat.wait_for("attic: scrub: all intact");
         seat
     }
 
