@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::look::{shown, Seen};
+use super::look::{absolute, shown, Seen};
 use super::{Context, Refusal};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::layout::{Layout, LayoutError};
@@ -43,8 +43,7 @@ pub fn layout(path: &Path, size: Sectors, block_size: BlockSize) -> Result<Layou
 /// where the field is too short, since half a path would name another device.
 pub fn path_hint(path: &Path) -> Text<128> {
     use std::os::unix::ffi::OsStrExt as _;
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    Text::new(absolute.as_os_str().as_bytes()).unwrap_or_default()
+    Text::new(absolute(path).as_os_str().as_bytes()).unwrap_or_default()
 }
 
 /// A checked name, as a region header holds it.

@@ -15,10 +15,10 @@ use crate::format::backup::{Content, SavedRange};
 use crate::inspect::{name_copies, Inspection};
 use crate::port::{Access, Host, Usage};
 use crate::remap_core::bytes::Text;
-use crate::remap_core::quorum::Reading;
+use crate::remap_core::quorum::{CopyState, Reading};
 use crate::remap_core::signature;
 use crate::remap_core::superblock::{
-    read_copy, readdress, Content as CopyContent, RawCopy, Superblock, COPY_BYTES,
+    read_copy, readdress, Content as CopyContent, RawCopy, Superblock, Unsupported, COPY_BYTES,
 };
 use crate::remap_core::units::{ArrayUuid, Sequence, Slot, Timestamp};
 
@@ -314,6 +314,19 @@ fn damage(
             "not-ours",
             format!("{path} holds no metadata of ours: there is nothing to damage."),
             "Name a spare.",
+        ));
+    }
+    let other_layout = |state: &CopyState| {
+        let CopyState::Unsupported(why) = state else {
+            return false;
+        };
+        matches!(why, Unsupported::OtherLayout { .. })
+    };
+    if inspection.judgement.states.count(other_layout) > 0 {
+        return Err(Refusal::new(
+            "unsupported-layout",
+            format!("{path} carries the layout of an older kernel module; what lies in the other slots may be data."),
+            "Learn on a spare of this format.",
         ));
     }
     if let Some(slot) = slots.iter().find(|slot| inspection.is_past_end(**slot)) {

@@ -3,18 +3,18 @@
 
 use super::after::After;
 use super::bytes;
-use super::look::shown;
+use super::look::{absolute, shown};
 use super::plan::{Confirmed, Outcome, Plan};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::undo;
 use super::{Context, Operation, Refusal};
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::format::backup::{Backup, SavedRange};
 use crate::inspect::inspect;
 use crate::port::journal::{ActionId, BackupFiles, BackupSide, Begun, Ended};
 use crate::port::slots::SpareSlots;
 use crate::port::table::new_blocks;
-use crate::port::{BlockStore, Host, IoError};
+use crate::port::{Activation, BlockStore, Host, IoError, Mapped};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::{self, NotBegun};
 use crate::remap_core::layout::SLOT_SECTORS;
@@ -54,20 +54,44 @@ pub fn execute(
         .advise("Run it without --read-only."));
     }
     let is_write = |step: &Step| matches!(step, Step::Write(_));
-    let result = match plan.steps.iter().position(is_write) {
-        None => execute_requests(host, context, &plan),
-        Some(position) => {
-            let (before, rest) = plan.steps.split_at(position);
-            for step in before {
-                request(host, step)?;
-            }
-            match rest {
-                [Step::Write(step), after @ ..] => execute_write(host, context, &plan, step, after),
-                _ => execute_requests(host, context, &plan),
-            }
-        }
+    let position = plan.steps.iter().position(is_write);
+    let (before, rest) = plan.steps.split_at(position.unwrap_or(plan.steps.len()));
+    let [Step::Write(step), after @ ..] = rest else {
+        return execute_requests(host, context, &plan);
     };
+    let taken_down = taken_down(host, before)?;
+    for step in before {
+        request(host, step)?;
+    }
+    let result = execute_write(host, context, &plan, step, after);
+    if result
+        .as_ref()
+        .is_err_and(|error| error.exit == Exit::Refused)
+    {
+        // Nothing was written, so what was up comes up again. If it does not, what was
+        // refused is still what must be told.
+        for activation in taken_down {
+            let _ = host.activate(&activation);
+        }
+    }
     result
+}
+
+/// What it takes to bring up again what these steps take down.
+fn taken_down(host: &mut dyn Host, steps: &[Step]) -> Result<Vec<Activation>, Error> {
+    let goes_down = |device: &Mapped| {
+        let takes_it =
+            |step: &Step| matches!(step, Step::Deactivate { name } if *name == device.name);
+        steps.iter().any(takes_it)
+    };
+    let mapped = host.mapped()?.into_iter().filter(goes_down);
+    let activations = mapped.map(|device| Activation {
+        name: device.name,
+        main: device.main,
+        spare: device.spare,
+        options: device.options,
+    });
+    Ok(activations.collect())
 }
 
 /// Bringing a device up read-only changes nothing on any device.
@@ -93,7 +117,7 @@ fn begun(plan: &Plan) -> Begun {
         title: plan.title.clone(),
         command: plan.command.clone(),
         name: plan.name.clone(),
-        device: plan.device.as_deref().map(shown),
+        device: plan.device.as_deref().map(|path| shown(&absolute(path))),
         undoes: plan.undoes,
         activates: activated,
     }
@@ -293,9 +317,10 @@ impl Writing {
             extents.retain(|(_, sectors)| *sectors <= SLOT_SECTORS);
         }
         let before = read_before(&*store, &extents, step)?;
+        let path = absolute(&step.path);
         let backup = |ranges: &[SavedRange]| {
             let identity = step.basis.identity;
-            Backup::new(&step.path, identity, step.basis.size, ranges.to_vec())?.encode()
+            Backup::new(&path, identity, step.basis.size, ranges.to_vec())?.encode()
         };
         let files = match (backup(&before), backup(after.kept())) {
             _ if !plan.undoable => None,

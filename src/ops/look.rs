@@ -1,7 +1,7 @@
 //! Looking at devices before deciding what to do with them.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Refusal;
 use crate::inspect::{inspect, Inspection};
@@ -33,6 +33,11 @@ pub fn see(host: &mut dyn Host, path: &Path) -> Result<Seen, Refusal> {
 /// A path as it can be shown.
 pub fn shown(path: &Path) -> String {
     text::escape_path(path).into_owned()
+}
+
+/// A path that means the same wherever the program is started the next time.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The refusal to touch a device that somebody uses.

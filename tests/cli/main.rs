@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod images;
+mod journal;
 mod json;
 mod labs;
 mod statuses;

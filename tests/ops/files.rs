@@ -130,6 +130,10 @@ fn a_life_on_image_files_goes_back_to_where_it_began() {
     }
     assert_eq!(bench.bytes(), blank);
     let actions = bench.context.journal.actions().unwrap();
+    let spare = bench.path("spare.img").display().to_string();
+    assert!(actions
+        .iter()
+        .all(|action| action.begun.device.as_ref() == Some(&spare)));
     let told: Vec<_> = actions
         .iter()
         .map(|action| (action.begun.operation.as_str(), action.undone_by.is_some()))

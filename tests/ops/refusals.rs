@@ -168,3 +168,16 @@ fn the_command_that_does_the_same_is_told() {
     );
     assert_eq!(plan.title, "Corrupt copies 1 and 4 of vault");
 }
+
+#[test]
+fn the_older_layout_is_not_damaged_even_on_purpose() {
+    let mut machine = Machine::new();
+    let raw = crate::common::fixture("other/reference-kernel-84288.bin");
+    let first = dmremap::remap_core::units::Sector::new(0);
+    machine.poke(SPARE, first, &raw[..84288 / 512 * 512]);
+    let (mut context, _) = context();
+    for slot in Slot::ALL {
+        let refusal = planned(&mut machine, &mut context, &zero(slot)).unwrap_err();
+        assert_eq!(refusal.code(), "unsupported-layout", "slot {slot}");
+    }
+}

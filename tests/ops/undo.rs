@@ -189,6 +189,7 @@ fn what_changes_between_plan_and_undo_is_seen() {
         let error = execute(&mut machine, &mut context, confirmed(plan)).unwrap_err();
         assert_eq!((error.code, error.exit.code()), ("stale", 5), "sector {at}");
         assert!(machine.images() == images);
+        assert_eq!(machine.mapped[0].name, "vault", "it is up again");
     }
 }
 
