@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::{CreateArgs, OptionArgs, WriteMetadataArgs};
-use super::look::{assemble, candidates};
+use super::look::candidates;
 use super::session::{Done, Session};
 use crate::error::{Error, Exit};
 use crate::ops::{CorruptionKind, Operation, Target};
@@ -109,7 +109,7 @@ pub(super) fn reassemble(
             Target::Name(name) => name.clone(),
             Target::Path(path) => report::path_text(path),
         };
-        let result = assemble(session, &operation);
+        let result = session.carry_out(&operation);
         let (exit, row) = match result {
             Ok(Done::Planned(plan)) => {
                 text += &report::plan_text(&plan, session.style);

@@ -160,16 +160,11 @@ fn try_assemble(
         name: None,
         read_only: session.global.read_only,
     };
-    match assemble(session, &operation) {
+    match session.carry_out(&operation) {
         Ok(Done::Planned(plan)) => ("scan-only", Some(plan.title)),
         Ok(Done::CarriedOut(..)) => ("assembled", None),
         Err(error) => ("refused", Some(error.message)),
     }
-}
-
-/// Brings one device up.
-pub(super) fn assemble(session: &mut Session, operation: &Operation) -> Result<Done, Error> {
-    session.carry_out(operation)
 }
 
 /// Spares that may be assembled without a person and are not up.
@@ -266,20 +261,10 @@ fn status_now(session: &mut Session, name: Option<&str>) -> Result<(Value, Strin
         worst = worst.max(Exit::of_verdict(device.status.verdict));
     }
     let json = match (name, rows.as_slice()) {
-        (Some(_), [row]) => {
-            let mut row = row.clone();
-            if let Some(fields) = row.as_object_mut() {
-                fields.insert("devices".to_owned(), json!([row_without_devices(&rows)]));
-            }
-            row
-        }
+        (Some(_), [row]) => report::merge(row.clone(), json!({ "devices": rows })),
         _ => json!({ "devices": rows }),
     };
     Ok((json, text, worst))
-}
-
-fn row_without_devices(rows: &[Value]) -> Value {
-    rows.first().cloned().unwrap_or_default()
 }
 
 /// A device that is not up: what its spare says, if there is one.
