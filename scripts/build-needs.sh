@@ -1,18 +1,36 @@
 #!/bin/sh
 # Installs what a build needs beside the Rust toolchain, where it is missing: a C
-# linker with the C library's development files. What is there is left alone.
+# linker with the C library's development files, and what the bindings to the kernel's
+# device-mapper are generated with. What is there is left alone.
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
 
-links_c() {
-    # Compiling includes a header and linking needs the start files, so a compiler
-    # that came without the C library's development files does not pass.
+compiles() {
+    # The probe links as well: a compiler that came without the C library's development
+    # files does not pass.
     probe=$(mktemp) || exit 1
-    printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' |
+    printf '%s\nint main(void) { return 0; }\n' "$1" |
         cc -x c - -o "$probe" 2>/dev/null && status=0 || status=1
     rm -f "$probe"
     return "$status"
+}
+
+has_libclang() {
+    # Where bindgen looks for it; a distribution may keep it in a folder of its own.
+    [ -n "${LIBCLANG_PATH:-}" ] && return 0
+    for file in /usr/lib/llvm*/lib/libclang*.so* /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so*; do
+        [ -e "$file" ] && return 0
+    done
+    return 1
+}
+
+# The packages that are missing, by their names in Debian.
+missing() {
+    compiles '#include <stdlib.h>' || printf 'gcc libc6-dev '
+    has_libclang || printf 'libclang-dev '
+    command -v pkg-config >/dev/null || printf 'pkg-config '
+    [ -e /usr/include/libdevmapper.h ] || printf 'libdevmapper-dev '
 }
 
 if ! command -v cargo >/dev/null; then
@@ -20,14 +38,16 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-if links_c; then
+packages=$(missing)
+if [ -z "$packages" ]; then
     exit 0
 fi
 
 if ! command -v apt-get >/dev/null; then
-    say "A working C linker is missing (the command cc, with the C library's development"
-    say "files), and this system has no apt. Install them with your package manager; the"
-    say "packages are often called gcc and glibc-devel, or base-devel."
+    say "Missing for a build, by their names in Debian: $packages"
+    say "This system has no apt: install their likes with your package manager. They are a C"
+    say "compiler with the C library's development files, libclang, pkg-config and the"
+    say "development files of libdevmapper."
     exit 1
 fi
 
@@ -36,18 +56,21 @@ if [ "$(id -u)" -eq 0 ]; then
 elif command -v sudo >/dev/null; then
     as_root=sudo
 else
-    say "A working C linker is missing, and installing one needs root. As root, run:"
-    say "    apt-get update && apt-get install gcc libc6-dev"
+    say "Packages that a build needs are missing, and installing them needs root. As root, run:"
+    say "    apt-get update && apt-get install $packages"
     exit 1
 fi
 
-say "installing a C linker: gcc libc6-dev"
+say "installing what a build needs: $packages"
 # Package lists that are old or absent name files that the archive no longer has.
 $as_root apt-get -q update
+# The names are words of their own.
+# shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get -q -y --no-install-recommends install gcc libc6-dev
+    apt-get -q -y --no-install-recommends install $packages
 
-if ! links_c; then
-    say "cc still cannot link a program, although gcc and libc6-dev are installed."
+packages=$(missing)
+if [ -n "$packages" ]; then
+    say "Still missing, although it was installed: $packages"
     exit 1
 fi
