@@ -25,18 +25,22 @@ run: needs ## Install what is missing, build, open the lab; LAB=DIR names anothe
 test: needs fmt-check lint deny core-alone ## Install what is missing, pass every check and test
 	$(call heading,tests)
 	scripts/tests.sh debug release
+	@$(MAKE) --no-print-directory vm-test
 
 .PHONY: lint
 lint: needs ## clippy on every target and rustdoc, warnings denied
 	$(call heading,clippy and rustdoc)
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
+	$(CARGO) clippy --locked --manifest-path tests/vm/guest/Cargo.toml --target-dir target/vm/cargo \
+		--all-targets -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format every source file
 	$(CARGO) fmt
 	$(CARGO) fmt --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
+	$(CARGO) fmt --manifest-path tests/vm/guest/Cargo.toml
 
 .PHONY: fmt-check
 fmt-check:
@@ -44,6 +48,7 @@ fmt-check:
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
+	$(CARGO) fmt --check --manifest-path tests/vm/guest/Cargo.toml
 
 # Advisories are not among the checks: deny.toml says why.
 .PHONY: deny

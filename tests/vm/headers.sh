@@ -1,8 +1,13 @@
 #!/bin/bash
-# Inside the guest's root: gives the kernel's headers the Rust part they are packaged without.
+# Inside the guest's root: makes what the kernel's packages lack of the kernel's source.
 #   headers.sh RELEASE SOURCE
-# It is regenerated from the same source with the same configuration and compiler, and
-# taken only if every symbol it exports is one that the packaged kernel exports.
+# Leaves in /build, where the packaged boot image is:
+#   rust.tar          the Rust part of the headers
+#   dm-dust/*.ko      a target that is not among the packaged modules
+#   vmlinux           the kernel's ELF image
+# The Rust part is regenerated from the same source with the same configuration and
+# compiler, and taken only if every symbol it exports is one that the packaged kernel
+# exports.
 set -euo pipefail
 release=$1 source=$2
 headers=/usr/src/linux-headers-$release
@@ -28,7 +33,11 @@ if [ "$count" -lt 1000 ] || [ "$strangers" -ne 0 ]; then
     exit 1
 fi
 echo "all $count exported Rust symbols are those of the packaged kernel"
+(cd "$build" && tar -cf /build/rust.tar rust/*.rmeta rust/*.so scripts/target.json)
 
-mkdir -p "$headers/rust"
-cp "$build"/rust/*.rmeta "$build"/rust/*.so "$headers/rust/"
-cp "$build/scripts/target.json" "$headers/scripts/"
+mkdir -p /build/dm-dust
+cp "$source/drivers/md/dm-dust.c" /build/dm-dust/
+echo 'obj-m := dm-dust.o' > /build/dm-dust/Kbuild
+make -s -C "$headers" M=/build/dm-dust modules
+
+"$source/scripts/extract-vmlinux" /build/vmlinuz > /build/vmlinux

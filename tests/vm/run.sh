@@ -1,72 +1,59 @@
 #!/bin/bash
-# Compiles the module against the guest's kernel, boots that kernel and runs the kernel tests.
-#   tests/vm/run.sh [PART]     PART of a test's name; all tests without it
-# The console is kept in target/vm/console.log.
+# Compiles the module against the guest's kernel, boots that kernel and runs the kernel tests
+# in two guests side by side.
+#   tests/vm/run.sh [--debug] [PART]
+#     --debug   on the kernel that looks for its own mistakes
+#     PART      of a test's name; all tests without it
+# What the guests and their kernels said is kept in target/vm.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-top=$(cd "$here/../.." && pwd)
-work=$top/target/vm
+# shellcheck source=tests/vm/boot.sh
+. "$(dirname "$0")/boot.sh"
+
+kind=()
+[ "${1:-}" != --debug ] || { kind=(--debug); shift; }
 filter=${1:-}
-# Modules of the stock kernel that the tests load; what it has built in is passed over.
-modules=(configfs null_blk dm_mod dm_flakey)
-# Seconds after which a guest that says nothing more is taken for dead.
-limit=${VM_LIMIT:-900}
+guests=2
 
-say() { printf '%s\n' "$*" >&2; }
-
-guest=$("$here/guest.sh")
-release=$(cat "$guest/release")
-
-mkdir -p "$work/kmod"
-# The build writes beside the sources, so it gets a copy; times are kept, for make.
-cp -ru "$top/kmod/." "$work/kmod/"
-BIND="$work/kmod:/kmod" "$here/enter.sh" "$guest/root" \
-    make -s -C /kmod KDIR="/usr/src/linux-headers-$release" >&2
-
-triple=$(rustc -vV | sed -n 's/^host: //p')
-# Without libraries of its own the guest needs none of its libc's age.
-RUSTFLAGS='-C target-feature=+crt-static' nice cargo build --quiet --locked --target "$triple" \
-    --manifest-path "$here/guest/Cargo.toml" --target-dir "$work/cargo" >&2
-
-# Puts a module of the stock kernel where the guest's init finds it.
-take_module() {
-    local name=$1 file
-    # A module's file may be spelled with either dash.
-    file=$(find "$guest/modules" -name "${name//_/[-_]}.ko*" | head -n 1)
-    case $file in
-        *.xz) xz -dc "$file" > "$work/initramfs/modules/$name.ko" ;;
-        *.ko) cp "$file" "$work/initramfs/modules/$name.ko" ;;
-        *) grep -q "/${name//_/[-_]}\.ko$" "$guest/modules/modules.builtin" ||
-            { say "kernel $release has no module $name"; return 1; } ;;
-    esac
-}
-
-rm -rf "$work/initramfs"
-mkdir -p "$work/initramfs/modules"
-for name in "${modules[@]}"; do take_module "$name"; done
-cp "$work/cargo/$triple/debug/init" "$work/initramfs/init"
-cp "$work/kmod/dm_remap_v4.ko" "$work/initramfs/modules/"
-(cd "$work/initramfs" && find . | cpio --quiet -o -H newc | gzip -1) > "$work/initramfs.gz"
-
-# Only oopses and panics reach the console by themselves: other lines of the kernel would
-# fall between those of the tests, which read the kernel's log on their own.
-status=0
-timeout --foreground "$limit" nice qemu-system-x86_64 -accel tcg,thread=multi -cpu max -M q35 -m 1G -smp 1 \
-    -nodefaults -nographic -serial stdio -no-reboot \
-    -kernel "$guest/vmlinux" -initrd "$work/initramfs.gz" \
-    -append "console=ttyS0 loglevel=2 panic=-1 nokaslr mitigations=off tsc=reliable dmremap.tests=$filter" \
-    < /dev/null | tr -d '\r' | tee "$work/console.log" | awk '
+# Says how each test of one guest ended; the counts go to a file when it has run them all.
+report() {
+    awk -v counts="$work/$1.counts" '
         /^vm: ok /     { printf "ok      %s (%d ms)\n", $3, $4; fflush(); next }
         /^vm: FAILED / { sub(/^vm: FAILED /, ""); printf "FAILED  %s\n", $0; fflush(); next }
         /^vm: log /    { sub(/^vm: log /, "        "); print; fflush(); next }
+        /^vm: note /   { sub(/^vm: /, ""); print; fflush(); next }
+        /^vm: init/    { begun = 1; next }
         /^vm: begin /  { running = $3; next }
-        /^vm: done /   {
-            printf "\nvm: %d passed, %d failed\n", $3, $4
-            ended = 1
-            exit ($3 == 0 || $4 > 0)
-        }
-        END { if (!ended) { printf "FAILED  the guest died in %s\n", running ? running : "its boot"; exit 1 } }
-    ' || status=1
+        /^vm: done /   { print $3, $4 > counts; ended = 1; next }
+        END { if (begun && !ended) printf "FAILED  the guest died in %s\n", running ? running : "its init" }
+    '
+}
 
-[ "$status" -eq 0 ] || say "kernel tests failed; the console is in ${work#"$top"/}/console.log"
-exit "$status"
+# Runs the tests whose turn it is in one guest. A kernel that did not come to its init has
+# tested nothing; under emulation that happens, and a second try tells whether it means anything.
+run_guest() {
+    local turn=$1 name=guest-$1 try
+    rm -f "$work/$name.counts"
+    for try in 1 2; do
+        boot "$name" "dmremap.tests=$filter dmremap.turn=$turn/$guests" -accel tcg,thread=multi | report "$name" || true
+        [ ! -e "$work/$name.counts" ] || return 0
+        tail -n 40 "$work/$name.dmesg" | sed "s/^/        $name: /"
+        ! grep -q '^vm: init' "$work/$name.console" || return 0
+        say "$name died before its init, at try $try of 2"
+    done
+}
+
+mkdir -p "$work"
+prepare "${kind[@]}"
+trap 'end_guests; exit 130' INT TERM
+for turn in $(seq "$guests"); do run_guest "$turn" & done
+wait
+
+cat "$work"/guest-*.counts 2>/dev/null | awk -v guests="$guests" '
+    { passed += $1; failed += $2 }
+    END {
+        printf "\nvm: %d passed, %d failed", passed, failed
+        if (NR < guests) printf ", %d of %d guests did not come to their end", guests - NR, guests
+        print ""
+        exit (passed == 0 || failed > 0 || NR < guests)
+    }
+' || { say "kernel tests failed; what was said is in ${work#"$top"/}/guest-*.console and guest-*.dmesg"; exit 1; }

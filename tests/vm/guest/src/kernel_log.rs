@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::libc;
 
 /// Words of the log that fail a test wherever they stand.
-const COMPLAINTS: [&str; 22] = [
+const COMPLAINTS: [&str; 23] = [
     "BUG:",
     "BUG at",
     "WARNING:",
@@ -25,6 +25,7 @@ const COMPLAINTS: [&str; 22] = [
     "inconsistent lock state",
     "sleeping function called",
     "scheduling while atomic",
+    "detected stalls",
     "KASAN",
     "UBSAN",
     "kmemleak:",

@@ -1,10 +1,12 @@
 //! Init of the guest: brings up what the tests need, runs them, says how each ended on
 //! the console, and powers off.
 //!
-//! The host reads the console. A line that begins with `vm:` is for it:
-//! `vm: ok NAME MILLIS`, `vm: FAILED NAME`, and at the end `vm: done PASSED FAILED`.
+//! The host reads the console. A line that begins with `vm:` is for it: `vm: init` once
+//! this program runs, `vm: ok NAME MILLIS` or `vm: FAILED NAME` for each test, and at the
+//! end `vm: done PASSED FAILED`. What `vm: log` and `vm: note` say is for its reader.
 
 mod block;
+mod checker;
 mod disk;
 mod dm;
 mod kernel_log;
@@ -19,57 +21,102 @@ use std::time::Instant;
 
 use kernel_log::KernelLog;
 
+/// Tests that passed and failed.
+#[derive(Default)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+}
+
 fn main() {
-    let (passed, failed) = match prepare() {
-        Ok(()) => run(&sys::test_filter()),
-        Err(error) => {
-            println!("vm: FAILED preparing the guest: {error}");
-            (0, 1)
-        }
-    };
-    println!("vm: done {passed} {failed}");
+    let mut counts = Counts::default();
+    match prepare() {
+        Ok(mut log) => run(&mut log, &mut counts),
+        Err(error) => counts.fail("the guest's preparation", &[error.to_string()]),
+    }
+    println!("vm: done {} {}", counts.passed, counts.failed);
     sys::power_off();
 }
 
+impl Counts {
+    /// One thing that is not as it must be, and why.
+    fn fail(&mut self, what: &str, why: &[String]) {
+        for line in why {
+            println!("vm: log {line}");
+        }
+        println!("vm: FAILED {what}");
+        self.failed += 1;
+    }
+}
+
 /// Brings up what every test needs.
-fn prepare() -> std::io::Result<()> {
+fn prepare() -> std::io::Result<KernelLog> {
     for (kind, at) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")] {
         sys::mount_kernel_file_system(kind, at)?;
     }
+    // The kernel has the other one for what it says itself.
+    sys::speak_on("/dev/ttyS0")?;
+    // The firmware leaves a line unfinished.
+    println!("\nvm: init");
+    let mut log = KernelLog::open();
+    log.skip();
     modules::load_all()?;
-    sys::mount_kernel_file_system("configfs", "/sys/kernel/config")
+    sys::mount_kernel_file_system("configfs", "/sys/kernel/config")?;
+    sys::mount_kernel_file_system("debugfs", "/sys/kernel/debug")?;
+    Ok(log)
 }
 
-/// Runs every test whose name holds `filter`; returns how many passed and failed.
-fn run(filter: &str) -> (usize, usize) {
+/// Runs the tests that the kernel's command line asks this guest for.
+fn run(log: &mut KernelLog, counts: &mut Counts) {
     std::panic::set_hook(Box::new(|panic| {
         for line in panic.to_string().lines() {
             println!("vm: log {line}");
         }
     }));
-    let mut log = KernelLog::open();
-    let (mut passed, mut failed) = (0, 0);
-    for (name, test) in tests::ALL.iter().filter(|(name, _)| name.contains(filter)) {
-        println!("vm: begin {name}");
-        let start = Instant::now();
-        log.skip();
-        let outcome = catch_unwind(AssertUnwindSafe(|| test(&mut log)));
-        let left = dm::remove_all();
-        let complaints = log.complaints();
-        for line in &complaints {
-            println!("vm: log {line}");
-        }
-        if outcome.is_ok() && left == 0 && complaints.is_empty() {
-            println!("vm: ok {name} {}", start.elapsed().as_millis());
-            passed += 1;
-        } else {
-            if left > 0 {
-                println!("vm: log {left} mapped devices were left behind");
-            }
-            println!("vm: FAILED {name}");
-            failed += 1;
-        }
-        disk::remove_all();
+    let complaints = log.complaints();
+    if !complaints.is_empty() {
+        counts.fail("loading the modules", &complaints);
     }
-    (passed, failed)
+    let filter = sys::argument("dmremap.tests");
+    let matching = tests::ALL
+        .iter()
+        .filter(|(name, _)| name.contains(&*filter));
+    let (turn, turns) = turn();
+    for (name, test) in matching.skip(turn).step_by(turns) {
+        run_one(name, *test, log, counts);
+    }
+    let complaints = checker::look_back(log);
+    if !complaints.is_empty() {
+        counts.fail("the kernel's state afterwards", &complaints);
+    }
+}
+
+/// Which of the guests this is, from 0, and how many share the tests.
+fn turn() -> (usize, usize) {
+    let told = sys::argument("dmremap.turn");
+    let parsed = told.split_once('/').and_then(|(turn, turns)| {
+        let turn: usize = turn.parse().ok()?;
+        let turns: usize = turns.parse().ok()?;
+        (1..=turns).contains(&turn).then(|| (turn - 1, turns))
+    });
+    parsed.unwrap_or((0, 1))
+}
+
+fn run_one(name: &str, test: tests::Test, log: &mut KernelLog, counts: &mut Counts) {
+    println!("vm: begin {name}");
+    let start = Instant::now();
+    log.skip();
+    let outcome = catch_unwind(AssertUnwindSafe(|| test(log)));
+    let left = dm::remove_all();
+    let mut why = log.complaints();
+    if left > 0 {
+        why.push(format!("{left} mapped devices were left behind"));
+    }
+    if outcome.is_ok() && why.is_empty() {
+        println!("vm: ok {name} {}", start.elapsed().as_millis());
+        counts.passed += 1;
+    } else {
+        counts.fail(name, &why);
+    }
+    disk::remove_all();
 }

@@ -1,7 +1,7 @@
 //! What an init owes its kernel, and the calls that need `unsafe`.
 #![expect(unsafe_code, reason = "ioctls are made here and nowhere else")]
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -25,14 +25,21 @@ pub fn mount_kernel_file_system(kind: &str, at: &str) -> io::Result<()> {
     )?)
 }
 
-/// What the kernel's command line says after `dmremap.tests=`: part of the names of the
-/// tests to be run.
-pub fn test_filter() -> String {
+/// Makes a serial port this program's standard output.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn speak_on(port: &str) -> io::Result<()> {
+    let port = OpenOptions::new().write(true).open(port)?;
+    Ok(nix::unistd::dup2_stdout(port)?)
+}
+
+/// What the kernel's command line says after `name=`; empty if it says nothing.
+pub fn argument(name: &str) -> String {
     let line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let word = line
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("dmremap.tests="));
-    word.unwrap_or_default().to_owned()
+    let said = |word: &str| Some(word.strip_prefix(name)?.strip_prefix('=')?.to_owned());
+    line.split_whitespace().find_map(said).unwrap_or_default()
 }
 
 /// Powers the guest off.

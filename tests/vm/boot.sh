@@ -1,0 +1,92 @@
+#!/bin/bash
+# What the scripts that boot a guest share; they source it.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+work=$top/target/vm
+# Modules of the kernel that the guest's init loads; what is built in is passed over.
+modules=(configfs null_blk dm_mod dm_flakey dm_log_writes dm_dust)
+# Seconds after which a guest is taken for dead.
+limit=${VM_LIMIT:-900}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Finds the guest, compiles the module against its kernel and the guest's init, and packs both.
+#   prepare [--debug]
+prepare() {
+    guest=$("$here/guest.sh" "$@")
+    release=$(cat "$guest/release")
+    compile_module
+    compile_init
+    pack
+}
+
+compile_module() {
+    local tree=/usr/src/linux-headers-$release arguments=()
+    ! grep -q '^CONFIG_CC_IS_CLANG=y' "$guest/root$tree/.config" || arguments=(LLVM=1)
+    # The build writes beside the sources, so it gets a copy of them; times are kept, for make.
+    module=$work/kmod-$(basename "$guest")
+    mkdir -p "$module"
+    (cd "$top/kmod" && find . -type f \( -name '*.rs' -o -name '*.[ch]' -o -name '*.sh' -o -name Kbuild -o -name Makefile \) \
+        ! -name '*.mod.c' ! -name dm_bindings.rs | sort) > "$work/sources"
+    if [ -e "$module/.sources" ]; then
+        comm -23 "$module/.sources" "$work/sources" | (cd "$module" && xargs -r rm -f)
+    fi
+    (cd "$top/kmod" && xargs cp -u --preserve=timestamps,mode --parents -t "$module") < "$work/sources"
+    mv "$work/sources" "$module/.sources"
+    BIND="$module:/kmod" "$here/enter.sh" "$guest/root" make -s -C /kmod KDIR="$tree" "${arguments[@]}" >&2
+}
+
+compile_init() {
+    local triple
+    triple=$(rustc -vV | sed -n 's/^host: //p')
+    # Without libraries of its own the guest needs none of its libc's age.
+    RUSTFLAGS='-C target-feature=+crt-static' nice cargo build --quiet --locked --target "$triple" \
+        --manifest-path "$here/guest/Cargo.toml" --target-dir "$work/cargo" >&2
+    init=$work/cargo/$triple/debug/init
+}
+
+# Puts a module of the kernel where the guest's init finds it.
+take_module() {
+    local name=$1 to=$2 file
+    # A module's file may be spelled with either dash.
+    file=$(find "$guest/modules" -name "${name//_/[-_]}.ko*" | head -n 1)
+    case $file in
+        *.xz) xz -dc "$file" > "$to/$name.ko" ;;
+        *.ko) cp "$file" "$to/$name.ko" ;;
+        *) grep -q "/${name//_/[-_]}\.ko$" "$guest/modules/modules.builtin" ||
+            { say "kernel $release has no module $name"; return 1; } ;;
+    esac
+}
+
+pack() {
+    local root=$work/initramfs name
+    rm -rf "$root"
+    mkdir -p "$root/modules"
+    for name in "${modules[@]}"; do take_module "$name" "$root/modules"; done
+    cp "$init" "$root/init"
+    cp "$module/dm_remap_v4.ko" "$root/modules/"
+    (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$work/initramfs.gz"
+}
+
+# Boots a guest, whose init's words come out, and are kept in $work/NAME.console; what its
+# kernel says is kept in $work/NAME.dmesg.
+#   boot NAME 'WORDS OF THE KERNEL COMMAND LINE' QEMU-OPTION...
+boot() {
+    local name=$1 words=$2 line; shift 2
+    # An oops ends the guest at once, and does not leave a test waiting for what will
+    # never come. A busy host may not run the guest for seconds: that is no lock-up.
+    line="console=ttyS1 ignore_loglevel panic=-1 oops=panic hung_task_panic=1 watchdog_thresh=60"
+    line+=" rcupdate.rcu_cpu_stall_timeout=120 nokaslr mitigations=off tsc=reliable $words"
+    timeout "$limit" nice qemu-system-x86_64 -cpu max -M q35 -m 1G -smp 1 "$@" \
+        -nodefaults -nographic -serial stdio -serial "file:$work/$name.dmesg" -no-reboot \
+        -pidfile "$work/$name.pid" -kernel "$guest/vmlinux" -initrd "$work/initramfs.gz" -append "$line" \
+        < /dev/null | tr -d '\r' | tee "$work/$name.console"
+}
+
+# Ends the guests that are still running when the script is interrupted.
+end_guests() {
+    local file
+    for file in "$work"/*.pid; do
+        [ ! -e "$file" ] || kill "$(cat "$file")" 2>/dev/null || true
+    done
+}
