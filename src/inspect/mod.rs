@@ -5,19 +5,23 @@
 //! writes, and nothing here decides what may be written.
 
 mod finding;
+mod heal;
 mod lints;
 mod scan;
 mod status_lints;
 mod table;
+mod why;
 
 use std::path::{Path, PathBuf};
 
 pub use crate::remap_core::params::{check_name, NameError};
 pub use finding::{sort as sort_findings, Finding};
+pub use heal::{healing, Healing, Rewrite};
 pub use lints::name_copies;
 pub use scan::{scan_all, Array, MainMatch, Scan, Scanned};
 pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, TableInspection};
+pub use why::verdict_reason;
 
 use crate::port::slots::{find_headers, judged_survey, read_header};
 use crate::port::BlockStore;

@@ -1,5 +1,6 @@
 //! Which actions can be asked for where, and which operation each one is.
 
+use super::bytes;
 use super::keymap::Command;
 use super::pages;
 use super::state::{Focus, State, Subject, Tab};
@@ -13,6 +14,9 @@ use crate::remap_core::quorum::{CopyState, Verdict};
 ///
 /// Why not, and what to do instead.
 pub fn available(state: &State, command: Command) -> Result<(), String> {
+    if command == Command::LookInside {
+        return inside(state);
+    }
     let changes = matches!(
         command,
         Command::Create
@@ -45,6 +49,17 @@ pub fn available(state: &State, command: Command) -> Result<(), String> {
             Some(subject) => available_on(&subject, command),
             None => Err("No device is chosen.".to_owned()),
         },
+    }
+}
+
+/// Whether the page draws something to move about in.
+fn inside(state: &State) -> Result<(), String> {
+    match state.tab {
+        Tab::Copies if bytes::comparison(state).is_some() => Ok(()),
+        Tab::Copies => Err("This copy has no bytes to show.".to_owned()),
+        Tab::Overview | Tab::Remaps | Tab::Events | Tab::Journal => {
+            Err("There is nothing more to look into on this page.".to_owned())
+        }
     }
 }
 
@@ -82,7 +97,7 @@ fn available_on(subject: &Subject<'_>, command: Command) -> Result<(), String> {
 /// The operation that `command` asks for on what is shown.
 pub fn operation(state: &State, command: Command) -> Option<Operation> {
     if command == Command::Undo {
-        let in_journal = state.tab == Tab::Journal && state.focus == Focus::Detail;
+        let in_journal = state.tab == Tab::Journal && state.focus != Focus::List;
         let chosen = in_journal.then(|| pages::chosen_action(state)).flatten();
         return Some(Operation::Undo {
             id: chosen.map(|action| action.id),
@@ -133,7 +148,7 @@ fn repair(state: &State, subject: &Subject<'_>) -> Operation {
         Some(active) => Target::Name(active.mapped.name.clone()),
         None => Target::Path(subject.store.to_owned()),
     };
-    let looks_at_copies = state.tab == Tab::Copies && state.focus == Focus::Detail;
+    let looks_at_copies = state.tab == Tab::Copies && state.focus != Focus::List;
     let from = match verdict(subject) {
         Some(Verdict::Outlier | Verdict::Weak) if looks_at_copies => {
             Some(pages::chosen_slot(state))

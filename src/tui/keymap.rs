@@ -10,6 +10,8 @@ pub enum Context {
     List,
     /// The detail of one device.
     Detail,
+    /// What a page of the detail draws: bytes, a map, a chart.
+    Inside,
     /// Typing what the list is narrowed to.
     Filter,
     /// Reading the help.
@@ -34,6 +36,7 @@ impl Context {
         match self {
             Self::List => "the list of devices",
             Self::Detail => "the detail of a device",
+            Self::Inside => "what a page shows",
             Self::Filter => "the filter",
             Self::Help => "this help",
             Self::Corrupt => "corruption",
@@ -104,6 +107,12 @@ pub enum Command {
     Migrate,
     /// Show the bytes of a copy, or its fields.
     TurnView,
+    /// Go into what the page draws.
+    LookInside,
+    /// To the next thing that stands out.
+    NextMark,
+    /// To the one before.
+    PreviousMark,
     /// Choose a copy, or unchoose it.
     Toggle,
     /// Choose the copy of this number, or unchoose it.
@@ -136,9 +145,14 @@ pub struct Binding {
 const BROWSE: &[Context] = &[Context::List, Context::Detail];
 const LIST: &[Context] = &[Context::List];
 const DETAIL: &[Context] = &[Context::Detail];
+const INSIDE: &[Context] = &[Context::Inside];
+/// Where one looks at devices and may act on them; inside of a page some letters mean
+/// a way through it.
+const WATCH: &[Context] = &[Context::List, Context::Detail, Context::Inside];
 const SCROLLED: &[Context] = &[
     Context::List,
     Context::Detail,
+    Context::Inside,
     Context::Help,
     Context::Choose,
 ];
@@ -148,6 +162,7 @@ const TYPED: &[Context] = &[Context::Filter, Context::Form, Context::ConfirmType
 const EVERYWHERE: &[Context] = &[
     Context::List,
     Context::Detail,
+    Context::Inside,
     Context::Filter,
     Context::Help,
     Context::Corrupt,
@@ -175,6 +190,12 @@ macro_rules! bind {
 #[rustfmt::skip]
 pub const BINDINGS: &[Binding] = &[
     bind!(LIST, [Key::Enter, Key::Right, Key::Char('l')], Command::Open, "open", "to the detail of the chosen device"),
+    bind!(DETAIL, [Key::Enter, Key::Right, Key::Char('l')], Command::LookInside, "inside", "into what the page draws: the bytes of the chosen copy"),
+    bind!(INSIDE, [Key::Esc, Key::Char('q')], Command::Back, "out", "out again, to the page"),
+    bind!(INSIDE, [Key::Char('n')], Command::NextMark, "next", "the next bytes that differ"),
+    bind!(INSIDE, [Key::Char('N')], Command::PreviousMark, "", "the bytes before that differ"),
+    bind!(INSIDE, [Key::Left, Key::Char('h')], Command::Left, "", "one to the left"),
+    bind!(INSIDE, [Key::Right, Key::Char('l')], Command::Right, "", "one to the right"),
     bind!(DETAIL, [Key::Esc, Key::Left, Key::Char('h'), Key::Char('q')], Command::Back, "list", "back to the list"),
     bind!(SCROLLED, [Key::Up, Key::Char('k')], Command::Up, "", "one up"),
     bind!(SCROLLED, [Key::Down, Key::Char('j')], Command::Down, "", "one down"),
@@ -182,25 +203,25 @@ pub const BINDINGS: &[Binding] = &[
     bind!(SCROLLED, [Key::Ctrl('d'), Key::PageDown], Command::HalfPageDown, "", "half a page down"),
     bind!(SCROLLED, [Key::Char('g'), Key::Home], Command::First, "", "to the first"),
     bind!(SCROLLED, [Key::Char('G'), Key::End], Command::Last, "", "to the last"),
-    bind!(BROWSE, [Key::Tab, Key::Char(']')], Command::NextTab, "page", "the next page"),
-    bind!(BROWSE, [Key::BackTab, Key::Char('[')], Command::PreviousTab, "", "the page before"),
-    bind!(BROWSE, [Key::Char('1')], Command::Tab(0), "", "Overview"),
-    bind!(BROWSE, [Key::Char('2')], Command::Tab(1), "", "Copies"),
-    bind!(BROWSE, [Key::Char('3')], Command::Tab(2), "", "Remaps"),
-    bind!(BROWSE, [Key::Char('4')], Command::Tab(3), "", "Events"),
-    bind!(BROWSE, [Key::Char('5')], Command::Tab(4), "", "Journal"),
-    bind!(BROWSE, [Key::Char('v')], Command::TurnView, "", "bytes or fields of the chosen copy"),
+    bind!(WATCH, [Key::Tab, Key::Char(']')], Command::NextTab, "page", "the next page"),
+    bind!(WATCH, [Key::BackTab, Key::Char('[')], Command::PreviousTab, "", "the page before"),
+    bind!(WATCH, [Key::Char('1')], Command::Tab(0), "", "Overview"),
+    bind!(WATCH, [Key::Char('2')], Command::Tab(1), "", "Copies"),
+    bind!(WATCH, [Key::Char('3')], Command::Tab(2), "", "Remaps"),
+    bind!(WATCH, [Key::Char('4')], Command::Tab(3), "", "Events"),
+    bind!(WATCH, [Key::Char('5')], Command::Tab(4), "", "Journal"),
+    bind!(WATCH, [Key::Char('v')], Command::TurnView, "", "bytes or fields of the chosen copy"),
     bind!(BROWSE, [Key::Char('n')], Command::Create, "new", "create a mapped device, step by step"),
     bind!(BROWSE, [Key::Char('a')], Command::Reassemble, "assemble", "bring the device up again from its metadata"),
-    bind!(BROWSE, [Key::Char('s')], Command::Scrub, "scrub", "check every copy and the remap table now"),
-    bind!(BROWSE, [Key::Char('r')], Command::Repair, "repair", "rewrite damaged copies from the winner now"),
+    bind!(WATCH, [Key::Char('s')], Command::Scrub, "scrub", "check every copy and the remap table now"),
+    bind!(WATCH, [Key::Char('r')], Command::Repair, "repair", "rewrite damaged copies from the winner now"),
     bind!(BROWSE, [Key::Char('w')], Command::WriteMetadata, "write", "write the five copies anew"),
-    bind!(BROWSE, [Key::Char('x')], Command::Corrupt, "corrupt", "damage copies on purpose and watch them heal"),
+    bind!(WATCH, [Key::Char('x')], Command::Corrupt, "corrupt", "damage copies on purpose and watch them heal"),
     bind!(BROWSE, [Key::Char('m')], Command::Migrate, "migrate", "give plain v4 copies a checksum"),
     bind!(BROWSE, [Key::Char('d')], Command::TakeApart, "take apart", "take the mapped device down; its metadata stays"),
-    bind!(BROWSE, [Key::Char('u')], Command::Undo, "undo", "take back the last action, or the one chosen in the journal"),
+    bind!(WATCH, [Key::Char('u')], Command::Undo, "undo", "take back the last action, or the one chosen in the journal"),
     bind!(BROWSE, [Key::Char('/')], Command::Filter, "filter", "narrow the list"),
-    bind!(BROWSE, [Key::Ctrl('l')], Command::Refresh, "", "look at every device again and draw anew"),
+    bind!(WATCH, [Key::Ctrl('l')], Command::Refresh, "", "look at every device again and draw anew"),
     bind!(&[Context::Filter], [Key::Enter, Key::Down, Key::Up], Command::Accept, "keep", "keep the filter and go back to the list"),
     bind!(&[Context::Filter], [Key::Esc], Command::Cancel, "clear", "show every device"),
     bind!(CORRUPT, [Key::Char('0')], Command::ToggleCopy(0), "", "copy 0"),
@@ -231,10 +252,10 @@ pub const BINDINGS: &[Binding] = &[
     bind!(&[Context::Corrupt, Context::Choose, Context::Form, Context::ConfirmTyped, Context::ConfirmPlain], [Key::Esc], Command::Cancel, "leave all as it is", "leave everything as it is"),
     bind!(&[Context::Corrupt, Context::Choose, Context::ConfirmPlain], [Key::Char('q')], Command::Cancel, "", "leave everything as it is"),
     bind!(&[Context::Help], [Key::Esc, Key::Char('q'), Key::Char('?'), Key::Enter], Command::Cancel, "close", "close the help"),
-    bind!(&[Context::List, Context::Detail, Context::Corrupt, Context::Choose, Context::ConfirmPlain], [Key::Char('?')], Command::Help, "help", "the keys that work here"),
+    bind!(&[Context::List, Context::Detail, Context::Inside, Context::Corrupt, Context::Choose, Context::ConfirmPlain], [Key::Char('?')], Command::Help, "help", "the keys that work here"),
     bind!(LIST, [Key::Char('q')], Command::Back, "quit", "quit"),
     bind!(LIST, [Key::Esc], Command::Cancel, "", "show every device again"),
-    bind!(BROWSE, [Key::Ctrl('z')], Command::Suspend, "", "to the shell; fg comes back"),
+    bind!(WATCH, [Key::Ctrl('z')], Command::Suspend, "", "to the shell; fg comes back"),
     bind!(EVERYWHERE, [Key::Ctrl('c')], Command::Quit, "", "quit from anywhere"),
 ];
 

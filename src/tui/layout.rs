@@ -55,7 +55,7 @@ impl Areas {
             // Where the keyboard is, there is the room.
             let share = match focus {
                 Focus::List => body.height * 2 / 5,
-                Focus::Detail => body.height / 5,
+                Focus::Detail | Focus::Inside => body.height / 5,
             };
             split_at_row(body, share.max(LIST_LOWEST))
         };
@@ -133,7 +133,7 @@ mod tests {
     fn every_size_is_filled_without_overlap() {
         for width in 60..240 {
             for height in 20..90 {
-                for focus in [Focus::List, Focus::Detail] {
+                for focus in [Focus::List, Focus::Detail, Focus::Inside] {
                     let size = Size::new(width, height);
                     let areas = Areas::of(size, focus).unwrap();
                     let parts = [

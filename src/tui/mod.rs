@@ -6,7 +6,9 @@
 //! answers with events. `view` draws from the state and changes nothing.
 
 mod actions;
+mod bytes;
 mod candidates;
+mod changes;
 mod corruption;
 mod dialog;
 mod event;
@@ -22,7 +24,7 @@ mod pages;
 mod pulse;
 mod rows;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod show;
 mod signals;
 mod state;

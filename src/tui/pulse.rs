@@ -16,7 +16,15 @@ pub fn next_change(state: &State) -> Option<Duration> {
         .filter(|_| state.tab == Tab::Overview)
         .and_then(|subject| subject.active)
         .and_then(|active| times_count_on(state, active));
-    repairs.chain(shown).min().map(Duration::from_millis)
+    let changed = state
+        .subject()
+        .filter(|_| state.tab == Tab::Copies)
+        .and_then(|subject| state.changes.get(subject.store)?.counts_on(state.now));
+    repairs
+        .chain(shown)
+        .chain(changed)
+        .min()
+        .map(Duration::from_millis)
 }
 
 /// Milliseconds until the countdown of a repair, which the line on top shows, goes on.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ratatui::layout::Size;
 
+use super::changes::Changes;
 use super::corruption::Corruption;
 use super::dialog::Dialog;
 use super::keymap::Context;
@@ -40,6 +41,8 @@ pub enum Focus {
     List,
     /// The detail of the chosen one.
     Detail,
+    /// What a page of the detail draws: the bytes of a copy, a map, a chart.
+    Inside,
 }
 
 /// A page of the detail.
@@ -210,9 +213,10 @@ pub struct State {
     pub cursors: [usize; Tab::ALL.len()],
     /// What the lower half of the copies tab shows.
     pub copy_view: CopyView,
-    /// Rows of bytes or fields scrolled away in it; `None` to start at the first that
-    /// differs.
-    pub copy_scroll: Option<usize>,
+    /// The byte of the chosen copy under the cursor; `None` for the first that differs.
+    pub copy_byte: Option<usize>,
+    /// What copies were until lately, by their device.
+    pub changes: HashMap<PathBuf, Changes>,
     /// What the keyboard is for.
     pub mode: Mode,
     /// The remaps of the device that is shown.
@@ -248,7 +252,8 @@ impl State {
             tab: Tab::Overview,
             cursors: [0; Tab::ALL.len()],
             copy_view: CopyView::Bytes,
-            copy_scroll: None,
+            copy_byte: None,
+            changes: HashMap::new(),
             mode: Mode::Browse,
             remaps: None,
             events: VecDeque::new(),
@@ -270,8 +275,11 @@ impl State {
     /// What the keyboard is for.
     pub fn context(&self) -> Context {
         match &self.mode {
-            Mode::Browse if self.focus == Focus::List => Context::List,
-            Mode::Browse => Context::Detail,
+            Mode::Browse => match self.focus {
+                Focus::List => Context::List,
+                Focus::Detail => Context::Detail,
+                Focus::Inside => Context::Inside,
+            },
             Mode::Filter => Context::Filter,
             Mode::Help { .. } => Context::Help,
             Mode::Corrupt(_) => Context::Corrupt,
@@ -324,7 +332,13 @@ impl State {
 
     /// Takes in what was found on some devices.
     pub fn take_examined(&mut self, found: Vec<(PathBuf, Examined)>) {
-        self.examined.extend(found);
+        for (path, examined) in found {
+            let before = self.examined.get(&path);
+            if let (Some(Ok(before)), Ok(after)) = (before, &examined) {
+                self.note_change(&Arc::clone(before), after);
+            }
+            self.examined.insert(path, examined);
+        }
         self.idle_mains = self
             .examined
             .values()
@@ -336,6 +350,14 @@ impl State {
                 (!identity.is_none()).then_some((identity, name))
             })
             .collect();
+    }
+
+    fn note_change(&mut self, before: &Inspection, after: &Inspection) {
+        if before.survey == after.survey {
+            return;
+        }
+        let changes = self.changes.entry(after.path.clone()).or_default();
+        changes.note(before, after, self.now);
     }
 
     /// What the detail is about.

@@ -123,12 +123,6 @@ impl Theme {
         }
     }
 
-    /// A byte that differs from the winner's.
-    pub fn differing(self) -> Style {
-        self.with(Color::Red, Modifier::REVERSED)
-            .add_modifier(Modifier::BOLD)
-    }
-
     /// The frame of a pane.
     pub const fn border(self) -> border::Set<'static> {
         if self.ascii {
@@ -222,6 +216,21 @@ impl Theme {
     /// Between two remarks on one line.
     pub const fn dot(self) -> &'static str {
         self.choose("·", "-")
+    }
+
+    /// Between two things that should be the same.
+    pub const fn unequal(self) -> &'static str {
+        self.choose("≠", "!=")
+    }
+
+    /// Where a drawing leaves something out.
+    pub const fn break_mark(self) -> &'static str {
+        self.choose("╱╱", "//")
+    }
+
+    /// In front of what changed lately.
+    pub const fn changed(self) -> &'static str {
+        self.choose("↻", "*")
     }
 
     /// From one thing to the next.

@@ -67,6 +67,54 @@ fn two_copies_are_corrupted_and_a_scrub_has_them_repaired() {
 }
 
 #[test]
+fn a_drill_is_watched_on_the_page_of_the_copies() {
+    let lab = TestLab::new();
+    let mut seat = Seat::open_lab(&lab.path(), 120, 40);
+    seat.choose("attic");
+    seat.press_for("2", "COPY SECTOR");
+    seat.press_for(ENTER, "inside");
+    seat.wait_for("healthy: all five copies hold the same content");
+    let whole = lab.copies("disk-d");
+    // One bit of copy 2.
+    seat.press_for("jj", "copy 2 beside copy 0");
+    seat.press_for("x", "Corrupt copies of attic");
+    seat.press_for("2", "[x] 2");
+    seat.press_for(ENTER, "Type attic to go on");
+    seat.press_for("attic", "go on: attic");
+    seat.press_for(ENTER, "in the journal");
+    seat.press(ENTER);
+    seat.wait_for("✖ corrupt");
+    seat.wait_for("was valid");
+    seat.wait_for("[damaged] → found by a scrub");
+    let damaged = lab.copies("disk-d");
+    let differing: Vec<usize> = (0..512)
+        .filter(|at| damaged[2][*at] != whole[2][*at])
+        .collect();
+    let [at] = differing[..] else {
+        panic!("one bit is one byte: {differing:?}");
+    };
+    // What is on the disk, what a repair writes, and which field it is.
+    seat.wait_for(&format!("[{:02x}]", damaged[2][at]));
+    seat.wait_for(&format!("[{:02x}]", whole[2][at]));
+    seat.wait_for(&format!("byte {at} of "));
+    seat.wait_for("A repair writes copy 2 from copy 0: 1 of 512 bytes change in ");
+    seat.press_for(ENTER, "n next");
+    seat.press_for("g", "byte 0 of magic");
+    seat.press_for("n", &format!("byte {at} of "));
+    assert_eq!(lab.copies("disk-d"), damaged, "looking writes nothing");
+    seat.press_for("r", "A repair writes copy 2");
+    seat.press(ESC);
+    seat.wait_without("to go on");
+    seat.press_for("s", "[repair in");
+    seat.wait_for("[whole again]");
+    seat.wait_for("was corrupt");
+    assert!(lab.copies("disk-d") == whole, "not byte for byte");
+    // After ten seconds nothing points at it any more.
+    seat.wait_without("was corrupt");
+    seat.wait_for("agrees with copy 0");
+}
+
+#[test]
 fn a_corruption_is_taken_back_byte_for_byte() {
     let lab = TestLab::new();
     let mut seat = Seat::open_lab(&lab.path(), 100, 30);

@@ -26,6 +26,8 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
                         .iter()
                         .any(|active| active.mapped.spare == *path)
             });
+            let examined = &state.examined;
+            state.changes.retain(|path, _| examined.contains_key(path));
             state.devices = Some(devices);
             state.arrange();
         }

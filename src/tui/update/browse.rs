@@ -1,6 +1,6 @@
 //! Moving about, and asking for actions.
 
-use super::{half_page, moved, say, Effect, Request};
+use super::{half_page, inside, moved, say, Effect, Request};
 use crate::ops::Operation;
 use crate::remap_core::message::Message;
 use crate::tui::actions;
@@ -25,6 +25,7 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
                 state.focus = Focus::Detail;
             }
         }
+        Command::LookInside => inside::enter(state),
         Command::Filter => {
             state.focus = Focus::List;
             state.mode = Mode::Filter;
@@ -33,7 +34,7 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
         Command::PreviousTab => turn_tab(state, -1),
         Command::Tab(number) => {
             if let Some(tab) = Tab::ALL.get(usize::from(number)) {
-                state.tab = *tab;
+                turn_to(state, *tab);
             }
         }
         Command::TurnView => {
@@ -41,7 +42,9 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
                 CopyView::Bytes => CopyView::Fields,
                 CopyView::Fields => CopyView::Bytes,
             };
-            state.copy_scroll = None;
+        }
+        Command::Left | Command::Right | Command::NextMark | Command::PreviousMark => {
+            inside::on_move(state, command);
         }
         Command::Up
         | Command::Down
@@ -51,6 +54,7 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
         | Command::Last => match state.focus {
             Focus::List => move_in_list(state, command),
             Focus::Detail => move_in_detail(state, command),
+            Focus::Inside => inside::on_move(state, command),
         },
         _ => return act(state, command),
     }
@@ -59,6 +63,10 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
 
 fn back(state: &mut State) -> Vec<Effect> {
     match state.focus {
+        Focus::Inside => {
+            state.focus = Focus::Detail;
+            Vec::new()
+        }
         Focus::Detail => {
             state.focus = Focus::List;
             Vec::new()
@@ -70,7 +78,14 @@ fn back(state: &mut State) -> Vec<Effect> {
 fn turn_tab(state: &mut State, by: isize) {
     let tabs = Tab::ALL.len() as isize;
     let turned = (state.tab as isize + by).rem_euclid(tabs) as usize;
-    state.tab = Tab::ALL[turned];
+    turn_to(state, Tab::ALL[turned]);
+}
+
+fn turn_to(state: &mut State, tab: Tab) {
+    state.tab = tab;
+    if state.focus == Focus::Inside {
+        state.focus = Focus::Detail;
+    }
 }
 
 fn move_in_list(state: &mut State, command: Command) {
@@ -80,20 +95,17 @@ fn move_in_list(state: &mut State, command: Command) {
 }
 
 fn move_in_detail(state: &mut State, command: Command) {
-    let half = half_page(state);
     if state.tab == Tab::Copies && !matches!(command, Command::Up | Command::Down) {
         // The copies are five and in sight: pages are those of the bytes below them.
-        let rows = pages::copy_rows(state);
-        let at = pages::copy_first_row(state);
-        state.copy_scroll = Some(moved(at, command, half, rows));
-        return;
+        return inside::on_move(state, command);
     }
+    let half = half_page(state);
     let rows = pages::rows(state);
     let tab = state.tab;
     let cursor = &mut state.cursors[tab as usize];
     *cursor = moved(*cursor, command, half, rows);
     if tab == Tab::Copies {
-        state.copy_scroll = None;
+        state.copy_byte = None;
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod browse;
 mod dialog;
+mod inside;
 #[cfg(test)]
 mod tests;
 
@@ -122,7 +123,7 @@ pub fn interest(state: &State) -> Interest {
 /// Another device is shown: its pages begin at their beginning.
 fn forget_detail(state: &mut State) {
     state.remaps = None;
-    state.copy_scroll = None;
+    state.copy_byte = None;
     for tab in [Tab::Overview, Tab::Copies, Tab::Remaps, Tab::Events] {
         state.cursors[tab as usize] = 0;
     }
@@ -146,7 +147,7 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
             Vec::new()
         }
         _ => match context {
-            Context::List | Context::Detail => browse::on_command(state, command),
+            Context::List | Context::Detail | Context::Inside => browse::on_command(state, command),
             Context::Filter => {
                 browse::on_filter_command(state, command);
                 Vec::new()
@@ -225,7 +226,7 @@ fn half_page(state: &State) -> usize {
     let areas = Areas::of(state.size, state.focus);
     let rows = areas.map_or(2, |areas| match state.focus {
         Focus::List => areas.list_rows(),
-        Focus::Detail => areas.detail_rows(),
+        Focus::Detail | Focus::Inside => areas.detail_rows(),
     });
     (rows / 2).max(1)
 }

@@ -474,3 +474,44 @@ fn the_pages_turn_around() {
     press(&mut state, "[");
     assert_eq!(state.tab, Tab::Journal);
 }
+
+#[test]
+fn inside_of_a_copy_the_cursor_goes_from_byte_to_byte_and_out_again() {
+    let mut state = sample_state();
+    press(&mut state, "2\njjj");
+    assert_eq!(state.focus, Focus::Detail);
+    press(&mut state, "\n");
+    assert_eq!((state.focus, state.copy_byte), (Focus::Inside, None));
+    // The first byte that differs is 114, and there are four.
+    for (keys, byte) in [
+        ("→", 115),
+        ("↓", 123),
+        ("↑↑", 107),
+        ("n", 114),
+        ("n", 114),
+        ("G", 511),
+        ("↓→", 511),
+        ("N", 114),
+        ("g", 0),
+        ("↑←", 0),
+        // As fields: checksums, then the sectors of main.
+        ("v↓", 4),
+        ("n", 114),
+        ("G", 504),
+        ("N", 114),
+    ] {
+        press(&mut state, keys);
+        assert_eq!(state.copy_byte, Some(byte), "{keys}");
+    }
+    press(&mut state, "\x1b");
+    assert_eq!(state.focus, Focus::Detail);
+    press(&mut state, "k");
+    assert_eq!(
+        state.copy_byte, None,
+        "another copy begins at its beginning"
+    );
+    press(&mut state, "\n1");
+    assert_eq!((state.focus, state.tab), (Focus::Detail, Tab::Overview));
+    press(&mut state, "\n");
+    assert_eq!(state.focus, Focus::Detail, "there is nothing to look into");
+}

@@ -1,27 +1,31 @@
-//! The second page: where the copies lie, what each is worth, and its bytes or fields
-//! beside the winner's.
+//! The second page: where the copies lie, what each is worth and why, what a repair
+//! would write, and the bytes or fields of one beside the winner's.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::Frame;
-use unicode_width::UnicodeWidthStr as _;
 
-use super::{detail_has_keyboard, mark_row, put_line};
-use crate::inspect::Inspection;
+use super::strip::{self, Spare};
+use super::{bytes, detail_has_keyboard, inside_has_keyboard, mark_row, paragraph, put_line};
+use crate::inspect::{self, name_copies, Inspection};
+use crate::remap_core::commit::Authority;
 use crate::remap_core::quorum::{CopyState, Reading};
+use crate::remap_core::repair::MAX_ATTEMPTS;
 use crate::remap_core::superblock::COPY_BYTES;
 use crate::remap_core::units::{Sequence, Slot};
-use crate::tui::pages::{self, bytes_per_row, Comparison};
+use crate::tui::bytes::Comparison;
+use crate::tui::changes::{healing, Changes, Healing};
+use crate::tui::pages;
 use crate::tui::show::{self, Side};
-use crate::tui::state::{CopyView, State, Subject};
+use crate::tui::state::{State, Subject};
 use crate::tui::theme::{Health, Theme};
 
-/// The sector behind the last slot, to which the strip is to scale.
-const SCALE_END: u64 = 8200;
+/// What the bytes need at least: their title, two rows, what is under the cursor.
+const BYTES_LOWEST: usize = 4;
 
-/// With fewer lines than this the strip gives way to the bytes.
-const WITH_STRIP: u16 = 12;
+/// From this height on nothing is cut off.
+const TALL: u16 = 20;
 
 /// Draws the page.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<'_>) {
@@ -34,148 +38,334 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<
         put_line(frame, area, 0, &Line::styled(text, theme.faint()));
         return;
     };
-    let table = if area.height < WITH_STRIP {
-        area
-    } else {
-        draw_strip(frame, area, inspection, theme);
-        below(area, 2)
+    let page = Page {
+        state,
+        subject,
+        inspection,
+        changes: state.changes.get(subject.store),
+        chosen: pages::chosen_slot(state),
+        width: area.width,
+        theme,
     };
-    put_line(frame, table, 0, &heading(theme));
-    let chosen = pages::chosen_slot(state);
-    for (row, slot) in (1..).zip(Slot::ALL) {
-        let line = line_of(inspection, slot, slot == chosen, area.width, theme);
-        put_line(frame, table, row, &line);
-        if slot == chosen {
-            mark_row(frame, table, row, theme, detail_has_keyboard(state));
+    let above = page.above(area.height);
+    for (row, (line, is_chosen)) in (0..area.height).zip(&above) {
+        put_line(frame, area, row, line);
+        if *is_chosen {
+            mark_row(frame, area, row, theme, detail_has_keyboard(state));
         }
     }
-    let lower = below(table, 6);
-    match Comparison::of(inspection, chosen) {
-        Some(copies) => draw_lower(frame, lower, state, &copies),
+    let used = u16::try_from(above.len()).map_or(area.height, |used| used.min(area.height));
+    let lower = Rect {
+        y: area.y + used,
+        height: area.height - used,
+        ..area
+    };
+    match Comparison::of(inspection, page.chosen) {
+        Some(copies) => bytes::draw(frame, lower, state, &copies, page.lately(page.chosen)),
         None => {
-            let text = format!(" copy {chosen} cannot be read, so it has no bytes to show");
+            let text = format!(
+                " copy {} cannot be read, so it has no bytes to show",
+                page.chosen
+            );
             put_line(frame, lower, 0, &Line::styled(text, theme.faint()));
         }
     }
 }
 
-fn below(area: Rect, rows: u16) -> Rect {
-    let rows = rows.min(area.height);
-    Rect {
-        y: area.y + rows,
-        height: area.height - rows,
-        ..area
-    }
-}
-
-/// The five slots on their sectors, to scale, and what lies behind them, not to scale.
-fn draw_strip(frame: &mut Frame<'_>, area: Rect, inspection: &Inspection, theme: Theme) {
-    let behind = if inspection
-        .superblock
-        .as_ref()
-        .is_some_and(|s| s.layout().is_some())
-    {
-        format!("{0} table A {0} data {0} table B", theme.divider())
-    } else {
-        theme.divider().to_owned()
-    };
-    let Some(room) = area.width.checked_sub(behind.width() as u16 + 4) else {
-        return;
-    };
-    put_line(
-        frame,
-        area,
-        1,
-        &Line::styled(
-            format!(" {}", theme.rule().repeat(room.into())),
-            theme.faint(),
-        ),
-    );
-    let x_of = |sector: u64| {
-        let along = sector * u64::from(room - 1) / SCALE_END;
-        area.x + 1 + u16::try_from(along).unwrap_or(room)
-    };
-    let buffer = frame.buffer_mut();
-    let mut free_from = area.x;
-    for slot in Slot::ALL {
-        let sector = slot.sector().get();
-        let state = inspection.judgement.states.get(slot);
-        let style = theme.health(Health::of_letter(state.letter()));
-        buffer.set_string(x_of(sector), area.y + 1, theme.state_glyph(state), style);
-        let label = sector.to_string();
-        // A label never runs past the end of the strip.
-        let last = area.x + 1 + room - label.width() as u16;
-        let x = x_of(sector).min(last);
-        // Nor over the one before.
-        if x >= free_from {
-            free_from = x + label.width() as u16 + 1;
-            buffer.set_string(x, area.y, label, theme.faint());
-        }
-    }
-    let x = area.x + room + 2;
-    buffer.set_string(x, area.y + 1, behind, theme.faint());
-}
-
 const STATE_WIDTH: usize = 13;
 const SEQUENCE_WIDTH: usize = 6;
 
-fn heading(theme: Theme) -> Line<'static> {
-    let cell = |text, width, side| show::fit(text, width, side, theme.ellipsis());
-    Line::styled(
-        format!(
-            " COPY SECTOR {} {}  CHECKSUM  WHY",
-            cell("STATE", STATE_WIDTH, Side::Left),
-            cell("SEQ", SEQUENCE_WIDTH, Side::Right),
-        ),
-        theme.faint(),
-    )
-}
+/// A line above the bytes, and whether it is the chosen copy's.
+type Row = (Line<'static>, bool);
 
-fn line_of(
-    inspection: &Inspection,
-    slot: Slot,
-    is_chosen: bool,
+struct Page<'a> {
+    state: &'a State,
+    subject: &'a Subject<'a>,
+    inspection: &'a Inspection,
+    changes: Option<&'a Changes>,
+    chosen: Slot,
     width: u16,
     theme: Theme,
-) -> Line<'static> {
-    let judgement = &inspection.judgement;
-    let state = judgement.states.get(slot);
-    let wins = *judgement.winners.get(slot);
-    let fit = |text: &str, width, side| show::fit(text, width, side, theme.ellipsis());
-    let state_text = format!("{} {}", theme.state_glyph(state), state.name());
-    let sequence = sequence_of(inspection, slot).map_or("-".to_owned(), |s| s.to_string());
-    let why = why(inspection, slot, state, wins);
-    let fixed = 1 + 5 + 6 + 1 + STATE_WIDTH + 1 + SEQUENCE_WIDTH + 2 + 8 + 2;
-    let why_width = usize::from(width).saturating_sub(fixed + 1);
-    Line::from(vec![
-        Span::styled(
-            if is_chosen { theme.pointer() } else { " " },
-            theme.accent(),
-        ),
-        Span::raw(fit(&slot.to_string(), 4, Side::Right)),
-        Span::raw(fit(&slot.sector().to_string(), 7, Side::Right)),
-        Span::raw(" "),
-        Span::styled(
-            fit(&state_text, STATE_WIDTH, Side::Left),
-            theme.health(Health::of_letter(state.letter())),
-        ),
-        Span::raw(" "),
-        Span::raw(fit(&sequence, SEQUENCE_WIDTH, Side::Right)),
-        Span::raw("  "),
-        Span::raw(fit(&checksum_of(inspection, slot), 8, Side::Left)),
-        Span::raw("  "),
-        Span::styled(fit(&why, why_width, Side::Left), theme.plain()),
-    ])
 }
 
-fn why(inspection: &Inspection, slot: Slot, state: &CopyState, wins: bool) -> String {
+impl Page<'_> {
+    /// The lines above the bytes: of what there is to say as much as leaves room for
+    /// some bytes, what matters most first.
+    fn above(&self, height: u16) -> Vec<Row> {
+        let tall = height >= TALL;
+        // Who is among the bytes of one copy needs no more than that copy's line.
+        let narrowed = inside_has_keyboard(self.state) && !tall;
+        let table: Vec<Row> = Slot::ALL
+            .into_iter()
+            .filter(|slot| !narrowed || *slot == self.chosen)
+            .map(|slot| (self.line_of(slot), slot == self.chosen))
+            .collect();
+        let mut room = usize::from(height).saturating_sub(table.len() + BYTES_LOWEST);
+        let mut take = |lines: Vec<Line<'static>>| -> Vec<Row> {
+            if lines.len() > room {
+                return Vec::new();
+            }
+            room -= lines.len();
+            lines.into_iter().map(|line| (line, false)).collect()
+        };
+        let strip = take(self.strip());
+        let track = take(self.track().into_iter().collect());
+        let verdict = take(self.short_or_whole(self.verdict(), tall));
+        let preview = take(self.short_or_whole(self.preview(), tall));
+        let reason = take(if tall { self.reason() } else { Vec::new() });
+        let heading = take(vec![self.heading()]);
+        let mut rows = strip;
+        rows.extend(verdict);
+        rows.extend(track);
+        rows.extend(heading);
+        rows.extend(table);
+        rows.extend(reason);
+        rows.extend(preview);
+        rows
+    }
+
+    fn lately(&self, slot: Slot) -> Option<&crate::tui::changes::Before> {
+        self.changes?.lately(slot, self.state.now)
+    }
+
+    fn strip(&self) -> Vec<Line<'static>> {
+        let status = self.subject.active.map(|active| &active.mapped.status);
+        let spare = Spare {
+            inspection: self.inspection,
+            status,
+            chosen: self.chosen,
+            changed: Slot::ALL.map(|slot| self.lately(slot).is_some()),
+        };
+        strip::lines(&spare, self.width, self.theme).into()
+    }
+
+    fn short_or_whole(&self, lines: Vec<Line<'static>>, whole: bool) -> Vec<Line<'static>> {
+        let mut lines = lines;
+        if whole || lines.len() < 2 {
+            return lines;
+        }
+        lines.truncate(1);
+        if let Some(line) = lines.first_mut() {
+            let room = usize::from(self.width).saturating_sub(line.width());
+            let style = line.spans.last().map(|span| span.style).unwrap_or_default();
+            if room > 1 {
+                let text = format!(" {}", self.theme.ellipsis());
+                line.spans.push(Span::styled(text, style));
+            }
+        }
+        lines
+    }
+
+    /// The verdict, and why it is that one.
+    fn verdict(&self) -> Vec<Line<'static>> {
+        let theme = self.theme;
+        let verdict = self.inspection.verdict();
+        let health = Health::of_verdict(verdict);
+        let reason = inspect::verdict_reason(self.inspection);
+        let text = format!("{verdict}: {reason}");
+        let width = usize::from(self.width);
+        let mut lines = paragraph(&text, width, 3, theme.plain());
+        if let Some(first) = lines.first_mut() {
+            let rest = first.to_string();
+            let rest = rest.trim_start();
+            let rest = rest.strip_prefix(verdict.name()).unwrap_or(rest).to_owned();
+            *first = Line::from(vec![
+                Span::styled(
+                    format!(" {} {verdict}", theme.health_glyph(health)),
+                    theme.health(health).add_modifier(Modifier::BOLD),
+                ),
+                Span::raw(rest),
+            ]);
+        }
+        lines
+    }
+
+    /// How far the way from damage to health has been gone; nothing where there is none
+    /// to go.
+    fn track(&self) -> Option<Line<'static>> {
+        let theme = self.theme;
+        let active = self.subject.active?;
+        let (step, at_repair) = match healing(self.state, active) {
+            Healing::Whole => return None,
+            Healing::Unnoticed => (0, "repair".to_owned()),
+            Healing::Left => (1, "repair: not by itself, press r".to_owned()),
+            Healing::Waiting { attempt, in_millis } => (
+                2,
+                format!(
+                    "repair {}, attempt {attempt} of {MAX_ATTEMPTS}",
+                    show::until(in_millis)
+                ),
+            ),
+            Healing::GaveUp => (2, format!("repair gave up after {MAX_ATTEMPTS} attempts")),
+            Healing::Healed => (3, "repaired".to_owned()),
+        };
+        let steps = [
+            "damaged".to_owned(),
+            "found by a scrub".to_owned(),
+            at_repair,
+            "whole again".to_owned(),
+        ];
+        let mut spans = vec![Span::raw(" ")];
+        for (index, text) in steps.into_iter().enumerate() {
+            if index > 0 {
+                spans.push(Span::styled(format!(" {} ", theme.arrow()), theme.faint()));
+            }
+            let health = if index == 3 {
+                Health::Good
+            } else {
+                Health::Warning
+            };
+            spans.push(match index {
+                _ if index == step => Span::styled(
+                    format!("[{text}]"),
+                    theme.health(health).add_modifier(Modifier::BOLD),
+                ),
+                _ if index < step => Span::raw(text),
+                _ => Span::styled(text, theme.faint()),
+            });
+        }
+        Some(Line::from(spans))
+    }
+
+    fn heading(&self) -> Line<'static> {
+        let theme = self.theme;
+        let cell = |text, width, side| show::fit(text, width, side, theme.ellipsis());
+        Line::styled(
+            format!(
+                " COPY SECTOR {} {}  CHECKSUM  WHY",
+                cell("STATE", STATE_WIDTH, Side::Left),
+                cell("SEQ", SEQUENCE_WIDTH, Side::Right),
+            ),
+            theme.faint(),
+        )
+    }
+
+    fn line_of(&self, slot: Slot) -> Line<'static> {
+        let (inspection, theme) = (self.inspection, self.theme);
+        let state = inspection.judgement.states.get(slot);
+        let fit = |text: &str, width, side| show::fit(text, width, side, theme.ellipsis());
+        let state_text = format!("{} {}", theme.state_glyph(state), state.name());
+        let sequence = sequence_of(inspection, slot).map_or("-".to_owned(), |s| s.to_string());
+        let fixed = 1 + 4 + 7 + 1 + STATE_WIDTH + 1 + SEQUENCE_WIDTH + 2 + 8 + 2;
+        let why_width = usize::from(self.width).saturating_sub(fixed);
+        let pointer = if slot == self.chosen {
+            theme.pointer()
+        } else {
+            " "
+        };
+        let mut spans = vec![
+            Span::styled(pointer, theme.accent()),
+            Span::raw(fit(&slot.to_string(), 4, Side::Right)),
+            Span::raw(fit(&slot.sector().to_string(), 7, Side::Right)),
+            Span::raw(" "),
+            Span::styled(
+                fit(&state_text, STATE_WIDTH, Side::Left),
+                theme.health(Health::of_letter(state.letter())),
+            ),
+            Span::raw(" "),
+            Span::raw(fit(&sequence, SEQUENCE_WIDTH, Side::Right)),
+            Span::raw("  "),
+            Span::raw(fit(&checksum_of(inspection, slot), 8, Side::Left)),
+            Span::raw("  "),
+        ];
+        match self.was(slot) {
+            Some(was) => spans.push(Span::styled(
+                fit(&was, why_width, Side::Left),
+                theme.strong(),
+            )),
+            None => spans.push(Span::raw(fit(
+                &why(inspection, slot),
+                why_width,
+                Side::Left,
+            ))),
+        }
+        Line::from(spans)
+    }
+
+    /// What the copy was until lately: the change is seen as it happens.
+    fn was(&self, slot: Slot) -> Option<String> {
+        let before = self.lately(slot)?;
+        let ago = show::span(before.age(self.state.now) / 1000);
+        let is = self.inspection.judgement.states.get(slot);
+        Some(if before.state == is.name() {
+            format!("{} changed {ago} ago", self.theme.changed())
+        } else {
+            format!("{} was {} {ago} ago", self.theme.changed(), before.state)
+        })
+    }
+
+    /// Why the chosen copy is worth what it is, whole.
+    fn reason(&self) -> Vec<Line<'static>> {
+        let Some(reason) = self.inspection.reason(self.chosen) else {
+            return Vec::new();
+        };
+        let text = format!("copy {}: {reason}", self.chosen);
+        paragraph(&text, usize::from(self.width), 1, self.theme.plain())
+    }
+
+    /// What a repair would write, before anybody asks for it.
+    fn preview(&self) -> Vec<Line<'static>> {
+        let Some(text) = preview(self.inspection) else {
+            return Vec::new();
+        };
+        paragraph(&text, usize::from(self.width), 1, self.theme.plain())
+    }
+}
+
+/// What a repair of the device would write; `None` where there is nothing to repair.
+pub fn preview(inspection: &Inspection) -> Option<String> {
+    let damaged = inspection
+        .judgement
+        .states
+        .count(|state| !strip::is_whole(state));
+    if damaged == 0 || !inspection.is_ours() {
+        return None;
+    }
+    let healing = match inspect::healing(inspection) {
+        Ok(healing) => healing,
+        Err(refusal) => return Some(format!("A repair would write nothing: {refusal}.")),
+    };
+    let slots: Vec<Slot> = healing.rewrites.iter().map(|write| write.slot).collect();
+    let changed: usize = healing.rewrites.iter().map(|write| write.changed).sum();
+    let mut fields: Vec<&str> = healing
+        .rewrites
+        .iter()
+        .flat_map(|write| &write.fields)
+        .map(String::as_str)
+        .collect();
+    fields.sort_unstable();
+    fields.dedup();
+    let which = match fields.as_slice() {
+        [] => String::new(),
+        [one] => format!(" in {one}"),
+        [one, other] => format!(" in {one} and {other}"),
+        many => format!(" in {} fields", many.len()),
+    };
+    let whose_word = match healing.authority {
+        Authority::Automatic => "",
+        Authority::Operator => ", only if you ask for it",
+        Authority::Typed => ", only with the typed name",
+    };
+    Some(format!(
+        "A repair writes {} from copy {}{whose_word}: {} of {} bytes change{which}.",
+        name_copies(&slots)?,
+        healing.from,
+        changed,
+        slots.len() * COPY_BYTES,
+    ))
+}
+
+fn why(inspection: &Inspection, slot: Slot) -> String {
     if let Some(reason) = inspection.reason(slot) {
         return reason;
     }
+    let wins = *inspection.judgement.winners.get(slot);
     match (inspection.judgement.winner, wins) {
         (Some(first), true) if first == slot => "winner".to_owned(),
         (Some(first), true) => format!("agrees with copy {first}"),
-        _ if matches!(state, CopyState::Plain) => "no checksum to vouch for it".to_owned(),
+        _ if matches!(inspection.judgement.states.get(slot), CopyState::Plain) => {
+            "no checksum to vouch for it".to_owned()
+        }
         _ => String::new(),
     }
 }
@@ -206,128 +396,5 @@ fn checksum_of(inspection: &Inspection, slot: Slot) -> String {
         (CopyState::Plain, _) => "none".to_owned(),
         (CopyState::Missing | CopyState::Foreign(_), _) | (_, None) => "-".to_owned(),
         (_, Some(bytes)) => format!("{:08x}", u32::from_le_bytes(bytes)),
-    }
-}
-
-fn draw_lower(frame: &mut Frame<'_>, area: Rect, state: &State, copies: &Comparison) {
-    let theme = state.theme();
-    put_line(frame, area, 0, &lower_title(copies, area.width, theme));
-    let body = below(area, 1);
-    match state.copy_view {
-        CopyView::Bytes => draw_bytes(frame, body, state, copies),
-        CopyView::Fields => draw_fields(frame, body, state, copies),
-    }
-}
-
-fn lower_title(copies: &Comparison, width: u16, theme: Theme) -> Line<'static> {
-    let slot = copies.slot;
-    let text = match &copies.winner {
-        Some((winner, _)) if *winner == slot => format!("copy {slot}, the winner"),
-        Some((winner, _)) => match copies.differing() {
-            0 => format!("copy {slot} beside copy {winner}, the winner: no byte differs"),
-            differing => format!(
-                "copy {slot} beside copy {winner}, the winner: {differing} of {COPY_BYTES} bytes differ"
-            ),
-        },
-        None => format!("copy {slot}; no copy wins to compare it with"),
-    };
-    let rule = theme.rule();
-    let mut line = format!("{0}{0} {text} ", rule);
-    let rest = usize::from(width).saturating_sub(line.width());
-    line.push_str(&rule.repeat(rest));
-    Line::styled(line, theme.faint())
-}
-
-fn draw_bytes(frame: &mut Frame<'_>, area: Rect, state: &State, copies: &Comparison) {
-    let theme = state.theme();
-    let each = bytes_per_row(area.width);
-    let rows = COPY_BYTES.div_ceil(each);
-    let last_page = rows.saturating_sub(usize::from(area.height));
-    let first = pages::copy_first_row(state).min(last_page);
-    for (line, row) in (0..area.height).zip(first..rows) {
-        put_line(
-            frame,
-            area,
-            line,
-            &byte_row(copies, row * each, each, theme),
-        );
-    }
-}
-
-fn byte_row(copies: &Comparison, from: usize, each: usize, theme: Theme) -> Line<'static> {
-    let mut spans = vec![Span::styled(format!(" {from:03x} "), theme.faint())];
-    push_bytes(&mut spans, &copies.raw, copies, from, each, theme);
-    if let Some((winner, raw)) = &copies.winner {
-        if *winner != copies.slot {
-            spans.push(Span::styled(
-                format!(" {} ", theme.divider()),
-                theme.faint(),
-            ));
-            push_bytes(&mut spans, raw, copies, from, each, theme);
-        }
-    }
-    Line::from(spans)
-}
-
-/// Bytes in groups of four. Where there is no colour, differing ones are inverted.
-fn push_bytes(
-    spans: &mut Vec<Span<'static>>,
-    raw: &[u8],
-    copies: &Comparison,
-    from: usize,
-    each: usize,
-    theme: Theme,
-) {
-    for (place, byte) in raw.iter().enumerate().skip(from).take(each) {
-        if place > from && place % 4 == 0 {
-            spans.push(Span::raw(" "));
-        }
-        let style: Style = match byte {
-            _ if copies.differs(place) => theme.differing(),
-            0 => theme.faint(),
-            _ => theme.plain(),
-        };
-        spans.push(Span::styled(format!("{byte:02x}"), style));
-    }
-}
-
-const FIELD_WIDTH: usize = 20;
-
-fn draw_fields(frame: &mut Frame<'_>, area: Rect, state: &State, copies: &Comparison) {
-    let theme = state.theme();
-    let fields = copies.fields();
-    let winners = copies.winner_fields();
-    let last_page = fields.len().saturating_sub(usize::from(area.height));
-    let first = pages::copy_first_row(state).min(last_page);
-    let value_width = (usize::from(area.width).saturating_sub(FIELD_WIDTH + 10)) / 2;
-    let fit = |text: &str, width| show::fit(text, width, Side::Left, theme.ellipsis());
-    for (line, field) in (0..area.height).zip(fields.iter().skip(first)) {
-        let differs = copies.differs_within(field.range());
-        let other = winners
-            .iter()
-            .find(|other| other.start == field.start)
-            .filter(|_| differs);
-        let style = if differs {
-            theme.health(Health::Bad)
-        } else {
-            theme.plain()
-        };
-        let mut spans = vec![
-            Span::styled(format!(" {:3} ", field.start), theme.faint()),
-            Span::styled(fit(&field.name, FIELD_WIDTH), theme.faint()),
-            Span::raw(" "),
-        ];
-        match other {
-            Some(other) => {
-                spans.push(Span::styled(fit(&field.value, value_width), style));
-                spans.push(Span::styled(
-                    format!(" {} ", theme.divider()),
-                    theme.faint(),
-                ));
-                spans.push(Span::raw(fit(&other.value, value_width)));
-            }
-            None => spans.push(Span::styled(fit(&field.value, value_width * 2 + 3), style)),
-        }
-        put_line(frame, area, line, &Line::from(spans));
     }
 }

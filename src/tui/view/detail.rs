@@ -15,7 +15,7 @@ use crate::tui::state::{State, Subject, Tab};
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let theme = state.theme();
     let subject = state.subject();
-    let focused = state.context() == Context::Detail;
+    let focused = matches!(state.context(), Context::Detail | Context::Inside);
     let title = subject.map_or_else(
         || Line::raw(" nothing chosen "),
         |subject| title(state, &subject),

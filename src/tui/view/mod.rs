@@ -1,5 +1,6 @@
 //! Drawing: takes the state, changes nothing, remembers nothing.
 
+mod bytes;
 mod copies;
 mod corrupt;
 mod detail;
@@ -12,6 +13,7 @@ mod journal;
 mod overview;
 mod plan;
 mod remaps;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod wizard;
@@ -314,4 +316,9 @@ fn mark_row(frame: &mut Frame<'_>, area: Rect, row: u16, theme: Theme, has_keybo
 /// Whether the detail has the keyboard.
 fn detail_has_keyboard(state: &State) -> bool {
     state.context() == Context::Detail
+}
+
+/// Whether what the page draws has the keyboard.
+fn inside_has_keyboard(state: &State) -> bool {
+    state.context() == Context::Inside
 }

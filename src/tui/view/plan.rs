@@ -7,8 +7,8 @@ use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::overview::verdict_span;
-use super::{label, paragraph, put_lines, window};
-use crate::ops::{Plan, PlannedWrite};
+use super::{copies, label, paragraph, put_lines, window};
+use crate::ops::{Operation, Plan, PlannedWrite};
 use crate::tui::dialog::{Dialog, Prompt, Stage};
 use crate::tui::layout::centred;
 use crate::tui::show::{self, Side};
@@ -140,6 +140,9 @@ fn of_prompt(prompt: &Prompt, width: usize, state: &State) -> Vec<Line<'static>>
     let theme = state.theme();
     let plan = &prompt.plan;
     let mut lines = of_writes(plan, state);
+    if let Some(preview) = of_repair(plan, state) {
+        lines.extend(rows(theme, "repair", &preview, width));
+    }
     if let Some(prediction) = of_prediction(plan, theme) {
         lines.push(prediction);
     }
@@ -190,6 +193,24 @@ fn of_writes(plan: &Plan, state: &State) -> Vec<Line<'static>> {
         ),
     ));
     lines
+}
+
+/// What a repair writes, which a target that is asked for one decides by itself.
+fn of_repair(plan: &Plan, state: &State) -> Option<String> {
+    let Operation::Repair {
+        from: None,
+        rebuild: false,
+        ..
+    } = plan.operation
+    else {
+        return None;
+    };
+    let of_active = || {
+        let active = state.active(plan.name.as_deref()?)?;
+        Some(active.mapped.spare.as_path())
+    };
+    let spare = plan.device.as_deref().or_else(of_active)?;
+    copies::preview(state.inspection(spare)?)
 }
 
 fn of_write(write: &PlannedWrite) -> String {

@@ -3,18 +3,25 @@
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
-use ratatui::style::Color;
+use ratatui::style::{Color, Modifier};
 use ratatui::Terminal;
 
 use super::draw;
-use crate::tui::event::Event;
-use crate::tui::sample::{happen, press, state, COLOUR};
+use crate::tui::event::{Answer, Event};
+use crate::tui::sample::{
+    devices, happen, look, mapped, press, spare, state, superblock, well, COLOUR,
+};
 use crate::tui::state::{Options, State};
 
 const ASCII: Options = Options {
     ascii: true,
     colour: false,
     read_only: false,
+};
+
+const MONO: Options = Options {
+    colour: false,
+    ..COLOUR
 };
 
 pub(super) fn drawn(state: &State) -> Buffer {
@@ -64,6 +71,59 @@ fn the_copies_as_bytes_and_as_fields() {
 }
 
 #[test]
+fn inside_of_a_copy_the_byte_under_the_cursor_is_named() {
+    check("copies_inside_80x24", &at(80, 24, "2\njjj\nll"));
+    check("copies_inside_60x20", &at(60, 20, "2\njjj\n"));
+    check("copies_inside_200x50", &at(200, 50, "2\njjj\nn"));
+    check("copies_winner_80x24", &at(80, 24, "2\n\nG"));
+    let mut mono = state(MONO, 80, 24);
+    press(&mut mono, "2\njjj\n");
+    let buffer = drawn(&mono);
+    let inverted: Vec<&str> = cells_with(&buffer, Modifier::REVERSED);
+    assert_eq!(
+        inverted,
+        ["9", "e", "0", "0"],
+        "the byte here and in the winner"
+    );
+    check("ascii_copies_inside_120x40", &{
+        let mut state = state(ASCII, 120, 40);
+        press(&mut state, "2\njjj\n");
+        state
+    });
+}
+
+fn cells_with(buffer: &Buffer, modifier: Modifier) -> Vec<&str> {
+    let cells = buffer.content().iter();
+    cells
+        .filter(|cell| cell.modifier.contains(modifier))
+        .map(|cell| cell.symbol())
+        .collect()
+}
+
+#[test]
+fn a_copy_that_was_repaired_is_pointed_at() {
+    let mut state = at(120, 40, "2\njjj");
+    let answers = [
+        Answer::Examined(vec![look(
+            &spare(superblock(7, "disk-a", "disk-b"), "vault"),
+            "disk-b",
+        )]),
+        Answer::Listed {
+            devices: devices(),
+            mapped: vec![mapped("vault", "disk-a", "disk-b", well())],
+        },
+    ];
+    for answer in answers {
+        happen(&mut state, 5000, Event::Told(answer));
+    }
+    happen(&mut state, 8000, Event::Tick);
+    check("copies_healed_120x40", &state);
+    happen(&mut state, 16_000, Event::Tick);
+    let text = text(&drawn(&state));
+    assert!(!text.contains("was corrupt") && !text.contains("whole again"));
+}
+
+#[test]
 fn remaps_events_and_journal() {
     check("remaps_80x24", &at(80, 24, "3\nG"));
     check("events_80x24", &at(80, 24, "4\n"));
@@ -91,12 +151,8 @@ fn windows_lie_over_the_rest() {
 
 #[test]
 fn without_colour_and_without_glyphs() {
-    let mono = Options {
-        colour: false,
-        ..COLOUR
-    };
-    for keys in ["", "2\njjj", "?", "x14↓", "n\n", "5\n"] {
-        for options in [mono, ASCII] {
+    for keys in ["", "2\njjj", "2\njjj\n", "?", "x14↓", "n\n", "5\n"] {
+        for options in [MONO, ASCII] {
             let mut state = state(options, 80, 24);
             press(&mut state, keys);
             let buffer = drawn(&state);
