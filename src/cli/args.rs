@@ -83,25 +83,9 @@ pub enum Command {
     /// List devices and the part each plays
     List,
     /// Look for our metadata, and assemble what may be assembled by itself
-    Scan {
-        /// Assemble nothing
-        #[arg(long)]
-        scan_only: bool,
-        /// Look at this device or image, or at the images in this directory; repeatable
-        #[arg(long, value_name = "PATH")]
-        device: Vec<PathBuf>,
-        /// Show every copy
-        #[arg(long, short)]
-        verbose: bool,
-    },
+    Scan(ScanArgs),
     /// Show the five copies of a device, the verdict and the fields
-    Inspect {
-        /// A block device or an image file
-        path: PathBuf,
-        /// Show the remap table and every field's bytes as well
-        #[arg(long, short)]
-        verbose: bool,
-    },
+    Inspect(InspectArgs),
     /// Join a main disk and a spare to a new mapped device
     Create(CreateArgs),
     /// Write the copies of a device anew, or for the first time
@@ -253,6 +237,30 @@ pub enum Command {
         /// The command; the program as a whole without one
         command: Option<String>,
     },
+}
+
+/// What `scan` takes.
+#[derive(Args, Debug)]
+pub struct ScanArgs {
+    /// Assemble nothing
+    #[arg(long)]
+    pub scan_only: bool,
+    /// Look at this device or image, or at the images in this directory; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub device: Vec<PathBuf>,
+    /// Show every copy
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// What `inspect` takes.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// A block device or an image file
+    pub path: PathBuf,
+    /// Show the remap table and every field's bytes as well
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// What `create` takes.

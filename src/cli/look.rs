@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
+use super::args::{InspectArgs, ScanArgs};
 use super::change::find_mapped;
 use super::session::{Done, Session};
 use crate::error::{Error, Exit};
@@ -30,17 +31,13 @@ pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-pub(super) fn inspect_one(
-    session: &mut Session,
-    path: &Path,
-    verbose: bool,
-) -> Result<Exit, Error> {
-    let path = session.spare(path)?;
+pub(super) fn inspect_one(session: &mut Session, args: &InspectArgs) -> Result<Exit, Error> {
+    let path = session.spare(&args.path)?;
     let store = session.host.open(&path, Access::Read)?;
     let seen = inspect(&*store, &path);
     let json = || {
         let seen_json = report::inspection_json(&seen);
-        if !verbose {
+        if !args.verbose {
             return seen_json;
         }
         let superblock = seen.superblock.as_ref();
@@ -48,25 +45,20 @@ pub(super) fn inspect_one(
         let table = table.as_ref().map_or(Value::Null, report::table_json);
         report::merge(seen_json, json!({ "table": table }))
     };
-    let text = || report::inspection_text(&seen, session.style, verbose);
+    let text = || report::inspection_text(&seen, session.style, args.verbose);
     session.print("inspect", json, text)?;
     Ok(Exit::of_verdict(seen.verdict()))
 }
 
 /// Looks at the named devices, or at all there are; assembles what may be, unless told
 /// not to. Reports the worst it met: of all devices only ours count, of named ones each.
-pub(super) fn scan(
-    session: &mut Session,
-    named: &[PathBuf],
-    scan_only: bool,
-    verbose: bool,
-) -> Result<Exit, Error> {
+pub(super) fn scan(session: &mut Session, args: &ScanArgs) -> Result<Exit, Error> {
     let mut rows = Vec::new();
     let mut are_named = Vec::new();
-    for (path, is_named) in scan_paths(session, named)? {
+    for (path, is_named) in scan_paths(session, &args.device)? {
         let seen = session.look(&path, Depth::Scan);
         let is_ours = seen.as_ref().is_ok_and(Inspection::is_ours);
-        if is_named || is_ours || verbose {
+        if is_named || is_ours || args.verbose {
             are_named.push(is_named);
             rows.push(ScanRow {
                 path,
@@ -81,7 +73,7 @@ pub(super) fn scan(
         let exit = match &row.seen {
             Ok(seen) if seen.is_ours() => {
                 let exit = Exit::of_verdict(seen.verdict());
-                if !scan_only {
+                if !args.scan_only {
                     (row.outcome, row.reason) = try_assemble(session, &row.path, seen.verdict());
                 }
                 exit
@@ -105,7 +97,7 @@ pub(super) fn scan(
     session.print(
         "scan",
         || report::scan_json(&rows),
-        || report::scan_text(&rows, session.style, verbose),
+        || report::scan_text(&rows, session.style, args.verbose),
     )?;
     Ok(worst)
 }

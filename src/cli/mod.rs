@@ -8,6 +8,7 @@ mod change;
 mod doctor;
 mod lab;
 mod look;
+mod quick;
 mod session;
 
 use std::ffi::OsString;
@@ -75,6 +76,14 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
 
 /// Reads the command line.
 fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    match quick::parse(&arguments) {
+        Some(cli) => Ok(cli),
+        None => parse_fully(arguments),
+    }
+}
+
+/// Reads the command line by the description of every command.
+fn parse_fully(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     // The description of every command is some thousand small allocations. To free them
     // one by one before a command that takes a millisecond would be a tenth of it.
     let mut description = std::mem::ManuallyDrop::new(Cli::command());
@@ -97,12 +106,8 @@ fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
 fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
     match command {
         Command::List => look::list(session),
-        Command::Scan {
-            scan_only,
-            device,
-            verbose,
-        } => look::scan(session, &device, scan_only, verbose),
-        Command::Inspect { path, verbose } => look::inspect_one(session, &path, verbose),
+        Command::Scan(scan) => look::scan(session, &scan),
+        Command::Inspect(inspect) => look::inspect_one(session, &inspect),
         Command::Status { name, watch } => look::status(session, name.as_deref(), watch),
         Command::Log => look::log(session),
         Command::Create(create) => change::create(session, create),

@@ -6,6 +6,7 @@ mod images;
 mod journal;
 mod json;
 mod labs;
+mod lines;
 mod statuses;
 
 use std::path::{Path, PathBuf};
