@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a build needs beside the Rust toolchain, where it is missing: a C
 # linker with the C library's development files, and what the bindings to the kernel's
-# device-mapper are generated with. What is there is left alone.
+# device-mapper and to libblkid are generated with. What is there is left alone.
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -31,6 +31,7 @@ missing() {
     has_libclang || printf 'libclang-dev '
     command -v pkg-config >/dev/null || printf 'pkg-config '
     [ -e /usr/include/libdevmapper.h ] || printf 'libdevmapper-dev '
+    [ -e /usr/include/blkid/blkid.h ] || printf 'libblkid-dev '
 }
 
 if ! command -v cargo >/dev/null; then
@@ -47,7 +48,7 @@ if ! command -v apt-get >/dev/null; then
     say "Missing for a build, by their names in Debian: $packages"
     say "This system has no apt: install their likes with your package manager. They are a C"
     say "compiler with the C library's development files, libclang, pkg-config and the"
-    say "development files of libdevmapper."
+    say "development files of libdevmapper and libblkid."
     exit 1
 fi
 

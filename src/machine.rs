@@ -84,6 +84,6 @@ impl Host for Machine {
     }
 
     fn watcher(&mut self) -> Result<Box<dyn Watcher>, HostError> {
-        self.platform.watch(&["/dev".into()], &[])
+        self.platform.watch_devices()
     }
 }

@@ -220,6 +220,7 @@ fn reports(seen: &Inspection) -> Vec<String> {
             read_only: false,
             usage,
             faults: 0,
+            properties: None,
         },
         seen: Some(seen.clone()),
     };

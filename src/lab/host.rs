@@ -183,6 +183,7 @@ impl Lab {
             read_only: metadata.permissions().readonly(),
             usage: self.used_for(path),
             faults: bad.div_ceil(logical_block.sectors().get()),
+            properties: None,
             path: path.to_owned(),
         })
     }

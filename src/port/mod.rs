@@ -2,6 +2,8 @@
 //!
 //! The lab answers on image files, `sys` on real devices; nothing else does I/O.
 
+pub mod block;
+pub mod identity;
 pub mod journal;
 pub mod slots;
 pub mod table;
@@ -9,6 +11,7 @@ pub mod table;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::port::block::{SharedProperties, Signature};
 use crate::remap_core::event::Event;
 use crate::remap_core::message::Message;
 use crate::remap_core::params::Options;
@@ -43,8 +46,23 @@ pub trait BlockStore: Send {
     /// The smallest unit that can be written.
     fn logical_block(&self) -> BlockSize;
 
-    /// What is stable about it, or [`IdentityDigest::NONE`].
+    /// What is stable about the device itself, or [`IdentityDigest::NONE`].
     fn identity(&self) -> IdentityDigest;
+
+    /// Whether it takes no writes.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
+    /// What others wrote on it to know it again; reads all over the device. Nothing
+    /// where the program was built without the means to look.
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`] if the device could not be looked over.
+    fn signatures(&self) -> Result<Vec<Signature>, IoError> {
+        Ok(Vec::new())
+    }
 
     /// Reads whole sectors from `at` on.
     ///
@@ -171,6 +189,8 @@ pub struct DeviceInfo {
     pub usage: Usage,
     /// Blocks that are made to fail, in the lab.
     pub faults: u64,
+    /// What else the machine knows of a block device; none of an image.
+    pub properties: SharedProperties,
 }
 
 /// A mapped device that is up.
@@ -390,6 +410,15 @@ pub trait Platform: Clock + Uptime + Send + Sync {
         replaced: &[PathBuf],
         written: &[PathBuf],
     ) -> Result<Box<dyn Watcher>, HostError>;
+
+    /// Watches for devices that come, go or change, and for mounts.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if they cannot be watched.
+    fn watch_devices(&self) -> Result<Box<dyn Watcher>, HostError> {
+        self.watch(&["/dev".into()], &[])
+    }
 
     /// Fills `bytes` by chance, fit to name something for good.
     ///

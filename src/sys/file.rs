@@ -3,11 +3,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
 
+use super::block::{self, Roots};
 use super::{host_error, lock_owner};
 use crate::port::{Access, BlockStore, HostError, IoError};
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors};
@@ -23,13 +24,24 @@ nix::ioctl_read_bad!(
 /// `BLKSSZGET` of `linux/fs.h`.
 const BLKSSZGET: u32 = 0x1268;
 
-/// An opened image file or block device. What is stable about it is for others to find:
-/// it names itself [`IdentityDigest::NONE`].
+nix::ioctl_read_bad!(
+    /// Asks a block device whether it takes no writes.
+    read_only_flag,
+    BLKROGET,
+    nix::libc::c_int
+);
+
+/// `BLKROGET` of `linux/fs.h`.
+const BLKROGET: u32 = 0x125e;
+
+/// An opened image file or block device.
 #[derive(Debug)]
 pub(super) struct BlockFile {
     file: File,
     size: Sectors,
     logical_block: BlockSize,
+    identity: IdentityDigest,
+    read_only: bool,
     locked: bool,
 }
 
@@ -40,9 +52,10 @@ impl BlockFile {
     /// # Errors
     ///
     /// [`HostError::Busy`] names who holds it, as far as can be known.
-    pub(super) fn open(path: &Path, access: Access) -> Result<Self, HostError> {
+    pub(super) fn open(path: &Path, access: Access, roots: &Roots) -> Result<Self, HostError> {
         let failed = |source| host_error(path, source);
-        let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        let kind = metadata.file_type();
         if !kind.is_file() && !kind.is_block_device() {
             return Err(HostError::NotADevice(format!(
                 "{} is neither a block device nor an image file",
@@ -69,15 +82,27 @@ impl BlockFile {
             lock(&file, path)?;
         }
         let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        let logical_block = if kind.is_block_device() {
-            block_device_unit(&file, path)?
+        // An image has nothing that a copy of it would not have as well.
+        let (logical_block, identity, read_only) = if kind.is_block_device() {
+            let number = block::number_of(metadata.rdev());
+            (
+                block_device_unit(&file, path)?,
+                block::identity(roots, number),
+                ask_read_only(&file, path)?,
+            )
         } else {
-            BlockSize::B512
+            (
+                BlockSize::B512,
+                IdentityDigest::NONE,
+                metadata.permissions().readonly(),
+            )
         };
         Ok(Self {
             file,
             size: Sectors::from_bytes(bytes),
             logical_block,
+            identity,
+            read_only,
             locked: access == Access::Exclusive,
         })
     }
@@ -144,6 +169,16 @@ fn block_device_unit(file: &File, path: &Path) -> Result<BlockSize, HostError> {
         })
 }
 
+fn ask_read_only(file: &File, path: &Path) -> Result<bool, HostError> {
+    let mut flag = 0;
+    // SAFETY: the descriptor is open for the whole call, and BLKROGET writes one int to
+    // where the pointer says, which is a live local of that type.
+    #[expect(unsafe_code, reason = "an ioctl takes a raw pointer")]
+    let asked = unsafe { read_only_flag(file.as_raw_fd(), &mut flag) };
+    asked.map_err(|errno| host_error(path, errno.into()))?;
+    Ok(flag != 0)
+}
+
 fn io_error(at: Sector) -> impl Fn(io::Error) -> IoError {
     move |error| IoError {
         errno: error.raw_os_error().map_or(Errno::EIO, Errno::new),
@@ -161,7 +196,16 @@ impl BlockStore for BlockFile {
     }
 
     fn identity(&self) -> IdentityDigest {
-        IdentityDigest::NONE
+        self.identity
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    #[cfg(feature = "blkid")]
+    fn signatures(&self) -> Result<Vec<crate::port::block::Signature>, IoError> {
+        super::signature::find(&self.file)
     }
 
     fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError> {

@@ -1,15 +1,19 @@
-//! The real adapters: files, locks, change notification, clocks, chance.
+//! The real adapters: files, locks, block devices, change notification, clocks, chance.
 //!
 //! `unsafe` may stand here, each time with its reason, and nowhere else in userspace.
 //! Only `main` names this module; everything else is handed a [`Platform`].
 
-mod block_device;
+mod block;
 mod clock;
 mod file;
 mod journal;
 mod lock_owner;
+#[cfg(feature = "blkid")]
+mod signature;
+mod uevent;
 mod watch;
 
+pub use block::{list as block_devices, Roots};
 pub use journal::FileJournal;
 
 use std::fs::File;
@@ -44,15 +48,19 @@ impl Uptime for ThisMachine {
 
 impl Platform for ThisMachine {
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {
-        Ok(Box::new(file::BlockFile::open(path, access)?))
+        Ok(Box::new(file::BlockFile::open(
+            path,
+            access,
+            &Roots::default(),
+        )?))
     }
 
     fn block_devices(&self) -> Result<Vec<DeviceInfo>, HostError> {
-        block_device::list()
+        block::list(&Roots::default())
     }
 
     fn usage(&self, path: &Path) -> Result<Usage, HostError> {
-        block_device::usage(path)
+        block::usage(&Roots::default(), path)
     }
 
     fn watch(
@@ -61,6 +69,14 @@ impl Platform for ThisMachine {
         written: &[PathBuf],
     ) -> Result<Box<dyn Watcher>, HostError> {
         Ok(Box::new(watch::DirectoryWatcher::new(replaced, written)?))
+    }
+
+    fn watch_devices(&self) -> Result<Box<dyn Watcher>, HostError> {
+        match uevent::DeviceWatcher::new(&Roots::default()) {
+            Ok(watcher) => Ok(Box::new(watcher)),
+            // Where the kernel's events cannot be heard, new nodes are still seen.
+            Err(_) => self.watch(&["/dev".into()], &[]),
+        }
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<(), HostError> {

@@ -125,6 +125,7 @@ pub fn device(name: &str, size: Sectors, usage: Usage) -> DeviceInfo {
         read_only: false,
         usage,
         faults: 0,
+        properties: None,
     }
 }
 

@@ -262,6 +262,7 @@ impl Host for Machine {
                 read_only: false,
                 usage,
                 faults: 0,
+                properties: None,
                 path: path.clone(),
             })
         };

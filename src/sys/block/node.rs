@@ -1,0 +1,338 @@
+//! One block device as its directory in sysfs shows it.
+
+use std::cell::RefCell;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::udev;
+use crate::port::block::{DeviceNumber, Kind};
+use crate::port::identity::Stable;
+use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors};
+use crate::text::escape;
+
+/// An attribute is a page at most, and a file of udev's database a few; what is longer is
+/// cut off.
+const LONGEST: u64 = 64 * 1024;
+
+/// A directory of sysfs, and what could not be read in it.
+pub(super) struct Directory {
+    path: PathBuf,
+    unread: RefCell<Vec<String>>,
+}
+
+impl Directory {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            unread: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// The bytes of a file in it, without blanks around them; none where there is no such
+    /// file, nor where it cannot be read, which is noted.
+    fn bytes(&self, file: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = File::open(self.path.join(file))
+            .and_then(|opened| opened.take(LONGEST).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Some(bytes.trim_ascii().to_vec()),
+            Err(error) => {
+                // A disk that is going away has its files, and nothing in them.
+                let absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+                if !absent.contains(&error.kind()) {
+                    self.unread.borrow_mut().push(file.to_owned());
+                }
+                None
+            }
+        }
+    }
+
+    /// The text of a file in it, fit to be shown; none where it is empty, too.
+    fn text(&self, file: &str) -> Option<String> {
+        let bytes = self.bytes(file)?;
+        let printable = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        let text = escape(printable.trim_ascii()).into_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn number<T: std::str::FromStr>(&self, file: &str) -> Option<T> {
+        str::from_utf8(&self.bytes(file)?).ok()?.parse().ok()
+    }
+
+    /// The names in a directory of it, sorted.
+    fn names(&self, directory: &str) -> Vec<OsString> {
+        let Ok(entries) = std::fs::read_dir(self.path.join(directory)) else {
+            return Vec::new();
+        };
+        let mut names: Vec<OsString> = entries
+            .filter_map(|entry| Some(entry.ok()?.file_name()))
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// What a device's directory tells, as far as it does not take other devices to know.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// The kernel's name, as its directory has it.
+    pub(super) name: OsString,
+    /// For a partition, the name of its disk.
+    pub(super) disk: Option<OsString>,
+    /// Where it is below `/dev`.
+    pub(super) device_name: OsString,
+    pub(super) number: DeviceNumber,
+    pub(super) kind: Kind,
+    pub(super) size: Sectors,
+    pub(super) read_only: bool,
+    pub(super) slaves: Vec<OsString>,
+    pub(super) holders: Vec<OsString>,
+    pub(super) label: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) serial: Option<String>,
+    pub(super) wwid: Option<String>,
+    pub(super) partition_uuid: Option<String>,
+    pub(super) logical_block: Option<BlockSize>,
+    pub(super) physical_block_bytes: Option<u32>,
+    pub(super) rotational: Option<bool>,
+    pub(super) identity: IdentityDigest,
+    pub(super) udev: udev::Entry,
+    pub(super) unread: Vec<String>,
+}
+
+impl Node {
+    /// Reads the directory of a device; none where there is no number or size in it.
+    pub(super) fn read(directory: &Path, udev_data: &Path) -> Option<Self> {
+        let files = Directory::new(directory.to_owned());
+        let name = directory.file_name()?.to_owned();
+        let number = DeviceNumber::parse(&files.text("dev")?)?;
+        let uevent = Uevent::parse(&files.bytes("uevent").unwrap_or_default());
+        let is_partition = uevent.is_partition || directory.join("partition").exists();
+        let database = Directory::new(udev_data.to_owned());
+        let udev = database.bytes(&format!("b{number}"));
+        let udev = udev::Entry::parse(&udev.unwrap_or_default());
+        let disk = is_partition
+            .then(|| Some(directory.parent()?.file_name()?.to_owned()))
+            .flatten();
+        let mut node = Self {
+            device_name: uevent.device_name.unwrap_or_else(|| slashes(&name)),
+            disk,
+            number,
+            kind: Kind::Disk,
+            size: Sectors::new(files.number("size")?),
+            read_only: files.number::<u8>("ro") == Some(1),
+            slaves: files.names("slaves"),
+            holders: files.names("holders"),
+            label: None,
+            model: None,
+            serial: None,
+            wwid: None,
+            partition_uuid: None,
+            logical_block: None,
+            physical_block_bytes: None,
+            rotational: None,
+            identity: IdentityDigest::NONE,
+            udev,
+            unread: Vec::new(),
+            name,
+        };
+        if is_partition {
+            node.read_partition(uevent.partition_uuid);
+        } else {
+            node.read_disk(&files);
+        }
+        node.unread = files.unread.into_inner();
+        node.unread.extend(database.unread.into_inner());
+        Some(node)
+    }
+
+    /// A partition has no queue of its own: what is its disk's is filled in later.
+    fn read_partition(&mut self, uuid: Option<String>) {
+        self.kind = Kind::Partition;
+        let uuid = uuid.or_else(|| {
+            let uuid = self.udev.first(&["ID_PART_ENTRY_UUID"])?;
+            Some(escape(uuid.as_bytes()).into_owned())
+        });
+        self.partition_uuid = uuid.map(|uuid| uuid.to_ascii_lowercase());
+        if let Some(uuid) = &self.partition_uuid {
+            self.identity = Stable::Partition(uuid).digest();
+        }
+    }
+
+    fn read_disk(&mut self, files: &Directory) {
+        let logical: Option<u32> = files.number("queue/logical_block_size");
+        self.logical_block = logical.and_then(BlockSize::from_bytes);
+        self.physical_block_bytes = files.number("queue/physical_block_size");
+        self.rotational = files
+            .number::<u8>("queue/rotational")
+            .map(|turns| turns == 1);
+        let driver = self.name.as_bytes();
+        if driver.starts_with(b"dm-") {
+            self.read_mapped(files);
+        } else if driver.starts_with(b"md") {
+            self.read_array(files);
+        } else if driver.starts_with(b"loop") {
+            self.kind = Kind::Loop;
+            self.label = files.text("loop/backing_file");
+        } else {
+            self.read_hardware(files);
+        }
+    }
+
+    fn read_mapped(&mut self, files: &Directory) {
+        self.label = files.text("dm/name");
+        let uuid = files.text("dm/uuid");
+        let prefix = uuid.as_deref().and_then(|uuid| uuid.split_once('-'));
+        let kind = match prefix.map(|(prefix, _)| prefix) {
+            Some("LVM") => "lvm",
+            Some("CRYPT") => "crypt",
+            Some("mpath") => "mpath",
+            Some(part) if part.starts_with("part") => "part",
+            _ => "dm",
+        };
+        self.kind = Kind::Mapped(kind.to_owned());
+        if let Some(uuid) = uuid {
+            self.identity = Stable::Mapped(&uuid).digest();
+        }
+    }
+
+    fn read_array(&mut self, files: &Directory) {
+        let level = files.text("md/level");
+        let is_word = |text: &String| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let level = level.filter(is_word).unwrap_or_else(|| "md".to_owned());
+        self.kind = Kind::Array(level);
+        self.label = self.udev.first_encoded(&["MD_DEVNAME", "MD_NAME"]);
+        if let Some(uuid) = self.udev.first(&["MD_UUID"]) {
+            self.identity = Stable::Array(uuid).digest();
+        }
+    }
+
+    fn read_hardware(&mut self, files: &Directory) {
+        // SCSI's number for optical drives.
+        let is_rom =
+            self.name.as_bytes().starts_with(b"sr") || files.number::<u8>("device/type") == Some(5);
+        if is_rom {
+            self.kind = Kind::Rom;
+        }
+        let model = files
+            .text("device/model")
+            .or_else(|| files.text("device/name"));
+        let wwid = files.text("wwid").or_else(|| files.text("device/wwid"));
+        let serial = files
+            .text("serial")
+            .or_else(|| files.text("device/serial"))
+            .or_else(|| product_page(&files.bytes("device/vpd_pg80")?));
+        self.identity = identity_of_disk(
+            wwid.as_deref(),
+            model.as_deref(),
+            serial.as_deref(),
+            &self.udev,
+        );
+        let udev = |names: &[&str]| self.udev.first_encoded(names);
+        self.model = model.or_else(|| udev(&["ID_MODEL_ENC", "ID_MODEL"]));
+        self.wwid = wwid.or_else(|| udev(&["ID_WWN_WITH_EXTENSION", "ID_WWN"]));
+        self.serial = serial.or_else(|| udev(&["ID_SCSI_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"]));
+    }
+}
+
+/// What the kernel tells of a disk comes before what udev does: it is there without udev,
+/// too, and an identity that depends on who looks is none.
+fn identity_of_disk(
+    wwid: Option<&str>,
+    model: Option<&str>,
+    serial: Option<&str>,
+    udev: &udev::Entry,
+) -> IdentityDigest {
+    let model = model.unwrap_or_default();
+    let of_udev = |serial| Stable::Serial { model: "", serial };
+    let stable = [
+        wwid.map(Stable::Wwid),
+        serial.map(|serial| Stable::Serial { model, serial }),
+        udev.first(&["ID_WWN_WITH_EXTENSION", "ID_WWN"])
+            .map(Stable::Wwid),
+        udev.first(&["ID_SERIAL"]).map(of_udev),
+    ];
+    let digests = stable.into_iter().flatten().map(Stable::digest);
+    let mut told = digests.filter(|digest| !digest.is_none());
+    told.next().unwrap_or_default()
+}
+
+/// The serial number on a SCSI disk's product page: four bytes of heading, the last two
+/// of them its length.
+fn product_page(page: &[u8]) -> Option<String> {
+    let length = u16::from_be_bytes([*page.get(2)?, *page.get(3)?]);
+    let serial = page.get(4..)?;
+    let serial = serial.get(..usize::from(length)).unwrap_or(serial);
+    let text = escape(serial.trim_ascii()).into_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// The kernel writes `!` where a device's name below `/dev` has a slash.
+fn slashes(name: &OsStr) -> OsString {
+    let bytes = name.as_bytes().iter();
+    let bytes: Vec<u8> = bytes
+        .map(|byte| if *byte == b'!' { b'/' } else { *byte })
+        .collect();
+    OsStr::from_bytes(&bytes).to_owned()
+}
+
+/// What the file `uevent` of a device says.
+#[derive(Debug, Default)]
+struct Uevent {
+    device_name: Option<OsString>,
+    is_partition: bool,
+    partition_uuid: Option<String>,
+}
+
+impl Uevent {
+    fn parse(text: &[u8]) -> Self {
+        let mut uevent = Self::default();
+        for line in text.split(|byte| *byte == b'\n') {
+            if let Some(name) = line.strip_prefix(b"DEVNAME=") {
+                // A name that leads out of its directory names nothing.
+                let name = OsStr::from_bytes(name);
+                let inside = |part| matches!(part, std::path::Component::Normal(_));
+                if !name.is_empty() && Path::new(name).components().all(inside) {
+                    uevent.device_name = Some(name.to_owned());
+                }
+            } else if line == b"DEVTYPE=partition" {
+                uevent.is_partition = true;
+            } else if let Some(uuid) = line.strip_prefix(b"PARTUUID=") {
+                let uuid = escape(uuid).into_owned();
+                uevent.partition_uuid = (!uuid.is_empty()).then_some(uuid);
+            }
+        }
+        uevent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_page_is_read_as_far_as_it_goes() {
+        assert_eq!(product_page(b"\0\x80\0\x04WD-1xx").as_deref(), Some("WD-1"));
+        assert_eq!(product_page(b"\0\x80\0\xffAB  ").as_deref(), Some("AB"));
+        assert_eq!(product_page(b"\0\x80\0\x02  "), None);
+        assert_eq!(product_page(b"\0\x80"), None);
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_not_believed() {
+        let name = |text: &[u8]| Uevent::parse(text).device_name;
+        assert_eq!(name(b"DEVNAME=sda\n"), Some("sda".into()));
+        assert_eq!(name(b"DEVNAME=cciss/c0d0\n"), Some("cciss/c0d0".into()));
+        for bad in [
+            &b"DEVNAME=../etc/passwd"[..],
+            b"DEVNAME=/etc/x",
+            b"DEVNAME=",
+        ] {
+            assert_eq!(name(bad), None);
+        }
+        assert_eq!(slashes(OsStr::new("cciss!c0d0")), "cciss/c0d0");
+    }
+}
