@@ -4,11 +4,20 @@
 use kernel::prelude::*;
 
 pub mod dm;
+pub mod end_io;
+pub mod engine;
+pub mod index;
+pub mod load;
 pub mod log;
 pub mod map;
+pub mod message;
+pub mod relocate;
 pub mod remap_core;
+pub mod scrub;
 pub mod store;
+pub mod table;
 pub mod target;
+pub mod worker;
 
 module! {
     type: Module,

@@ -17,3 +17,8 @@ pub fn error(text: Arguments<'_>) {
 pub fn warn(text: Arguments<'_>) {
     pr_warn!("{text}\n");
 }
+
+/// Says something good to know.
+pub fn info(text: Arguments<'_>) {
+    pr_info!("{text}\n");
+}

@@ -7,10 +7,52 @@
 #include <linux/blkdev.h>
 #include <linux/device-mapper.h>
 #include <linux/sched/mm.h>
+#include <linux/srcu.h>
+#include <linux/workqueue.h>
 
 /* BLK_OPEN_WRITE, which is no plain number in C. */
 enum { dm_remap_open_write = 1 << 1 };
 
+/* What bdev_rw_virt() is to do: operations with flags, which are no plain numbers either. */
+enum dm_remap_op {
+	DM_REMAP_WRITE = 1,
+	DM_REMAP_WRITE_DURABLY = 1 | (1 << __REQ_SYNC) | (1 << __REQ_FUA),
+};
+
+/*
+ * Lets a writer wait until everybody who entered has left, wherever they leave. Entering
+ * and leaving touch memory of one CPU alone.
+ */
+struct dm_remap_gate {
+	struct srcu_struct srcu;
+};
+
+int dm_remap_gate_init(struct dm_remap_gate *gate);
+void dm_remap_gate_destroy(struct dm_remap_gate *gate);
+unsigned long dm_remap_gate_enter(struct dm_remap_gate *gate);
+void dm_remap_gate_leave(struct dm_remap_gate *gate, unsigned long ticket);
+void dm_remap_gate_drain(struct dm_remap_gate *gate);
+
+/* An ordered queue with a thread kept for it, a piece of work and a timer on it. */
+struct dm_remap_worker {
+	struct workqueue_struct *queue;
+	struct work_struct work;
+	struct delayed_work timer;
+	void (*on_work)(void *data);
+	void (*on_timer)(void *data);
+	void *data;
+};
+
+int dm_remap_worker_start(struct dm_remap_worker *worker, const char *name,
+			  void (*on_work)(void *data), void (*on_timer)(void *data),
+			  void *data);
+void dm_remap_worker_kick(struct dm_remap_worker *worker);
+void dm_remap_worker_after(struct dm_remap_worker *worker, unsigned int milliseconds);
+void dm_remap_worker_rest(struct dm_remap_worker *worker);
+void dm_remap_worker_stop(struct dm_remap_worker *worker);
+
+int dm_remap_bio_clone(struct bio *part, struct block_device *bdev, struct bio *bio,
+		       const struct bvec_iter *whole, unsigned int skip, bool durable);
 void dm_remap_bio_set_dev(struct bio *bio, struct block_device *bdev);
 bool dm_remap_bdev_read_only(struct block_device *bdev);
 unsigned int dm_remap_bdev_logical_block_size(struct block_device *bdev);

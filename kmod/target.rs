@@ -9,20 +9,23 @@ use kernel::error::Result;
 use kernel::ffi::c_int;
 use kernel::new_mutex;
 use kernel::prelude::*;
+use kernel::str::CString;
+use kernel::sync::atomic::{Atomic, Relaxed, Release};
 use kernel::sync::Mutex;
 
-use crate::dm::bio::{Bio, Mapped};
+use crate::dm::bio::{Bio, Ended, EndedBio, Mapped};
 use crate::dm::device::Device;
-use crate::dm::target::{Constructor, Refusal, Reply, Report, Target};
+use crate::dm::gate::Gate;
+use crate::dm::target::{Constructor, Owner, Refusal, Reply, Report, Target};
+use crate::dm::worker::Worker;
+use crate::engine::{Engine, Shown};
+use crate::index::Index;
 use crate::log;
 use crate::map::FLUSHES;
 use crate::remap_core::layout::Layout;
 use crate::remap_core::message::Message;
 use crate::remap_core::params::{Options, TargetArgs};
-use crate::remap_core::quorum::Verdict;
-use crate::remap_core::status::{Mode, RepairStatus, Status};
-use crate::remap_core::units::{BlockSize, Blocks, PerSlot, Sectors, Sequence, Slot};
-use crate::store;
+use crate::remap_core::units::{BlockSize, Blocks, Sector, Sectors};
 
 /// The kind of target.
 pub struct Remap;
@@ -30,25 +33,46 @@ pub struct Remap;
 /// One target of a table: main joined to its spare.
 #[pin_data]
 pub struct Joined<'t> {
+    owner: Owner<'t>,
     main: Device<'t>,
     spare: Device<'t>,
+    main_path: CString,
+    spare_path: CString,
     options: Options,
     /// The smallest unit of the mapped device.
     unit: BlockSize,
-    read_only: bool,
+    /// The size of main in remap units.
+    blocks: Blocks,
+    index: Index,
+    /// Where the replacement area begins, once there is a table.
+    replacement_area: Atomic<u64>,
     #[pin]
-    metadata: Mutex<Metadata>,
+    gate: Gate,
+    #[pin]
+    worker: Worker,
+    /// Held by whoever scrubs, repairs or writes the copies.
+    #[pin]
+    maintenance: Mutex<()>,
+    #[pin]
+    engine: Mutex<Engine>,
+    #[pin]
+    shown: Mutex<Shown>,
 }
 
-/// What was read of the spare's metadata.
-struct Metadata {
-    mode: Mode,
-    verdict: Verdict,
-    copies: PerSlot<char>,
-    sequence: Sequence,
-}
+/// Where the replacement area is while there is no table.
+const NOWHERE: u64 = u64::MAX;
 
 impl<'t> Joined<'t> {
+    /// The mapped device.
+    pub fn owner(&self) -> &Owner<'t> {
+        &self.owner
+    }
+
+    /// The mapped device's number, as logs name it.
+    pub fn number(&self) -> &str {
+        self.owner.number()
+    }
+
     /// The ageing disk.
     #[inline]
     pub fn main(&self) -> &Device<'t> {
@@ -61,10 +85,81 @@ impl<'t> Joined<'t> {
         &self.spare
     }
 
-    /// Whether it takes no writes.
+    /// Main, as the table line named it.
+    pub fn main_path(&self) -> &str {
+        self.main_path.to_str().unwrap_or_default()
+    }
+
+    /// The spare, as the table line named it.
+    pub fn spare_path(&self) -> &str {
+        self.spare_path.to_str().unwrap_or_default()
+    }
+
+    /// The optional part of the table line.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The remap unit.
     #[inline]
-    pub fn is_read_only(&self) -> bool {
-        self.read_only
+    pub fn unit(&self) -> BlockSize {
+        self.unit
+    }
+
+    /// The size of main in remap units.
+    pub fn blocks(&self) -> Blocks {
+        self.blocks
+    }
+
+    /// Which blocks are served elsewhere.
+    #[inline]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What bios enter that write.
+    #[inline]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Who does what may sleep.
+    #[inline]
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// The lock of whoever scrubs, repairs or writes the copies. It is taken before the
+    /// engine's.
+    pub fn maintenance(&self) -> &Mutex<()> {
+        &self.maintenance
+    }
+
+    /// The state that changes.
+    pub fn engine(&self) -> &Mutex<Engine> {
+        &self.engine
+    }
+
+    /// What was told last. Its lock is taken after the engine's, and held for no I/O.
+    pub fn shown(&self) -> &Mutex<Shown> {
+        &self.shown
+    }
+
+    /// Where the replacement area begins; there must be a table.
+    #[inline]
+    pub fn replacement_area(&self) -> Sector {
+        Sector::new(self.replacement_area.load(Relaxed))
+    }
+
+    /// Whether there is a table, so that something can be done about bad blocks.
+    #[inline]
+    pub fn has_table(&self) -> bool {
+        self.replacement_area.load(Relaxed) != NOWHERE
+    }
+
+    /// From now on there is a table.
+    pub fn found_table(&self, layout: &Layout) {
+        self.replacement_area.store(layout.replacement.get(), Release);
     }
 
     fn arguments(&self) -> TargetArgs<'_> {
@@ -73,60 +168,6 @@ impl<'t> Joined<'t> {
             spare: self.spare.name(),
             options: self.options,
         }
-    }
-
-    fn status(&self) -> Status {
-        let metadata = self.metadata.lock();
-        Status {
-            mode: metadata.mode,
-            verdict: metadata.verdict,
-            copies: metadata.copies,
-            sequence: metadata.sequence,
-            active: Blocks::new(0),
-            pending: Blocks::new(0),
-            used: Blocks::new(0),
-            total: Blocks::new(0),
-            write_errors: 0,
-            read_errors: 0,
-            scrubs: 0,
-            corruption_detected: 0,
-            repairs_completed: 0,
-            repair_attempts: 0,
-            repair: RepairStatus::Idle,
-            last_scrub: None,
-            next_scrub: None,
-            last_repair: None,
-            needs_check: false,
-            main_suspect: false,
-            spare_failing: false,
-        }
-    }
-
-    /// Reads and judges the copies.
-    fn load(&self) -> Result {
-        let (survey, judgement) = store::survey(&self.spare)?;
-        drop(survey);
-        let mut metadata = self.metadata.lock();
-        metadata.verdict = judgement.verdict;
-        metadata.copies = judgement.states.map(|_, state| state.letter());
-        if judgement.verdict != Verdict::None {
-            log::error(format_args!(
-                "{}: copies judged {}",
-                self.spare.name(),
-                judgement.verdict
-            ));
-            return Err(EOPNOTSUPP);
-        }
-        metadata.mode = match self.read_only {
-            true => Mode::ReadOnly,
-            false => Mode::PassThrough,
-        };
-        log::warn(format_args!(
-            "{}: no metadata here; everything goes to {} and nothing is remapped",
-            self.spare.name(),
-            self.main.name()
-        ));
-        Ok(())
     }
 }
 
@@ -169,20 +210,38 @@ impl Target for Remap {
             || constructor.is_read_only()
             || main.is_read_only()
             || spare.is_read_only();
+        let no_memory = |error| refuse(error, c"Out of memory");
+        let text = |text: &str| CString::try_from_fmt(fmt!("{text}"));
+        let size = Blocks::new(main.size().get() >> unit.sector_shift());
+        let engine = Engine::new(read_only, unit).map_err(no_memory)?;
+        let shown = engine.shown();
+        let index = Index::new(size).map_err(no_memory)?;
         let joined = try_pin_init!(Joined {
+            owner: constructor.owner(),
+            main_path: text(args.main)?,
+            spare_path: text(args.spare)?,
             main,
             spare,
             options: args.options,
             unit,
-            read_only,
-            metadata <- new_mutex!(Metadata {
-                mode: Mode::PassThrough,
-                verdict: Verdict::None,
-                copies: PerSlot::new(['-'; Slot::COUNT]),
-                sequence: Sequence::new(0),
-            }),
+            blocks: size,
+            index,
+            replacement_area: Atomic::new(NOWHERE),
+            gate <- Gate::new(),
+            worker <- Worker::new(),
+            maintenance <- new_mutex!(()),
+            engine <- new_mutex!(engine),
+            shown <- new_mutex!(shown),
         }? Error);
-        KBox::pin_init(joined, GFP_KERNEL).map_err(|error| refuse(error, c"Out of memory"))
+        KBox::pin_init(joined, GFP_KERNEL).map_err(no_memory)
+    }
+
+    fn gate<'a>(joined: Pin<&'a Joined<'_>>) -> &'a Gate {
+        &joined.get_ref().gate
+    }
+
+    fn worker<'a>(joined: Pin<&'a Joined<'_>>) -> &'a Worker {
+        &joined.get_ref().worker
     }
 
     #[inline]
@@ -190,14 +249,42 @@ impl Target for Remap {
         joined.send(bio)
     }
 
+    #[inline]
+    fn end_io(joined: Pin<&Joined<'_>>, bio: EndedBio) -> Ended {
+        joined.receive(bio)
+    }
+
+    fn work(joined: Pin<&Joined<'_>>) {
+        joined.serve_held();
+    }
+
+    fn timer(joined: Pin<&Joined<'_>>) {
+        joined.on_timer();
+    }
+
     fn preresume(joined: Pin<&Joined<'_>>) -> Result {
         joined.load()
+    }
+
+    fn resume(joined: Pin<&Joined<'_>>) {
+        joined.engine.lock().running = true;
+        joined.tell();
+    }
+
+    fn postsuspend(joined: Pin<&Joined<'_>>) {
+        // Whoever is at work on the metadata comes to an end first.
+        let _maintaining = joined.maintenance.lock();
+        joined.engine.lock().running = false;
+        joined.tell();
     }
 
     fn report(joined: Pin<&Joined<'_>>, report: Report, out: &mut dyn fmt::Write) -> fmt::Result {
         let args = joined.arguments();
         match report {
-            Report::Status => write!(out, "{}", joined.status()),
+            Report::Status => {
+                let shown = *joined.shown.lock();
+                write!(out, "{}", shown.status())
+            }
             Report::Table => write!(out, "{args}"),
             Report::Measurement => write!(
                 out,
@@ -218,16 +305,13 @@ impl Target for Remap {
     fn message(
         joined: Pin<&Joined<'_>>,
         words: &[&str],
-        _reply: &mut dyn fmt::Write,
+        reply: &mut dyn fmt::Write,
     ) -> Result<Reply> {
         let message = Message::parse(words).map_err(|error| {
-            log::error(format_args!("{}: {error}", joined.main.name()));
+            log::error(format_args!("{}: {error}", joined.number()));
             EINVAL
         })?;
-        match message {
-            Message::ClearStats => Ok(Reply::Done),
-            _ => Err(EOPNOTSUPP),
-        }
+        joined.obey(&message, reply)
     }
 
     fn devices(

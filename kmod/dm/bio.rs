@@ -1,14 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A bio on its way through a target.
+//! Bios on their way through a target.
+//!
+//! A bio is handed to the target's `map` as a [`Bio`], which answers for it in one of the
+//! ways that take it by value. If it is held, or fails below and is then held, it goes to
+//! the target's worker as a [`HeldBio`], which does its work block by block and ends it.
 
+use core::mem::{self, MaybeUninit};
 use core::ptr::NonNull;
 
 use kernel::bindings;
+use kernel::error::to_result;
 use kernel::ffi::c_int;
+use kernel::prelude::*;
 
-use super::device::Device;
+use super::device::{errno_of, Device};
 use super::ffi;
-use crate::remap_core::units::{Sector, Sectors};
+use super::gate::{Gate, Ticket};
+use super::worker::Worker;
+use crate::remap_core::units::{Errno, Sector, Sectors, SECTOR_BYTES};
+
+/// The kernel's own.
+pub(super) type RawBio = bindings::bio;
+
+/// What is kept beside each bio while it is under way, in memory that device-mapper
+/// allocates with it.
+pub(super) struct Beside {
+    /// What it carries; `bi_sector` counts from the beginning of the target. The bio's own
+    /// is used up when it ends.
+    part: bindings::bvec_iter,
+    ticket: Ticket,
+    stage: Stage,
+}
+
+/// How far a bio has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It was sent to a device.
+    Sent,
+    /// It was held without having been sent.
+    Held,
+    /// It came back with this error, and is held.
+    Failed(Errno),
+}
+
+/// How much is kept beside each bio, in bytes.
+pub(super) const BESIDE_BYTES: u32 = mem::size_of::<Beside>() as u32;
+
+fn beside(bio: NonNull<RawBio>) -> NonNull<Beside> {
+    // SAFETY: the bio is a clone of device-mapper's, for a target that asked for so much.
+    // The memory before it is never null, and aligned like the bio.
+    unsafe {
+        NonNull::new_unchecked(
+            ffi::dm_per_bio_data(bio.as_ptr(), mem::size_of::<Beside>()).cast::<Beside>(),
+        )
+    }
+}
 
 /// A bio that the target has to answer for. It is answered by exactly one of the
 /// methods that take it by value; each gives the [`Mapped`] that `map` must return.
@@ -18,9 +64,11 @@ use crate::remap_core::units::{Sector, Sectors};
 /// - `bio` is a clone that device-mapper handed to the `map` callback of a target which
 ///   begins at sector `begin` of the mapped device; the callback has not returned.
 /// - A clone that carries data begins at or behind `begin`.
+/// - `ticket` is one of the gate that the bio entered, or none.
 pub struct Bio {
-    bio: NonNull<bindings::bio>,
+    bio: NonNull<RawBio>,
     begin: u64,
+    ticket: Ticket,
 }
 
 /// How a bio was answered.
@@ -42,10 +90,14 @@ impl Bio {
     /// `bio` must be what device-mapper handed to the `map` callback of a target that
     /// begins at `begin`, and the wrapper must not outlive the callback.
     #[inline]
-    pub(super) unsafe fn new(bio: NonNull<bindings::bio>, begin: u64) -> Self {
+    pub(super) unsafe fn new(bio: NonNull<RawBio>, begin: u64) -> Self {
         // INVARIANT: as the caller promises; device-mapper hands a target only bios
         // within it.
-        Self { bio, begin }
+        Self {
+            bio,
+            begin,
+            ticket: Ticket::NONE,
+        }
     }
 
     #[inline]
@@ -63,8 +115,8 @@ impl Bio {
     /// Whether it changes what the device holds.
     #[inline]
     pub fn is_write(&self) -> bool {
-        // SAFETY: as in `iter`. Operations that write have odd numbers.
-        unsafe { self.bio.as_ref().bi_opf & 1 != 0 }
+        // SAFETY: as in `iter`.
+        is_write(unsafe { self.bio.as_ref() })
     }
 
     /// Of several equal flushes to one target, which this is: 0 to one less than what
@@ -87,9 +139,40 @@ impl Bio {
         Sectors::from_bytes(u64::from(self.iter().bi_size))
     }
 
+    /// Enters a gate, which it leaves when it ends or is held. That is before anything
+    /// is decided about it.
+    #[inline]
+    pub fn enter(&mut self, gate: &Gate) {
+        self.ticket = gate.enter();
+    }
+
+    /// Answers for its first `length` alone; the rest comes back as a bio of its own. It
+    /// carries data, and no less than that.
+    #[inline]
+    pub fn accept(&mut self, length: Sectors) {
+        let length = length.get().min(self.length().get()) as u32;
+        // SAFETY: the bio is a clone of device-mapper's that carries data, at least so
+        // much, and `map` has not returned.
+        unsafe { ffi::dm_accept_partial_bio(self.bio.as_ptr(), length) }
+    }
+
+    #[inline]
+    fn remember(&self, stage: Stage) {
+        let mut part = *self.iter();
+        part.bi_sector = part.bi_sector.wrapping_sub(self.begin);
+        let kept = Beside {
+            part,
+            ticket: self.ticket,
+            stage,
+        };
+        // SAFETY: the memory beside the bio is ours until it has ended.
+        unsafe { beside(self.bio).write(kept) }
+    }
+
     /// Sends it to `at` on `device`.
     #[inline]
     pub fn send_to(mut self, device: &Device<'_>, at: Sector) -> Mapped {
+        self.remember(Stage::Sent);
         // SAFETY: the bio is ours until the callback returns, and the device is held until
         // after every bio of the target has ended.
         unsafe {
@@ -99,9 +182,246 @@ impl Bio {
         Mapped(ffi::DM_MAPIO_REMAPPED as c_int)
     }
 
+    /// Hands it to the worker. It leaves the gate first, for it may have to wait for
+    /// whoever drains it.
+    pub fn hold(mut self, gate: &Gate, worker: &Worker) -> Mapped {
+        leave(gate, mem::replace(&mut self.ticket, Ticket::NONE));
+        self.remember(Stage::Held);
+        // INVARIANT: device-mapper leaves it to us until we end it.
+        worker.hold(HeldBio { bio: self.bio });
+        Mapped(ffi::DM_MAPIO_SUBMITTED as c_int)
+    }
+
     /// Ends it with an I/O error.
     #[inline]
-    pub fn fail(self) -> Mapped {
+    pub fn fail(self, gate: &Gate) -> Mapped {
+        leave(gate, self.ticket);
+        // No trace of it is left: device-mapper does not call `end_io` for it.
         Mapped(ffi::DM_MAPIO_KILL as c_int)
+    }
+}
+
+fn is_write(bio: &RawBio) -> bool {
+    // Operations that write have odd numbers.
+    bio.bi_opf & 1 != 0
+}
+
+#[inline]
+fn leave(gate: &Gate, ticket: Ticket) {
+    if ticket.0 != Ticket::NONE.0 {
+        // SAFETY: the ticket is of the gate that the target's bios enter, and whoever calls
+        // this forgets it.
+        unsafe { gate.leave(ticket) }
+    }
+}
+
+/// A bio that came back from a device.
+///
+/// # Invariants
+///
+/// `bio` is a clone that was answered for by [`Bio`] and has just ended.
+pub struct EndedBio {
+    bio: NonNull<RawBio>,
+    status: bindings::blk_status_t,
+}
+
+/// Whether device-mapper is to end a bio that came back.
+#[must_use]
+pub struct Ended(c_int);
+
+impl Ended {
+    /// What the `end_io` callback returns to device-mapper.
+    pub(super) fn code(self) -> c_int {
+        self.0
+    }
+}
+
+impl EndedBio {
+    /// Wraps what the `end_io` callback was handed, and takes it out of the gate.
+    ///
+    /// # Safety
+    ///
+    /// `bio` must be what device-mapper handed to the `end_io` callback, together with
+    /// `status`, and `gate` what the target's bios enter.
+    #[inline]
+    pub(super) unsafe fn new(
+        bio: NonNull<RawBio>,
+        status: bindings::blk_status_t,
+        gate: &Gate,
+    ) -> Self {
+        // SAFETY: it was answered for, so that what is beside it was written.
+        let beside = unsafe { beside(bio).as_mut() };
+        leave(gate, mem::replace(&mut beside.ticket, Ticket::NONE));
+        Self { bio, status }
+    }
+
+    /// The error with which a device gave it back; `None` if all went well, if it carries
+    /// no data, or if the worker has dealt with it already.
+    #[inline]
+    pub fn error(&self) -> Option<Errno> {
+        if self.status == 0 {
+            return None;
+        }
+        // SAFETY: as in `new`.
+        let beside = unsafe { beside(self.bio).as_ref() };
+        if beside.stage != Stage::Sent || beside.part.bi_size == 0 {
+            return None;
+        }
+        // SAFETY: takes any status.
+        Some(errno_of(unsafe {
+            bindings::blk_status_to_errno(self.status)
+        }))
+    }
+
+    /// Lets it end as it is.
+    #[inline]
+    pub fn finish(self) -> Ended {
+        Ended(ffi::DM_ENDIO_DONE as c_int)
+    }
+
+    /// Hands it to the worker with the error it came back with.
+    pub fn hold(self, error: Errno, worker: &Worker) -> Ended {
+        // SAFETY: as in `new`.
+        unsafe { beside(self.bio).as_mut().stage = Stage::Failed(error) };
+        // INVARIANT: device-mapper leaves it to us until we end it.
+        worker.hold(HeldBio { bio: self.bio });
+        Ended(ffi::DM_ENDIO_INCOMPLETE as c_int)
+    }
+}
+
+/// A bio that the worker deals with.
+///
+/// # Invariants
+///
+/// `bio` is a clone of device-mapper's that was answered for by [`Bio`] and is ours until
+/// it is ended, by this being dropped at the latest.
+pub struct HeldBio {
+    bio: NonNull<RawBio>,
+}
+
+// SAFETY: a held bio may be dealt with by any task.
+unsafe impl Send for HeldBio {}
+
+impl HeldBio {
+    /// Gives up the wrapper, not the bio.
+    pub(super) fn into_raw(self) -> *mut RawBio {
+        mem::ManuallyDrop::new(self).bio.as_ptr()
+    }
+
+    /// Takes up a bio again.
+    ///
+    /// # Safety
+    ///
+    /// It must have come from `into_raw`, and be used nowhere else.
+    pub(super) unsafe fn from_raw(bio: NonNull<RawBio>) -> Self {
+        // INVARIANT: as the caller promises.
+        Self { bio }
+    }
+
+    fn beside(&self) -> &Beside {
+        // SAFETY: by the invariants.
+        unsafe { beside(self.bio).as_ref() }
+    }
+
+    /// Whether it changes what the device holds.
+    pub fn is_write(&self) -> bool {
+        // SAFETY: by the invariants.
+        is_write(unsafe { self.bio.as_ref() })
+    }
+
+    /// Where it begins, counted from the beginning of the target.
+    pub fn offset(&self) -> Sector {
+        Sector::new(self.beside().part.bi_sector)
+    }
+
+    /// How much it carries.
+    pub fn length(&self) -> Sectors {
+        Sectors::from_bytes(u64::from(self.beside().part.bi_size))
+    }
+
+    /// The error with which a device gave it back; `None` if it was never sent.
+    pub fn failure(&self) -> Option<Errno> {
+        match self.beside().stage {
+            Stage::Failed(errno) => Some(errno),
+            Stage::Sent | Stage::Held => None,
+        }
+    }
+
+    /// Reads or writes `length` of it, from `skip` behind its beginning on, at `at` on
+    /// `device`, and waits for it. Allocates nothing. With `durable`, what was written is
+    /// on the medium then.
+    ///
+    /// # Errors
+    ///
+    /// What the device gave. `EINVAL` if it does not carry so much.
+    pub fn transfer(
+        &self,
+        skip: Sectors,
+        length: Sectors,
+        device: &Device<'_>,
+        at: Sector,
+        durable: bool,
+    ) -> Result<(), Errno> {
+        let within = skip.get().checked_add(length.get());
+        if within.is_none_or(|end| end > self.length().get()) || length.get() == 0 {
+            return Err(errno_of(EINVAL.to_errno()));
+        }
+        let (skip, length) = (
+            skip.get() as u32 * SECTOR_BYTES as u32,
+            length.get() as u32 * SECTOR_BYTES as u32,
+        );
+        let mut part = MaybeUninit::<RawBio>::uninit();
+        // SAFETY: the bio is valid and ours. The clone lives on this stack until it has
+        // ended, uses the pages of the bio, which stay until that is ended, and stays
+        // within what the bio carries, as was checked. Neither call allocates: what the bio
+        // carries has neither an encryption context nor integrity data, for this target
+        // advertises neither.
+        let result = unsafe {
+            let bio = self.bio.as_ptr();
+            let part = part.as_mut_ptr();
+            let whole = &raw const self.beside().part;
+            let error = ffi::dm_remap_bio_clone(part, device.bdev(), bio, whole, skip, durable);
+            if error != 0 {
+                return Err(errno_of(error));
+            }
+            (*part).bi_iter.bi_size = length;
+            (*part).bi_iter.bi_sector = at.get();
+            let result = bindings::submit_bio_wait(part);
+            bindings::bio_uninit(part);
+            result
+        };
+        to_result(result).map_err(|error| errno_of(error.to_errno()))
+    }
+
+    /// Ends it.
+    pub fn end(self, result: Result<(), Errno>) {
+        let status = match result {
+            Ok(()) => 0,
+            // SAFETY: takes any error number.
+            Err(errno) => unsafe { bindings::errno_to_blk_status(-errno.get()) },
+        };
+        self.end_with(status);
+    }
+
+    fn end_with(self, status: bindings::blk_status_t) {
+        let bio = mem::ManuallyDrop::new(self).bio.as_ptr();
+        // SAFETY: by the invariants; it is not used after this. `end_io` is called for it
+        // once more, and lets it pass.
+        unsafe {
+            let beside = beside(NonNull::new_unchecked(bio)).as_mut();
+            if beside.stage == Stage::Sent {
+                beside.stage = Stage::Held;
+            }
+            (*bio).bi_status = status;
+            bindings::bio_endio(bio);
+        }
+    }
+}
+
+impl Drop for HeldBio {
+    fn drop(&mut self) {
+        // INVARIANT: the bio is ended here instead.
+        let bio = Self { bio: self.bio };
+        bio.end(Err(Errno::EIO));
     }
 }

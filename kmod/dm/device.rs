@@ -116,14 +116,77 @@ impl<'t> Device<'t> {
         )
     }
 
+    /// Reads the first `length` bytes of `buffer` from `at` on, and waits for it.
+    /// Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the device gave; those bytes are unspecified then.
+    pub fn read_part(&self, at: Sector, buffer: &mut Buffer, length: u32) -> Result<(), Errno> {
+        let length = buffer.0.len().min(length as usize);
+        self.transfer(
+            at,
+            buffer.0.as_mut_ptr(),
+            length,
+            bindings::req_op_REQ_OP_READ,
+        )
+    }
+
+    /// Writes the first `length` bytes of `buffer` from `at` on, and returns when they are
+    /// on the medium. Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the device gave; what lies there is unknown then.
+    pub fn write_durably(&self, at: Sector, buffer: &Buffer, length: u32) -> Result<(), Errno> {
+        self.write_with(at, buffer, length, ffi::dm_remap_op_DM_REMAP_WRITE_DURABLY)
+    }
+
+    /// Writes all of `buffer` from `at` on; it is on the medium after [`Device::flush`].
+    ///
+    /// # Errors
+    ///
+    /// What the device gave; what lies there is unknown then.
+    pub fn write(&self, at: Sector, buffer: &Buffer) -> Result<(), Errno> {
+        self.write_with(at, buffer, u32::MAX, ffi::dm_remap_op_DM_REMAP_WRITE)
+    }
+
+    fn write_with(
+        &self,
+        at: Sector,
+        buffer: &Buffer,
+        length: u32,
+        op: ffi::dm_remap_op,
+    ) -> Result<(), Errno> {
+        let length = buffer.0.len().min(length as usize);
+        // The pointer is only read through: the operation is a write.
+        self.transfer(at, buffer.0.as_ptr().cast_mut(), length, op)
+    }
+
+    /// Brings everything that was written to the medium.
+    ///
+    /// # Errors
+    ///
+    /// What the device gave; nothing may be taken for durable then.
+    pub fn flush(&self) -> Result<(), Errno> {
+        // SAFETY: the block device is open.
+        let result = to_result(unsafe { bindings::blkdev_issue_flush(self.bdev()) });
+        result.map_err(|error| errno_of(error.to_errno()))
+    }
+
     fn transfer(&self, at: Sector, data: *mut u8, length: usize, op: u32) -> Result<(), Errno> {
         // SAFETY: the block device is open; `data` is `length` bytes from a `Buffer` that is
         // borrowed until the call returns, and so in the kernel's direct mapping.
         let result = to_result(unsafe {
             bindings::bdev_rw_virt(self.bdev(), at.get(), data.cast(), length, op)
         });
-        result.map_err(|error| Errno::new(error.to_errno().saturating_neg()))
+        result.map_err(|error| errno_of(error.to_errno()))
     }
+}
+
+/// An error number of the kernel's, which is negative, as the shared rules have it.
+pub(super) fn errno_of(error: i32) -> Errno {
+    Errno::new(error.saturating_neg())
 }
 
 /// 4 KiB for reading and writing a device, aligned for it.
@@ -143,6 +206,11 @@ impl Buffer {
     /// What is in it.
     pub fn bytes(&self) -> &[u8; BLOCK_4K_BYTES] {
         &self.0
+    }
+
+    /// What is in it, to change.
+    pub fn bytes_mut(&mut self) -> &mut [u8; BLOCK_4K_BYTES] {
+        &mut self.0
     }
 }
 

@@ -8,7 +8,11 @@
 //! C header: `include/linux/device-mapper.h`
 
 pub mod bio;
+pub mod clock;
 pub mod device;
 pub mod ffi;
+pub mod gate;
 mod memory;
+pub mod published;
 pub mod target;
+pub mod worker;

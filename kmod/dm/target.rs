@@ -14,14 +14,19 @@ use kernel::prelude::*;
 use kernel::str::{CString, NullTerminatedFormatter};
 use kernel::types::Opaque;
 
-use super::bio::{Bio, Mapped};
+use super::bio::{Bio, Ended, EndedBio, Mapped, BESIDE_BYTES};
 use super::device::Device;
 use super::ffi;
+use super::gate::Gate;
 use super::memory::NoIo;
-use crate::remap_core::units::Sectors;
+use super::worker::Worker;
+use crate::remap_core::units::{Sector, Sectors};
 
 /// More words than this are no table line or message of any target here.
 const MAX_WORDS: usize = 16;
+
+/// The longest name of a mapped device, with its NUL.
+const NAME_BYTES: usize = ffi::DM_NAME_LEN as usize;
 
 /// A kind of target. The callbacks are device-mapper's; `Data<'t>` is one target of a
 /// table, which lives until that table is destroyed.
@@ -46,8 +51,23 @@ pub trait Target: Sized + 'static {
         words: &[&str],
     ) -> Result<Pin<KBox<Self::Data<'t>>>, Refusal>;
 
+    /// The gate that its bios enter.
+    fn gate<'a>(target: Pin<&'a Self::Data<'_>>) -> &'a Gate;
+
+    /// Its worker, which nobody else uses.
+    fn worker<'a>(target: Pin<&'a Self::Data<'_>>) -> &'a Worker;
+
     /// Answers for one bio. May not sleep or allocate.
     fn map(target: Pin<&Self::Data<'_>>, bio: Bio) -> Mapped;
+
+    /// Looks at a bio that came back from a device, in any context.
+    fn end_io(target: Pin<&Self::Data<'_>>, bio: EndedBio) -> Ended;
+
+    /// Deals with the bios that the worker holds. Runs on the worker.
+    fn work(target: Pin<&Self::Data<'_>>);
+
+    /// Does what is due. Runs on the worker.
+    fn timer(target: Pin<&Self::Data<'_>>);
 
     /// Called before a table is used for the first time or again, while no bio is
     /// admitted.
@@ -56,6 +76,12 @@ pub trait Target: Sized + 'static {
     ///
     /// The device stays suspended then.
     fn preresume(target: Pin<&Self::Data<'_>>) -> Result;
+
+    /// Called when the table is used from now on.
+    fn resume(target: Pin<&Self::Data<'_>>);
+
+    /// Called when the table is used no more, and every bio has ended.
+    fn postsuspend(target: Pin<&Self::Data<'_>>);
 
     /// Prints what `report` asks for.
     ///
@@ -154,6 +180,80 @@ impl<'t> Constructor<'t> {
         // SAFETY: by the invariants.
         unsafe { Device::open(self.ti, &path) }
     }
+
+    /// A handle of the mapped device that the target is part of.
+    pub fn owner(&self) -> Owner<'t> {
+        // INVARIANT: as those of `self`.
+        Owner {
+            ti: self.ti,
+            lives: PhantomData,
+        }
+    }
+}
+
+/// The mapped device that a target is part of.
+///
+/// # Invariants
+///
+/// `ti` is valid for as long as what lives for `'t`.
+pub struct Owner<'t> {
+    ti: NonNull<ffi::dm_target>,
+    lives: PhantomData<&'t ()>,
+}
+
+// SAFETY: what is used of the target is guarded by device-mapper's own locks.
+unsafe impl Send for Owner<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Owner<'_> {}
+
+impl Owner<'_> {
+    fn table(&self) -> *mut ffi::dm_table {
+        // SAFETY: by the invariants.
+        unsafe { self.ti.as_ref().table }
+    }
+
+    /// Where on the mapped device the target begins.
+    pub fn begin(&self) -> Sector {
+        // SAFETY: by the invariants; it was set before the constructor.
+        Sector::new(unsafe { self.ti.as_ref().begin })
+    }
+
+    /// How much of the mapped device the target is.
+    pub fn length(&self) -> Sectors {
+        // SAFETY: by the invariants; the length was set before.
+        Sectors::new(unsafe { self.ti.as_ref().len })
+    }
+
+    /// The number it is listed under: `major:minor`.
+    pub fn number(&self) -> &str {
+        // SAFETY: the table is of a mapped device, whose number is written once.
+        let number = unsafe {
+            let device = ffi::dm_table_get_md(self.table());
+            CStr::from_char_ptr(ffi::dm_device_name(device))
+        };
+        number.to_str().unwrap_or("?")
+    }
+
+    /// Calls `then` with the name that the mapped device has now.
+    pub fn with_name<R>(&self, then: impl FnOnce(&[u8]) -> R) -> R {
+        let mut name = [0u8; NAME_BYTES];
+        // SAFETY: the name and its NUL fit, and the UUID is not asked for.
+        let error = unsafe {
+            let device = ffi::dm_table_get_md(self.table());
+            ffi::dm_copy_name_and_uuid(device, name.as_mut_ptr().cast(), core::ptr::null_mut())
+        };
+        let length = name.iter().position(|byte| *byte == 0).unwrap_or(0);
+        then(match error {
+            0 => name.get(..length).unwrap_or_default(),
+            _ => &[],
+        })
+    }
+
+    /// Wakes whoever waits for an event of the mapped device. Sleeps.
+    pub fn event(&self) {
+        // SAFETY: the table is valid as long as the target.
+        unsafe { ffi::dm_table_event(self.table()) }
+    }
 }
 
 /// Keeps a kind of target registered.
@@ -208,7 +308,10 @@ impl<T: Target> Callbacks<T> {
         ctr: Some(Self::ctr),
         dtr: Some(Self::dtr),
         map: Some(Self::map),
+        end_io: Some(Self::end_io),
+        postsuspend: Some(Self::postsuspend),
         preresume: Some(Self::preresume),
+        resume: Some(Self::resume),
         status: Some(Self::status),
         message: Some(Self::message),
         iterate_devices: Some(Self::iterate_devices),
@@ -251,6 +354,15 @@ impl<T: Target> Callbacks<T> {
             error: EINVAL,
             why: c"Arguments are too many, or not text",
         }));
+        let made = made.and_then(|data| {
+            // SAFETY: the data are pinned in their box, and `dtr` stops the worker before
+            // it drops them.
+            let started = unsafe { T::worker(data.as_ref()).start::<T>(T::NAME, &*data) };
+            started.map(|()| data).map_err(|error| Refusal {
+                error,
+                why: c"Out of memory",
+            })
+        });
         match made {
             Ok(data) => {
                 // SAFETY: `ti` is ours while it is being made. The data stay pinned: `dtr`
@@ -258,6 +370,7 @@ impl<T: Target> Callbacks<T> {
                 unsafe {
                     (*ti).private = KBox::into_raw(Pin::into_inner_unchecked(data)).cast();
                     (*ti).num_flush_bios = T::FLUSHES;
+                    (*ti).per_io_data_size = BESIDE_BYTES;
                 }
                 0
             }
@@ -273,8 +386,12 @@ impl<T: Target> Callbacks<T> {
     ///
     /// Called by device-mapper, once, on a target that `ctr` made.
     unsafe extern "C" fn dtr(ti: *mut ffi::dm_target) {
-        // SAFETY: `ctr` put the box there; nothing uses the target any more.
-        drop(unsafe { KBox::<T::Data<'_>>::from_raw((*ti).private.cast()) });
+        // SAFETY: `ctr` put the box there and started the worker; nothing else uses the
+        // target any more.
+        unsafe {
+            T::worker(Self::data(ti)).stop();
+            drop(KBox::<T::Data<'_>>::from_raw((*ti).private.cast()));
+        }
     }
 
     /// # Safety
@@ -288,6 +405,43 @@ impl<T: Target> Callbacks<T> {
             (Self::data(ti), bio)
         };
         T::map(target, bio).code()
+    }
+
+    /// # Safety
+    ///
+    /// Called by device-mapper, on a target that `ctr` made, with a clone that was sent
+    /// on or held and has ended.
+    unsafe extern "C" fn end_io(
+        ti: *mut ffi::dm_target,
+        bio: *mut bindings::bio,
+        status: *mut bindings::blk_status_t,
+    ) -> c_int {
+        // SAFETY: `dtr` is not called while there are bios; the bio is one that `map`
+        // answered for, and `status` is where its status is kept.
+        let (target, bio) = unsafe {
+            let target = Self::data(ti);
+            let bio = EndedBio::new(NonNull::new_unchecked(bio), *status, T::gate(target));
+            (target, bio)
+        };
+        T::end_io(target, bio).code()
+    }
+
+    /// # Safety
+    ///
+    /// Called by device-mapper, on a target that `ctr` made.
+    unsafe extern "C" fn resume(ti: *mut ffi::dm_target) {
+        // SAFETY: `dtr` is not called during this call.
+        let target = unsafe { Self::data(ti) };
+        NoIo::scope(|| T::resume(target));
+    }
+
+    /// # Safety
+    ///
+    /// Called by device-mapper, on a target that `ctr` made.
+    unsafe extern "C" fn postsuspend(ti: *mut ffi::dm_target) {
+        // SAFETY: `dtr` is not called during this call.
+        let target = unsafe { Self::data(ti) };
+        NoIo::scope(|| T::postsuspend(target));
     }
 
     /// # Safety

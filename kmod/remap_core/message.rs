@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::remap_core::units::{Blocks, MainBlock};
+use crate::remap_core::units::{Blocks, MainBlock, Replacement};
 
 /// What an operator asks of an active target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,6 +234,55 @@ impl fmt::Display for Message {
     }
 }
 
+/// The most lines of one answer to [`Message::Remaps`]: they fit the buffer that tools
+/// bring along.
+pub const REMAPS_AT_ONCE: usize = 256;
+
+/// One line of the answer to [`Message::Remaps`], in the order of main:
+/// `<block> <replacement> active|pending <moves>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemapLine {
+    /// The block of main.
+    pub block: MainBlock,
+    /// What replaces it, or is to.
+    pub replacement: Replacement,
+    /// Whether the block is served from there; else the next write moves it.
+    pub active: bool,
+    /// How often the block was moved, this time included.
+    pub moves: u16,
+}
+
+impl fmt::Display for RemapLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.active { "active" } else { "pending" };
+        let Self {
+            block,
+            replacement,
+            moves,
+            ..
+        } = self;
+        write!(f, "{block} {replacement} {state} {moves}")
+    }
+}
+
+impl RemapLine {
+    /// Reads one line, or gives `None` if it is none.
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let parsed = Self {
+            block: MainBlock::new(words.next()?.parse().ok()?),
+            replacement: Replacement::new(words.next()?.parse().ok()?),
+            active: match words.next()? {
+                "active" => true,
+                "pending" => false,
+                _ => return None,
+            },
+            moves: words.next()?.parse().ok()?,
+        };
+        words.next().is_none().then_some(parsed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +329,22 @@ mod tests {
         for line in lines {
             let words: Vec<&str> = line.split_whitespace().collect();
             assert!(Message::parse(&words).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_remaps_reads_as_it_prints() {
+        for (active, moves) in [(true, 1), (false, u16::MAX)] {
+            let line = RemapLine {
+                block: MainBlock::new(u64::MAX),
+                replacement: Replacement::new(7),
+                active,
+                moves,
+            };
+            assert_eq!(RemapLine::parse(&line.to_string()), Some(line));
+        }
+        for spoiled in ["", "1 2 active", "1 2 gone 1", "1 2 active 65536", "1 2 active 1 1"] {
+            assert_eq!(RemapLine::parse(spoiled), None, "{spoiled}");
         }
     }
 }

@@ -128,7 +128,7 @@ pub fn may_relocate(failure: Failure, now: &Circumstances) -> Result<(), PassUp>
     }
 }
 
-/// Failures in a row, without one success, after which main is put to the test.
+/// Failures in a row, without one success, after which main is put to the test again.
 pub const SUSPECT_AFTER: u32 = 16;
 
 /// How main has been doing: a bad block is normal, a disk on which everything fails
@@ -147,10 +147,12 @@ impl Health {
 
     /// A block of main failed. Returns whether main is to be put to the test now: by
     /// reading blocks far from those that failed, and reporting with
-    /// [`Health::succeeded`] or [`Health::failed_test`].
+    /// [`Health::succeeded`] or [`Health::failed_test`]. That is at the first failure, so
+    /// that a main which is gone loses not even one block to the spare.
     pub fn failed(&mut self) -> bool {
-        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-        self.failures_in_a_row.checked_rem(SUSPECT_AFTER) == Some(0)
+        let before = self.failures_in_a_row;
+        self.failures_in_a_row = before.saturating_add(1);
+        before.checked_rem(SUSPECT_AFTER) == Some(0)
     }
 
     /// Nothing could be read anywhere on main. Returns whether that is news.
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn main_is_put_to_the_test_at_each_sixteenth_failure_in_a_row() {
+    fn main_is_put_to_the_test_at_the_first_failure_and_each_sixteenth_after_it() {
         let mut health = Health::default();
         let tests = (1..=48).filter(|_| health.failed()).count();
         assert_eq!(tests, 3);
@@ -284,7 +286,9 @@ mod tests {
         assert!(health.is_suspect());
         health.succeeded();
         assert!(!health.is_suspect());
+        assert!(health.failed());
         assert_eq!((1..=15).filter(|_| health.failed()).count(), 0);
+        assert!(health.failed());
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl EntryState {
         Self::Retired,
     ];
 
-    const fn number(self) -> u8 {
+    /// Its number on the disk.
+    pub const fn number(self) -> u8 {
         match self {
             Self::Free => 0,
             Self::Pending => 1,
@@ -91,7 +92,8 @@ impl EntryState {
         }
     }
 
-    const fn from_number(number: u8) -> Option<Self> {
+    /// The state of this number, or `None` if there is none.
+    pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Free),
             1 => Some(Self::Pending),
@@ -396,6 +398,17 @@ pub fn choose(
         (Ok(generation), Err(flaw)) => only(Region::A, generation, Some(flaw)),
         (Err(flaw), Ok(generation)) => only(Region::B, generation, Some(flaw)),
         (Err(_), Err(_)) => Choice::Lost,
+    }
+}
+
+impl Choice {
+    /// Whether the block was never changed since it was laid out, as both regions say.
+    ///
+    /// Replacements are handed out lowest first, and a change of several table blocks ends
+    /// at the first one that is not updated. So nothing lies behind such a block, and
+    /// whoever reads a table may stop there: the regions of a large spare are gigabytes.
+    pub fn is_untouched(&self) -> bool {
+        matches!(self, Self::Agreed { generation } if *generation == FIRST_GENERATION)
     }
 }
 

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Bringing a target up: what the spare says is read, judged and held against the
+//! devices that were given, before the first bio is admitted.
+
+use kernel::error::Result;
+use kernel::prelude::*;
+
+use crate::dm::clock;
+use crate::dm::device::Buffer;
+use crate::engine::{Engine, Full, Judged, Metadata};
+use crate::log;
+use crate::remap_core::bytes::Text;
+use crate::remap_core::event::Event;
+use crate::remap_core::layout::Region;
+use crate::remap_core::params::FIRST_SCRUB_MILLIS;
+use crate::remap_core::quorum::{Assembly, Verdict};
+use crate::remap_core::remap_table::NAME_LIMIT;
+use crate::remap_core::superblock::{Extension, Superblock};
+use crate::remap_core::units::{Millis, Sequence};
+use crate::store::{self, Spare, Surveyed};
+use crate::table::{Loaded, Table};
+use crate::target::Joined;
+
+impl Joined<'_> {
+    /// Reads the metadata, or makes sure that it is still what was read before.
+    ///
+    /// # Errors
+    ///
+    /// The kernel log says why the device does not come up.
+    pub fn load(&self) -> Result {
+        let mut engine = self.engine().lock();
+        let surveyed = store::survey(&Spare::new(self.spare(), &engine.faults))?;
+        if engine.loaded {
+            return engine.check_unchanged(self, &surveyed);
+        }
+        engine.judged = Judged::from(&*surveyed.judgement);
+        self.admit(&surveyed)?;
+        if surveyed.judgement.verdict != Verdict::None {
+            engine.take_metadata(self, &surveyed)?;
+        }
+        let verdict = surveyed.judgement.verdict;
+        match engine.metadata {
+            Metadata::None => log::warn(format_args!(
+                "{}: {}: no metadata here; everything goes to {} and nothing is remapped",
+                self.number(),
+                self.spare().name(),
+                self.main().name()
+            )),
+            Metadata::Plain(_) => log::warn(format_args!(
+                "{}: {}: metadata in plain v4, which has no remap table; nothing is remapped",
+                self.number(),
+                self.spare().name()
+            )),
+            Metadata::Full(_) => {}
+        }
+        engine.schedule.next_scrub = self.first_scrub(&engine);
+        engine.loaded = true;
+        engine.raise(self.number(), Event::Activated { verdict });
+        if engine.needs_check {
+            engine.raise(self.number(), Event::NeedsCheck);
+        }
+        self.mind_read_only(&engine);
+        Ok(())
+    }
+
+    /// When the first scrub is due.
+    pub fn first_scrub(&self, engine: &Engine) -> Option<Millis> {
+        let wanted = self.options().scrub_interval > 0 && engine.superblock().is_some();
+        wanted.then(|| clock::uptime().after(FIRST_SCRUB_MILLIS))
+    }
+
+    /// Whether the copies may be worked by.
+    fn admit(&self, surveyed: &Surveyed) -> Result {
+        let verdict = surveyed.judgement.verdict;
+        let admitted = match verdict.assembly() {
+            _ if verdict == Verdict::None => true,
+            Assembly::Yes | Assembly::WithEvent => true,
+            Assembly::ReadOnlyOnRequest => self.options().read_only,
+            Assembly::No => false,
+        };
+        if admitted {
+            return Ok(());
+        }
+        let hint = match verdict.assembly() {
+            Assembly::ReadOnlyOnRequest => "; with read_only it does",
+            _ => "",
+        };
+        log::error(format_args!(
+            "{}: {}: copies judged {verdict}: the device does not come up{hint}",
+            self.number(),
+            self.spare().name()
+        ));
+        Err(EUCLEAN)
+    }
+}
+
+impl Engine {
+    #[inline(never)]
+    fn take_metadata(&mut self, of: &Joined<'_>, surveyed: &Surveyed) -> Result {
+        let superblock = surveyed.superblock().ok_or(EUCLEAN)?;
+        check_devices(of, &superblock)?;
+        self.tried = superblock.sequence;
+        let Some(extension) = superblock.extension else {
+            self.metadata = Metadata::Plain(KBox::new(superblock, GFP_KERNEL)?);
+            return Ok(());
+        };
+        self.must_not_write = extension.features.unknown_ro_compat() != 0;
+        let spare = Spare::new(of.spare(), &self.faults);
+        let (table, loaded) = load_table(of, &spare, &extension)?;
+        if loaded.lost > 0 && !of.options().read_only {
+            log::error(format_args!(
+                "{}: {} blocks of the remap table are lost in both regions: which blocks they \
+                 moved cannot be known; with read_only the device comes up",
+                of.number(),
+                loaded.lost
+            ));
+            return Err(EUCLEAN);
+        }
+        self.needs_check = loaded.contradiction || loaded.lost > 0 || extension.needs_check;
+        let name = name_of(of, &spare, &extension)?;
+        let full = Full {
+            superblock,
+            name,
+            table,
+        };
+        self.metadata = Metadata::Full(KBox::new(full, GFP_KERNEL)?);
+        of.found_table(&extension.layout);
+        Ok(())
+    }
+
+    /// Before the device is used again: nobody may have changed the metadata meanwhile.
+    fn check_unchanged(&mut self, of: &Joined<'_>, surveyed: &Surveyed) -> Result {
+        let found = surveyed.judgement.sequence.unwrap_or(Sequence::new(0));
+        let known = self.superblock().map_or(Sequence::new(0), |known| known.sequence);
+        let Self {
+            metadata, faults, ..
+        } = self;
+        let same_table = match metadata {
+            Metadata::Full(full) => full.table.is_unchanged(&Spare::new(of.spare(), faults)),
+            Metadata::None | Metadata::Plain(_) => true,
+        };
+        // Copies that are older or gone are damage, for a scrub to find.
+        if found <= known.max(self.tried) && same_table {
+            return Ok(());
+        }
+        log::error(format_args!(
+            "{}: {}: the metadata was changed while the device was suspended; load its table anew",
+            of.number(),
+            of.spare().name()
+        ));
+        Err(ESTALE)
+    }
+}
+
+/// The devices must be those that the metadata was written for, as far as the kernel
+/// can tell.
+fn check_devices(of: &Joined<'_>, superblock: &Superblock) -> Result {
+    let sizes = [
+        (of.main(), superblock.main_sectors),
+        (of.spare(), superblock.spare_sectors),
+    ];
+    for (device, says) in sizes {
+        let has = device.size();
+        if has != says {
+            log::error(format_args!(
+                "{}: {} has {has} sectors and the metadata says {says}: it is another disk",
+                of.number(),
+                device.name()
+            ));
+            return Err(ENXIO);
+        }
+    }
+    let Some(layout) = superblock.layout() else {
+        return Ok(());
+    };
+    if layout.block_size != of.unit() {
+        log::error(format_args!(
+            "{}: the metadata has a remap unit of {} bytes and the table line gives {}: \
+             block_size {} must be in it",
+            of.number(),
+            layout.block_size,
+            of.unit(),
+            layout.block_size
+        ));
+        return Err(EINVAL);
+    }
+    Ok(())
+}
+
+fn load_table(
+    of: &Joined<'_>,
+    spare: &Spare<'_>,
+    extension: &Extension,
+) -> Result<(Table, Loaded)> {
+    let (array, layout) = (extension.array_uuid, extension.layout);
+    Table::load(array, layout, spare, of.blocks(), of.index())
+}
+
+/// The name in a region's header; that of the mapped device, where the headers are lost.
+#[inline(never)]
+fn name_of(
+    of: &Joined<'_>,
+    spare: &Spare<'_>,
+    extension: &Extension,
+) -> Result<Text<NAME_LIMIT>> {
+    let mut buffer = Buffer::new(GFP_KERNEL)?;
+    for region in Region::ALL {
+        let (layout, array) = (&extension.layout, extension.array_uuid);
+        if let Some(name) = store::header_name(spare, layout, array, region, &mut buffer) {
+            return Ok(name);
+        }
+    }
+    Ok(of.owner().with_name(|name| Text::new(name).unwrap_or_default()))
+}

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Moving blocks to the spare: data durable, then both regions of the table, then
+//! visible, then acknowledged.
+
+use kernel::error::Result;
+use kernel::prelude::*;
+
+use crate::dm::bio::HeldBio;
+use crate::dm::device::Buffer;
+use crate::engine::Engine;
+use crate::index::Live;
+use crate::remap_core::event::Event;
+use crate::remap_core::message::Device as Which;
+use crate::remap_core::policy::{may_relocate, Circumstances, Failure, PassUp, UsageMark};
+use crate::remap_core::remap_table::{Entry, EntryState};
+use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement, Sectors};
+use crate::store::Spare;
+use crate::table::{Change, Table};
+use crate::target::Joined;
+
+/// How many replacement blocks are tried for one block before the spare counts as
+/// failing.
+const REPLACEMENTS_TRIED: usize = 4;
+
+/// The most blocks that are moved in one go.
+pub const AT_ONCE: usize = 256;
+
+/// Blocks of main, spread over all of it, that are read to put it to the test.
+const PROBES: u64 = 16;
+
+/// What made a block one to be moved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Main did not take it.
+    Main,
+    /// Main could not read it before.
+    Pending,
+    /// Its replacement did not take it.
+    Spare,
+    /// Somebody asked.
+    Request,
+}
+
+/// A block to be moved.
+#[derive(Clone, Copy)]
+pub struct Job {
+    /// Which.
+    pub block: MainBlock,
+    /// What failed.
+    pub failure: Failure,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// Where the data of blocks to be moved are.
+pub enum Data<'a> {
+    /// In a bio, which begins at this block.
+    Bio(&'a HeldBio, MainBlock),
+    /// In a page.
+    Page(&'a Buffer),
+}
+
+/// A block whose data lies on its new replacement and is not recorded yet.
+#[derive(Clone, Copy)]
+struct Placed {
+    block: MainBlock,
+    replacement: Replacement,
+    moves: u16,
+    /// The replacement that it had before, where that one failed.
+    old: Option<Live>,
+}
+
+/// What moving blocks needs, allocated beforehand.
+pub struct Moving {
+    /// Blocks to be moved.
+    pub jobs: KVec<Job>,
+    /// Blocks of main that could not be read, and why.
+    pub lost: KVec<(MainBlock, Errno)>,
+    placed: KVec<Placed>,
+    bad: KVec<Change>,
+    changes: KVec<Change>,
+    /// Replacements before this one were tried or are in use by what is going on.
+    next: u64,
+}
+
+impl Moving {
+    /// Room for as much as is moved in one go.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            jobs: KVec::with_capacity(AT_ONCE, GFP_KERNEL)?,
+            lost: KVec::with_capacity(AT_ONCE, GFP_KERNEL)?,
+            placed: KVec::with_capacity(AT_ONCE, GFP_KERNEL)?,
+            // Each may have gone through several replacements that failed.
+            bad: KVec::with_capacity(AT_ONCE * REPLACEMENTS_TRIED, GFP_KERNEL)?,
+            changes: KVec::with_capacity(AT_ONCE, GFP_KERNEL)?,
+            next: 0,
+        })
+    }
+}
+
+impl Engine {
+    /// Moves the blocks that are waiting in `moving.jobs`; none is left there. Those that
+    /// were moved are durable and served from the spare.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if any was not moved; the events say why.
+    pub fn relocate(&mut self, to: &Joined<'_>, data: &Data<'_>) -> Result<(), Errno> {
+        let mut jobs = core::mem::replace(&mut self.moving.jobs, KVec::new());
+        let mut outcome = Ok(());
+        self.moving.next = 0;
+        for job in jobs.iter() {
+            if job.origin == Origin::Spare && !job.failure.is_of_blocks() {
+                self.spare_failed(to.number());
+            }
+            if let Err(why) = self.place(to, job, data) {
+                let block = job.block;
+                self.raise(to.number(), Event::NotRelocated { block, why });
+                outcome = Err(Errno::EIO);
+            }
+        }
+        jobs.clear();
+        self.moving.jobs = jobs;
+        let recorded = self.record(to);
+        outcome.and(recorded)
+    }
+
+    /// Writes a block's data to a replacement that takes it, durably.
+    fn place(&mut self, to: &Joined<'_>, job: &Job, data: &Data<'_>) -> Result<(), PassUp> {
+        let live = to.index().get(job.block);
+        let waiting = live.filter(|live| !live.active);
+        may_relocate(job.failure, &self.circumstances(waiting.is_some()))?;
+        let mut moves = match live {
+            Some(live) if live.active => next_move(live.moves)?,
+            Some(live) => live.moves,
+            None => 1,
+        };
+        let mut candidate = waiting.map(|live| live.replacement);
+        for _ in 0..REPLACEMENTS_TRIED {
+            let replacement = match candidate.take() {
+                Some(replacement) => replacement,
+                None => self.take_free(to)?,
+            };
+            let at = self
+                .table()
+                .and_then(|table| table.layout().replacement_sector(replacement))
+                .ok_or(PassUp::Exhausted)?;
+            let spare = Spare::new(to.spare(), &self.faults);
+            match write(to, &spare, job.block, data, at) {
+                Ok(()) => {
+                    let placed = Placed {
+                        block: job.block,
+                        replacement,
+                        moves,
+                        old: live.filter(|live| live.active),
+                    };
+                    // There is room: no more than `AT_ONCE` blocks are moved in one go.
+                    let _ = self.moving.placed.push_within_capacity(placed);
+                    return Ok(());
+                }
+                Err(errno) if Failure::from_errno(errno).is_of_blocks() => {
+                    let bad = (replacement, bad_entry(job.block, moves));
+                    let _ = self.moving.bad.push_within_capacity(bad);
+                    // The entry that goes bad may have been this block's own: the next one
+                    // must count for more than it.
+                    moves = next_move(moves)?;
+                }
+                Err(_) => break,
+            }
+        }
+        self.spare_failed(to.number());
+        Err(PassUp::SpareFails)
+    }
+
+    fn take_free(&mut self, to: &Joined<'_>) -> Result<Replacement, PassUp> {
+        let from = self.moving.next;
+        let table = self.table_mut().ok_or(PassUp::NoMetadata)?;
+        let free = table.free_entry(from, to.index());
+        let free = free.ok_or(PassUp::Exhausted)?;
+        self.moving.next = free.get().saturating_add(1);
+        Ok(free)
+    }
+
+    /// Records what was placed, then what failed: a block's new entry must be durable
+    /// before its old one is given up, or a crash in between would serve main again.
+    fn record(&mut self, to: &Joined<'_>) -> Result<(), Errno> {
+        let before = self.used();
+        let mut placed = core::mem::replace(&mut self.moving.placed, KVec::new());
+        let mut changes = core::mem::replace(&mut self.moving.changes, KVec::new());
+        for placed in placed.iter() {
+            let entry = Entry {
+                state: EntryState::Active,
+                main: placed.block,
+                moves: placed.moves,
+            };
+            let _ = changes.push_within_capacity((placed.replacement, entry));
+        }
+        let outcome = self.commit(to, &changes);
+        for placed in placed.iter() {
+            let recorded = to
+                .index()
+                .get(placed.block)
+                .is_some_and(|live| live.active && live.replacement == placed.replacement);
+            if !recorded {
+                continue;
+            }
+            let (block, replacement) = (placed.block, placed.replacement);
+            self.raise(to.number(), Event::Remapped { block, replacement });
+            if let Some(old) = placed.old {
+                let bad = (old.replacement, bad_entry(block, old.moves));
+                let _ = self.moving.bad.push_within_capacity(bad);
+            }
+        }
+        placed.clear();
+        changes.clear();
+        self.moving.placed = placed;
+        self.moving.changes = changes;
+        self.give_up_bad(to);
+        self.tell_usage(to, before);
+        outcome
+    }
+
+    fn give_up_bad(&mut self, to: &Joined<'_>) {
+        let mut bad = core::mem::replace(&mut self.moving.bad, KVec::new());
+        for (replacement, _) in bad.iter() {
+            let replacement = *replacement;
+            self.raise(to.number(), Event::ReplacementBad { replacement });
+        }
+        // What cannot be recorded is found bad again when it is next tried.
+        let _ = self.commit(to, &bad);
+        bad.clear();
+        self.moving.bad = bad;
+    }
+
+    /// Makes changes of the table durable and visible.
+    fn commit(&mut self, to: &Joined<'_>, changes: &[Change]) -> Result<(), Errno> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let Self {
+            metadata, faults, ..
+        } = self;
+        let crate::engine::Metadata::Full(full) = metadata else {
+            return Err(Errno::EIO);
+        };
+        let spare = Spare::new(to.spare(), faults);
+        match full.table.commit(&spare, to.index(), changes) {
+            Ok(()) => Ok(()),
+            Err(failed) => {
+                if failed.error.is_some() {
+                    self.spare_failed(to.number());
+                }
+                Err(Errno::EIO)
+            }
+        }
+    }
+
+    fn used(&self) -> Blocks {
+        self.table().map(Table::used).unwrap_or_default()
+    }
+
+    fn tell_usage(&mut self, to: &Joined<'_>, before: Blocks) {
+        let total = self.table().map(Table::total).unwrap_or_default();
+        if let Some(mark) = UsageMark::passed(before, self.used(), total) {
+            self.raise(to.number(), Event::SpareUse { mark });
+        }
+    }
+
+    fn circumstances(&self, has_replacement: bool) -> Circumstances {
+        let free = self
+            .table()
+            .map_or(0, |table| table.total().get().saturating_sub(table.used().get()));
+        Circumstances {
+            has_metadata: self.table().is_some(),
+            writable: !self.is_read_only(),
+            spare_works: !self.spare_fails,
+            main_suspect: self.health.is_suspect(),
+            free: Blocks::new(free.max(u64::from(has_replacement))),
+        }
+    }
+
+    /// Records that the blocks in `moving.lost` could not be read, so that their next
+    /// write moves them. Nothing of the data is moved: it is lost.
+    pub fn mark_pending(&mut self, to: &Joined<'_>) {
+        let before = self.used();
+        let mut lost = core::mem::replace(&mut self.moving.lost, KVec::new());
+        let mut changes = core::mem::replace(&mut self.moving.changes, KVec::new());
+        let mut told = None;
+        self.moving.next = 0;
+        for (block, errno) in lost.iter() {
+            if to.index().get(*block).is_some() {
+                continue;
+            }
+            let failure = Failure::from_errno(*errno);
+            let free = may_relocate(failure, &self.circumstances(false))
+                .and_then(|()| self.take_free(to));
+            match free {
+                Ok(replacement) => {
+                    let entry = Entry {
+                        state: EntryState::Pending,
+                        main: *block,
+                        moves: 1,
+                    };
+                    let _ = changes.push_within_capacity((replacement, entry));
+                }
+                // A device without a table has nowhere to note it, which is no news.
+                Err(PassUp::NoMetadata) => {}
+                // One event tells of all blocks that were lost for one reason.
+                Err(why) if told == Some(why) => {}
+                Err(why) => {
+                    told = Some(why);
+                    let block = *block;
+                    self.raise(to.number(), Event::NotRelocated { block, why });
+                }
+            }
+        }
+        lost.clear();
+        self.moving.lost = lost;
+        // An error that is not recorded is met again.
+        let _ = self.commit(to, &changes);
+        for (_, entry) in changes.iter() {
+            let block = entry.main;
+            if to.index().get(block).is_some() {
+                self.raise(to.number(), Event::Pending { block });
+            }
+        }
+        changes.clear();
+        self.moving.changes = changes;
+        self.tell_usage(to, before);
+    }
+
+    /// Counts so many failures of main and, where it may be failing as a whole, puts it to
+    /// the test: blocks outside of the `count` from `first` on are read.
+    pub fn test_main(&mut self, to: &Joined<'_>, first: MainBlock, count: Blocks, failures: usize) {
+        // Every failure counts, so each is reported; one test answers for all.
+        let mut due = false;
+        for _ in 0..failures {
+            due |= self.health.failed();
+        }
+        if !due {
+            return;
+        }
+        let last = to.blocks().get().saturating_sub(1);
+        let mut tried = false;
+        for probe in 0..PROBES {
+            let at = u128::from(last) * u128::from(probe) / u128::from(PROBES - 1);
+            let block = MainBlock::new(at as u64);
+            let in_request = block.get().wrapping_sub(first.get()) < count.get();
+            let Some(at) = to.unit().first_sector(block) else {
+                continue;
+            };
+            if in_request || to.index().get(block).is_some() {
+                continue;
+            }
+            tried = true;
+            let read = self
+                .faults
+                .check(Which::Main, false, at, to.unit().sectors())
+                .and_then(|()| to.main().read_part(at, &mut self.scratch, to.unit().bytes()));
+            if read.is_ok() {
+                self.health.succeeded();
+                return;
+            }
+        }
+        if tried && self.health.failed_test() {
+            self.raise(to.number(), Event::MainSuspect);
+        }
+    }
+}
+
+fn write(
+    to: &Joined<'_>,
+    spare: &Spare<'_>,
+    block: MainBlock,
+    data: &Data<'_>,
+    at: crate::remap_core::units::Sector,
+) -> Result<(), Errno> {
+    let length = to.unit().sectors();
+    match data {
+        Data::Bio(bio, first) => {
+            spare.check(true, at, length)?;
+            let skip = (block.get() - first.get()) << to.unit().sector_shift();
+            bio.transfer(Sectors::new(skip), length, spare.device(), at, true)
+        }
+        Data::Page(page) => spare.write_durably(at, page, to.unit().bytes()),
+    }
+}
+
+const fn bad_entry(block: MainBlock, moves: u16) -> Entry {
+    Entry {
+        state: EntryState::ReplacementBad,
+        main: block,
+        moves,
+    }
+}
+
+/// The count of moves after this one. A block that was moved as often as an entry can
+/// count is not moved again: which of two entries is newer could not be told.
+fn next_move(moves: u16) -> Result<u16, PassUp> {
+    moves.checked_add(1).ok_or(PassUp::Exhausted)
+}
