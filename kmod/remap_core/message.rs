@@ -343,7 +343,13 @@ mod tests {
             };
             assert_eq!(RemapLine::parse(&line.to_string()), Some(line));
         }
-        for spoiled in ["", "1 2 active", "1 2 gone 1", "1 2 active 65536", "1 2 active 1 1"] {
+        for spoiled in [
+            "",
+            "1 2 active",
+            "1 2 gone 1",
+            "1 2 active 65536",
+            "1 2 active 1 1",
+        ] {
             assert_eq!(RemapLine::parse(spoiled), None, "{spoiled}");
         }
     }

@@ -1,6 +1,7 @@
 //! The kernel tests, by name.
 
 mod pass_through;
+mod remapping;
 mod table_line;
 
 use crate::block::Device;
@@ -45,6 +46,38 @@ pub const ALL: &[(&str, Test)] = &[
     ("nothing-is-discarded", pass_through::no_discards),
     ("read-only-main-is-read-only", pass_through::read_only),
     ("suspend-resume-remove", pass_through::suspend_resume_remove),
+    (
+        "metadata-is-written-on-request",
+        remapping::metadata_is_written_on_request,
+    ),
+    (
+        "writes-to-bad-blocks-succeed",
+        remapping::writes_to_bad_blocks_succeed,
+    ),
+    (
+        "lost-blocks-are-errors-until-written",
+        remapping::lost_blocks_are_errors_until_written,
+    ),
+    (
+        "damaged-copies-are-healed",
+        remapping::damaged_copies_are_healed,
+    ),
+    (
+        "damaged-table-blocks-are-healed",
+        remapping::damaged_table_blocks_are_healed,
+    ),
+    (
+        "blocks-are-moved-on-request",
+        remapping::blocks_are_moved_on_request,
+    ),
+    (
+        "injected-faults-are-drills",
+        remapping::injected_faults_are_drills,
+    ),
+    (
+        "a-dead-main-relocates-nothing",
+        remapping::a_dead_main_relocates_nothing,
+    ),
 ];
 
 /// A table of one target over the first `length` sectors of `main`.
