@@ -290,25 +290,24 @@ impl Map {
     /// Makes `changes` durable in both regions, table block by table block, and only
     /// then lets lookups see them. What the entries refer to must be durable already.
     ///
-    /// Returns the table blocks that were not updated; lookups see nothing of theirs.
+    /// # Errors
+    ///
+    /// The first table block that was not updated. Lookups see nothing of its changes, and
+    /// nothing of those behind it was written: see [`Choice::is_untouched`].
     pub(super) fn commit(
         &mut self,
         spare: &mut dyn BlockStore,
         changes: &[Change],
-    ) -> Vec<NotUpdated> {
+    ) -> Result<(), NotUpdated> {
         let mut by_block: BTreeMap<u32, Vec<(u32, Change)>> = BTreeMap::new();
         for change in changes {
             if let Some((index, place)) = self.layout.entry_place(change.0) {
                 by_block.entry(index).or_default().push((place, *change));
             }
         }
-        let mut failed = Vec::new();
-        for (index, changes) in by_block {
-            if let Err(not_updated) = self.update(spare, index, &changes) {
-                failed.push(not_updated);
-            }
-        }
-        failed
+        by_block
+            .into_iter()
+            .try_for_each(|(index, changes)| self.update(spare, index, &changes))
     }
 
     fn update(

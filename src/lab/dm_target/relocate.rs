@@ -208,11 +208,11 @@ impl Target {
         let Some(joined) = self.joined_mut() else {
             return false;
         };
-        let not_updated = joined.map.commit(disks.spare, changes);
-        if not_updated.iter().any(|failed| failed.error.is_some()) {
+        let committed = joined.map.commit(disks.spare, changes);
+        if committed.is_err_and(|failed| failed.error.is_some()) {
             self.spare_failed(now);
         }
-        not_updated.is_empty()
+        committed.is_ok()
     }
 
     fn used(&self) -> Blocks {
