@@ -15,7 +15,8 @@ use dmremap::port::{
 };
 use dmremap::remap_core::units::{Millis, Timestamp};
 use dmremap::sys::{FileJournal, ThisMachine};
-use dmremap::tui::{Headless, Options};
+use dmremap::tui::{Headless, Options, Theme};
+use dmremap::zone::Zone;
 use nix::fcntl::{Flock, FlockArg};
 
 /// Where the lab is. Its path is part of what is on its disks, and so of the pictures.
@@ -90,6 +91,10 @@ impl Clock for Repeating {
     fn now(&self) -> Timestamp {
         Timestamp::new(NOON + self.uptime.load(Ordering::SeqCst) / 1000)
     }
+
+    fn zone(&self) -> Zone {
+        Zone::UTC
+    }
 }
 
 impl Uptime for Repeating {
@@ -155,11 +160,7 @@ fn draw_all() -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
         platform,
         read_only: false,
     };
-    let options = Options {
-        ascii: false,
-        colour: true,
-        read_only: false,
-    };
+    let options = Options::with_theme(Theme::FULL);
     let name = Some("~/lab".to_owned());
     let mut screen = Headless::start(Box::new(lab), context, options, name, SCREEN)?;
     let mut pictures = Vec::new();

@@ -1,5 +1,6 @@
 //! The settings file: what an operator does not want to type each time.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -20,6 +21,40 @@ pub struct Settings {
     pub read_only: bool,
     /// Whether colour is wanted on a terminal.
     pub color: Option<bool>,
+    /// Plan, and carry nothing out.
+    pub dry_run: bool,
+    /// The theme of the terminal application.
+    pub theme: Option<String>,
+    /// Whether the terminal application heeds the mouse.
+    pub mouse: Option<bool>,
+    /// Show times in UTC.
+    pub utc: bool,
+    /// What the list is sorted by.
+    pub sort: Option<String>,
+    /// Keys by action.
+    pub keys: BTreeMap<String, Words>,
+    /// Themes of the operator's own: styles by the part that they are for.
+    pub themes: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// One word, or several.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Words {
+    /// One.
+    One(String),
+    /// As many as there are.
+    Many(Vec<String>),
+}
+
+impl Words {
+    /// The words.
+    pub fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::One(word) => vec![word.clone()],
+            Self::Many(words) => words.clone(),
+        }
+    }
 }
 
 impl Settings {
@@ -46,14 +81,16 @@ impl Settings {
     }
 }
 
-fn broken(path: &Path, why: &str) -> Error {
+/// The error that something in a settings file is not as it must be.
+pub fn broken(path: &Path, why: &str) -> Error {
     let why = crate::text::escape_str(why.trim()).into_owned();
     Error::failed("settings", format!("{}: {why}", escape_path(path)))
         .advise("Mend the file, or name another one with --config.")
         .exiting(Exit::Usage)
 }
 
-fn usual_path() -> Option<PathBuf> {
+/// The settings file that is read where none is named.
+pub fn usual_path() -> Option<PathBuf> {
     directory_of("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("config.toml"))
 }
 
@@ -86,7 +123,9 @@ mod tests {
         let path = directory.path().join("config.toml");
         std::fs::write(
             &path,
-            "lab = \"/x\"\nascii = true\nread_only = true\ncolor = false\n",
+            "lab = \"/x\"\nascii = true\nread_only = true\ncolor = false\ndry_run = true\n\
+             theme = \"dark\"\nmouse = false\nutc = true\nsort = \"size\"\n\
+             [keys]\nscrub = \"S\"\nup = [\"up\", \"k\"]\n[themes.x]\naccent = \"red\"\n",
         )
         .unwrap();
         let settings = Settings::load(Some(&path)).unwrap();
@@ -95,6 +134,22 @@ mod tests {
             ascii: true,
             read_only: true,
             color: Some(false),
+            dry_run: true,
+            theme: Some("dark".to_owned()),
+            mouse: Some(false),
+            utc: true,
+            sort: Some("size".to_owned()),
+            keys: BTreeMap::from([
+                ("scrub".to_owned(), Words::One("S".to_owned())),
+                (
+                    "up".to_owned(),
+                    Words::Many(vec!["up".to_owned(), "k".to_owned()]),
+                ),
+            ]),
+            themes: BTreeMap::from([(
+                "x".to_owned(),
+                BTreeMap::from([("accent".to_owned(), "red".to_owned())]),
+            )]),
         };
         assert_eq!(settings, expected);
         std::fs::write(&path, "colour = true\n").unwrap();

@@ -20,3 +20,4 @@ pub mod report;
 pub mod sys;
 pub mod text;
 pub mod tui;
+pub mod zone;

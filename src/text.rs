@@ -53,6 +53,31 @@ pub fn escape_path(path: &Path) -> Cow<'_, str> {
     escape(path.as_os_str().as_bytes())
 }
 
+/// The one of `words` that `typed` was most likely meant to be, if any is near.
+pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// More slips than this are another word.
+    const SLIPS: usize = 2;
+    let distances = words.into_iter().map(|word| (distance(typed, word), word));
+    let near = distances.filter(|(slips, word)| *slips <= SLIPS && *slips < word.len());
+    near.min_by_key(|(slips, _)| *slips).map(|(_, word)| word)
+}
+
+/// How many characters must be added, left out or changed to get from one to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (above, character) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (column, other) in to.iter().enumerate() {
+            let changed = diagonal + usize::from(character != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
 /// Whether `text` can be shown without a change.
 pub fn shows_as_is(text: &str) -> bool {
     let joins = text.chars().next().is_some_and(is_combining);
@@ -120,6 +145,23 @@ fn push_byte(out: &mut String, byte: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slips_of_the_finger_are_understood_and_other_words_are_not() {
+        let words = ["scrub", "repair", "take-apart", "up"];
+        for (typed, meant) in [
+            ("scrubb", Some("scrub")),
+            ("srcub", Some("scrub")),
+            ("repiar", Some("repair")),
+            ("takeapart", Some("take-apart")),
+            ("scrub", Some("scrub")),
+            ("xy", None),
+            ("frobnicate", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed, words), meant, "{typed}");
+        }
+    }
 
     #[test]
     fn every_byte_alone_comes_out_harmless() {

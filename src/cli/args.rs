@@ -55,6 +55,16 @@ pub struct Global {
     /// Draw with ASCII characters only
     #[arg(long, global = true, env = "DMREMAP_ASCII", value_parser = FalseyValueParser::new())]
     pub ascii: bool,
+    /// The theme of the terminal application: terminal, dark, light, high-contrast,
+    /// monochrome, or one of the settings file
+    #[arg(long, global = true, value_name = "NAME", env = "DMREMAP_THEME")]
+    pub theme: Option<String>,
+    /// Leave the mouse to the terminal
+    #[arg(long, global = true, env = "DMREMAP_NO_MOUSE", value_parser = FalseyValueParser::new())]
+    pub no_mouse: bool,
+    /// Show times in UTC instead of the local time zone
+    #[arg(long, global = true, env = "DMREMAP_UTC", value_parser = FalseyValueParser::new())]
+    pub utc: bool,
     /// Read settings from this file instead of ~/.config/dmremap/config.toml
     #[arg(long, global = true, value_name = "FILE", env = "DMREMAP_CONFIG")]
     pub config: Option<PathBuf>,
@@ -227,6 +237,12 @@ pub enum Command {
         #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "steps"])]
         verify: Option<PathBuf>,
     },
+    /// Show the settings that are in force, or a commented file to begin with
+    Config {
+        /// Print a settings file with every setting, commented out
+        #[arg(long)]
+        template: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -321,4 +337,52 @@ pub struct OptionArgs {
 fn parse_kind(word: &str) -> Result<CorruptionKind, String> {
     word.parse()
         .map_err(|error: crate::ops::UnknownKind| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn every(command: &clap::Command, see: &mut impl FnMut(&clap::Command)) {
+        see(command);
+        for below in command.get_subcommands() {
+            every(below, see);
+        }
+    }
+
+    #[test]
+    fn every_command_and_every_option_is_described() {
+        let mut program = Cli::command();
+        program.build();
+        let mut seen = 0;
+        every(&program, &mut |command| {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} is not described");
+            for argument in command.get_arguments() {
+                let id = argument.get_id();
+                let help = argument.get_help().map(ToString::to_string);
+                assert!(
+                    help.is_some_and(|help| !help.is_empty()),
+                    "{name}: {id} is not described"
+                );
+                seen += 1;
+            }
+        });
+        assert!(seen > 60, "{seen} arguments");
+    }
+
+    #[test]
+    fn every_global_option_has_an_environment_variable() {
+        let program = Cli::command();
+        let globals = program.get_arguments().filter(|it| it.is_global_set());
+        let mut seen = 0;
+        for option in globals {
+            let variable = option.get_env().and_then(|name| name.to_str());
+            let expected = option.get_id().as_str().to_uppercase();
+            assert_eq!(variable, Some(format!("DMREMAP_{expected}").as_str()));
+            seen += 1;
+        }
+        assert!(seen >= 11, "{seen} global options");
+    }
 }

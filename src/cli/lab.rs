@@ -53,11 +53,7 @@ pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Erro
         );
     }
     let session = Session::open(global, ports)?;
-    let options = tui::Options {
-        ascii: session.style.ascii,
-        colour: session.style.color,
-        read_only: session.global.read_only,
-    };
+    let options = super::config::options(&session.global, &session.settings, session.style)?;
     let Session { host, context, .. } = session;
     tui::run(host, context, options)
         .map_err(|error| Error::failed("terminal", format!("the terminal: {error}")))?;

@@ -5,6 +5,7 @@
 
 mod args;
 mod change;
+mod config;
 mod doctor;
 mod lab;
 mod look;
@@ -97,6 +98,7 @@ fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
         Some(Command::Completions { shell }) => print_completions(shell),
         Some(Command::Man { command }) => print_manual(command.as_deref()),
         Some(Command::Doctor) => doctor::run(&global),
+        Some(Command::Config { template }) => config::run(&global, template),
         Some(Command::Lab { directory }) => lab::open_seat(global, directory, ports),
         None => lab::open_seat_here(global, ports),
         Some(command) => run_command(command, &mut Session::open(global, ports)?),
@@ -177,6 +179,7 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
         }
         Command::Lab { .. }
         | Command::Doctor
+        | Command::Config { .. }
         | Command::Completions { .. }
         | Command::Man { .. } => Err(Error::failed("internal", "this command needs no host")),
     }

@@ -24,6 +24,7 @@ pub(super) struct Session {
     pub(super) context: Context,
     pub(super) global: Global,
     pub(super) style: Style,
+    pub(super) settings: Settings,
 }
 
 impl Session {
@@ -34,8 +35,9 @@ impl Session {
     /// Why there is none.
     pub(super) fn open(mut global: Global, ports: &Ports) -> Result<Self, Error> {
         let settings = Settings::load(global.config.as_deref())?;
-        global.lab = global.lab.or(settings.lab);
+        global.lab = global.lab.or_else(|| settings.lab.clone());
         global.read_only |= settings.read_only;
+        global.dry_run |= settings.dry_run;
         global.ascii |= settings.ascii;
         let mut host: Box<dyn Host> = match &global.lab {
             Some(directory) => Box::new(Lab::open_or_create(
@@ -68,6 +70,7 @@ impl Session {
             context,
             global,
             style,
+            settings,
         })
     }
 

@@ -19,6 +19,7 @@ use crate::remap_core::status::Status;
 use crate::remap_core::units::{
     BlockSize, Errno, IdentityDigest, MainBlock, Millis, Replacement, Sector, Sectors, Timestamp,
 };
+use crate::zone::Zone;
 
 /// A failed read, write or flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -364,6 +365,12 @@ pub trait Watcher: Send {
 pub trait Clock {
     /// Seconds since the Unix epoch.
     fn now(&self) -> Timestamp;
+
+    /// The time zone that the operator lives in. Reads files: to be asked for once, and
+    /// only by those that show times.
+    fn zone(&self) -> Zone {
+        Zone::UNKNOWN
+    }
 }
 
 /// How long the machine has been up, for everything that is due some time after

@@ -3,14 +3,21 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::tz::TimeZone;
 use nix::time::{clock_gettime, ClockId};
 
 use crate::remap_core::units::{Millis, Timestamp};
+use crate::zone::Zone;
 
 /// The wall clock; 0 where it stands before the epoch.
 pub(super) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp::new(since_epoch.map_or(0, |elapsed| elapsed.as_secs()))
+}
+
+/// The zone that `TZ` names, or the machine's; [`Zone::UNKNOWN`] where neither tells.
+pub(super) fn zone() -> Zone {
+    TimeZone::try_system().map_or(Zone::UNKNOWN, Zone::of)
 }
 
 /// The time since the machine started, sleep included.

@@ -25,6 +25,7 @@ use crate::port::{
 };
 use crate::remap_core::units::{Millis, Timestamp};
 use crate::text::escape_path;
+use crate::zone::Zone;
 
 /// The machine that the program runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +34,10 @@ pub struct ThisMachine;
 impl Clock for ThisMachine {
     fn now(&self) -> Timestamp {
         clock::now()
+    }
+
+    fn zone(&self) -> Zone {
+        clock::zone()
     }
 }
 

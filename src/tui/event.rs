@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal};
 use crate::port::journal::ActionRecord;
 use crate::port::{DeviceInfo, LoggedEvent, Mapped};
+use crate::zone::Zone;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub enum Answer {
     Examined(Vec<(PathBuf, Examined)>),
     /// The remaps of the device that is shown.
     Remaps(RemapList),
+    /// The zone in which times are to be shown.
+    Zone(Zone),
     /// Events since the last such answer, oldest first.
     Logged(Vec<LoggedEvent>),
     /// The whole journal, oldest first.

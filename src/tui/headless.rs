@@ -12,7 +12,8 @@ use ratatui::Terminal;
 
 use super::event::Event;
 use super::key::Key;
-use super::state::{Options, State};
+use super::options::Options;
+use super::state::State;
 use super::svg;
 use super::update::{update, Effect};
 use super::{view, worker};

@@ -38,6 +38,12 @@ pub enum Key {
     Home,
     /// End.
     End,
+    /// Insert.
+    Insert,
+    /// Delete.
+    Delete,
+    /// A function key, from 1 on.
+    F(u8),
 }
 
 impl Key {
@@ -72,8 +78,58 @@ impl Key {
             KeyCode::PageDown => Some(Self::PageDown),
             KeyCode::Home => Some(Self::Home),
             KeyCode::End => Some(Self::End),
+            KeyCode::Insert => Some(Self::Insert),
+            KeyCode::Delete => Some(Self::Delete),
+            KeyCode::F(number) => Some(Self::F(number)),
             _ => None,
         }
+    }
+}
+
+impl Key {
+    /// The names of the keys that have one, to be shown.
+    pub fn names() -> String {
+        let names: Vec<String> = NAMED.iter().map(ToString::to_string).collect();
+        names.join(", ")
+    }
+
+    /// Whether a finger that misses one of these keys may hit the other: they touch on
+    /// the keyboards in common use, whatever is held down with them.
+    pub fn is_beside(self, other: Self) -> bool {
+        match (self.place(), other.place()) {
+            (Some((row, column)), Some((other_row, other_column))) => {
+                row.abs_diff(other_row) <= 1 && column.abs_diff(other_column) <= 4
+            }
+            _ => false,
+        }
+    }
+
+    /// The row of the key, and in quarters of a key's width where its middle is; of a
+    /// broad key, where it is on the side of the others.
+    fn place(self) -> Option<(u8, u8)> {
+        /// From the digits down; each row with the middle of its first key.
+        const ROWS: [(&str, &str, u8); 4] = [
+            ("`1234567890-=", "~!@#$%^&*()_+", 2),
+            ("qwertyuiop[]\\", "QWERTYUIOP{}|", 8),
+            ("asdfghjkl;'", "ASDFGHJKL:\"", 9),
+            ("zxcvbnm,./", "ZXCVBNM<>?", 11),
+        ];
+        let letter = match self {
+            Self::Char(' ') => return None,
+            Self::Char(letter) | Self::Ctrl(letter) => letter,
+            Self::Esc => return Some((0, 2)),
+            Self::Tab | Self::BackTab => return Some((2, 4)),
+            Self::Enter => return Some((3, 53)),
+            Self::Backspace => return Some((1, 54)),
+            _ => return None,
+        };
+        for (row, (plain, shifted, start)) in (1_u8..).zip(ROWS) {
+            let found = plain.find(letter).or_else(|| shifted.find(letter));
+            if let Some(column) = found {
+                return Some((row, start + 4 * u8::try_from(column).unwrap_or(0)));
+            }
+        }
+        None
     }
 }
 
@@ -96,12 +152,15 @@ impl fmt::Display for Key {
             Self::PageDown => f.write_str("pgdn"),
             Self::Home => f.write_str("home"),
             Self::End => f.write_str("end"),
+            Self::Insert => f.write_str("insert"),
+            Self::Delete => f.write_str("delete"),
+            Self::F(number) => write!(f, "f{number}"),
         }
     }
 }
 
 /// Every key that has a name of its own.
-const NAMED: [Key; 14] = [
+const NAMED: [Key; 28] = [
     Key::Char(' '),
     Key::Enter,
     Key::Esc,
@@ -116,6 +175,20 @@ const NAMED: [Key; 14] = [
     Key::PageDown,
     Key::Home,
     Key::End,
+    Key::Insert,
+    Key::Delete,
+    Key::F(1),
+    Key::F(2),
+    Key::F(3),
+    Key::F(4),
+    Key::F(5),
+    Key::F(6),
+    Key::F(7),
+    Key::F(8),
+    Key::F(9),
+    Key::F(10),
+    Key::F(11),
+    Key::F(12),
 ];
 
 /// A word that names no key.
@@ -172,7 +245,8 @@ mod tests {
                 vec![Key::Esc, Key::Char('x')],
             ),
             (KeyCode::BackTab, KeyModifiers::SHIFT, vec![Key::BackTab]),
-            (KeyCode::F(1), none, vec![]),
+            (KeyCode::F(1), none, vec![Key::F(1)]),
+            (KeyCode::CapsLock, none, vec![]),
         ] {
             let keys: Vec<Key> = Key::from_terminal(event(code, modifiers)).collect();
             assert_eq!(keys, expected);
@@ -192,6 +266,38 @@ mod tests {
         }
         for word in ["", "entr", "ctrl-", "ctrl-xy"] {
             assert_eq!(word.parse::<Key>(), Err(NoKey), "{word}");
+        }
+    }
+
+    #[test]
+    fn keys_that_touch_are_beside_each_other() {
+        let key = |word: &str| word.parse::<Key>().unwrap();
+        for (one, other) in [
+            ("s", "a"),
+            ("s", "d"),
+            ("s", "w"),
+            ("s", "x"),
+            ("S", "ctrl-d"),
+            ("esc", "`"),
+            ("esc", "1"),
+            ("enter", "'"),
+            ("backspace", "="),
+            ("q", "tab"),
+            ("y", "y"),
+        ] {
+            assert!(key(one).is_beside(key(other)), "{one} {other}");
+            assert!(key(other).is_beside(key(one)), "{other} {one}");
+        }
+        for (one, other) in [
+            ("enter", "esc"),
+            ("enter", "q"),
+            ("y", "q"),
+            ("s", "g"),
+            ("s", "2"),
+            ("up", "down"),
+            ("space", "v"),
+        ] {
+            assert!(!key(one).is_beside(key(other)), "{one} {other}");
         }
     }
 

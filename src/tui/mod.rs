@@ -20,6 +20,7 @@ mod input;
 mod key;
 mod keymap;
 mod layout;
+mod options;
 mod pages;
 mod pulse;
 mod rows;
@@ -46,9 +47,12 @@ use crate::remap_core::units::Millis;
 
 use event::{Answer, Event};
 pub use headless::Headless;
-pub use state::Options;
+pub use keymap::{usual_keys, KeyMap};
+pub use options::{Options, PaletteText, Palettes};
 use state::State;
+pub use state::{parse_sort, Sort, SortBy};
 use terminal::Screen;
+pub use theme::{Palette, Theme};
 use update::{update, Effect, Ended, Request};
 
 /// How many events are taken in before the screen is drawn: a burst is one frame, and

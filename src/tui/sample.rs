@@ -8,7 +8,9 @@ use ratatui::layout::Size;
 
 use super::event::{Answer, Event};
 use super::key::Key;
-use super::state::{Examined, Options, RemapList, State};
+use super::options::Options;
+use super::state::{Examined, RemapList, State};
+use super::theme::Theme;
 use super::update::{update, Effect};
 use crate::inspect;
 use crate::lab::ram::RamDisk;
@@ -26,6 +28,7 @@ use crate::remap_core::units::{
     ArrayUuid, BlockSize, Blocks, IdentityDigest, MainBlock, Millis, PerSlot, Replacement, Sectors,
     Sequence, Slot, Timestamp, SECTOR_BYTES,
 };
+use crate::zone::Zone;
 
 /// 24 October 2025, midnight.
 pub const MIDNIGHT: u64 = 1_761_264_000;
@@ -34,11 +37,7 @@ const MAIN: Sectors = Sectors::new(8 << 20);
 const SPARE: Sectors = Sectors::new(1 << 17);
 
 /// The options of a terminal that can show everything.
-pub const COLOUR: Options = Options {
-    ascii: false,
-    colour: true,
-    read_only: false,
-};
+pub const COLOUR: Options = Options::with_theme(Theme::FULL);
 
 /// A path of the made-up machine.
 pub fn path(name: &str) -> PathBuf {
@@ -345,6 +344,7 @@ pub fn press(state: &mut State, keys: &str) -> Vec<Effect> {
 pub fn state(options: Options, width: u16, height: u16) -> State {
     let mut state = State::new(options, Some("~/lab".to_owned()), Size::new(width, height));
     let answers = [
+        Answer::Zone(Zone::UTC),
         Answer::Listed {
             devices: devices(),
             mapped: vec![

@@ -3,7 +3,7 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::remap_core::units::{Sectors, Timestamp};
+use crate::remap_core::units::Sectors;
 use crate::text::escape_str;
 
 /// A size in binary units, `4.0 TiB`; at most ten columns.
@@ -97,44 +97,6 @@ pub fn percent(part: u64, whole: u64) -> String {
         (_, 0) => "< 0.1 %".to_owned(),
         _ => format!("{}.{} %", tenths / 10, tenths % 10),
     }
-}
-
-/// The time of day in UTC, `10:41:52`.
-pub fn time_of_day(time: Timestamp) -> String {
-    let second = time.get() % 86_400;
-    format!(
-        "{:02}:{:02}:{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-/// Date and time in UTC, `2025-10-24 00:00:00`.
-pub fn date_and_time(time: Timestamp) -> String {
-    let (year, month, day) = date(time.get() / 86_400);
-    format!("{year:04}-{month:02}-{day:02} {}", time_of_day(time))
-}
-
-/// The Gregorian date so many days after 1 January 1970. Years begin in March here, so
-/// that the leap day is the last one.
-const fn date(days: u64) -> (u64, u64, u64) {
-    const DAYS_IN_400_YEARS: u64 = 146_097;
-    const DAYS_FROM_MARCH_OF_YEAR_0: u64 = 719_468;
-    let days = days + DAYS_FROM_MARCH_OF_YEAR_0;
-    let cycle = days / DAYS_IN_400_YEARS;
-    let of_cycle = days % DAYS_IN_400_YEARS;
-    let leap_corrected = of_cycle - of_cycle / 1460 + of_cycle / 36_524 - of_cycle / 146_096;
-    let year = leap_corrected / 365;
-    let of_year = of_cycle - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    (cycle * 400 + year + next_year, month, day)
 }
 
 /// On which side of its column text stands.
@@ -281,19 +243,6 @@ mod tests {
         assert_eq!(percent(9, 1000), "0.9 %");
         assert_eq!(percent(10, 10), "100.0 %");
         assert_eq!(percent(0, 0), "none");
-    }
-
-    #[test]
-    fn dates_follow_the_calendar() {
-        for (seconds, shown) in [
-            (0, "1970-01-01 00:00:00"),
-            (951_782_400, "2000-02-29 00:00:00"),
-            (1_761_264_000, "2025-10-24 00:00:00"),
-            (4_107_542_399, "2100-02-28 23:59:59"),
-            (4_107_542_400, "2100-03-01 00:00:00"),
-        ] {
-            assert_eq!(date_and_time(Timestamp::new(seconds)), shown);
-        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::corruption::Corruption;
 use super::dialog::Dialog;
 use super::keymap::Context;
+use super::options::Options;
 use super::rows::{self, Row, RowKey};
 use super::theme::Theme;
 use super::wizard::Wizard;
@@ -19,19 +20,74 @@ use crate::port::{DeviceInfo, LoggedEvent, Mapped, RemapRow};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{RepairStatus, Status};
 use crate::remap_core::units::{IdentityDigest, Millis, PerSlot};
+use crate::zone::Zone;
 
 /// How many logged events are kept; older ones are still in the host's log.
 pub const EVENTS_KEPT: usize = 10_000;
 
-/// How the application is to behave, chosen at its start.
+/// What the list is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Draw ASCII only.
-    pub ascii: bool,
-    /// Use colours.
-    pub colour: bool,
-    /// Refuse every action that changes anything.
-    pub read_only: bool,
+pub enum SortBy {
+    /// Names, as the host sorts them.
+    Name,
+    /// Sizes, the largest first.
+    Size,
+    /// Health, the worst first.
+    Health,
+    /// The part each device plays: mains, spares, the others.
+    Part,
+}
+
+impl SortBy {
+    /// Every order.
+    pub const ALL: [Self; 4] = [Self::Name, Self::Size, Self::Health, Self::Part];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Size => "size",
+            Self::Health => "state",
+            Self::Part => "part",
+        }
+    }
+}
+
+/// The order of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// By what.
+    pub by: SortBy,
+    /// Whether the other way round.
+    pub reversed: bool,
+}
+
+impl Sort {
+    /// The usual order.
+    pub const BY_NAME: Self = Self {
+        by: SortBy::Name,
+        reversed: false,
+    };
+}
+
+/// Reads an order: its name, with `-` in front for the other way round.
+///
+/// # Errors
+///
+/// Which orders there are.
+pub fn parse_sort(word: &str) -> Result<Sort, String> {
+    let (reversed, name) = match word.strip_prefix('-') {
+        Some(name) => (true, name),
+        None => (false, word),
+    };
+    let by = SortBy::ALL.into_iter().find(|by| by.name() == name);
+    by.map(|by| Sort { by, reversed }).ok_or_else(|| {
+        let names = SortBy::ALL.map(SortBy::name).join(", ");
+        format!(
+            "there is no order {:?}, but {names}",
+            crate::text::escape_str(name)
+        )
+    })
 }
 
 /// Which pane has the keyboard.
@@ -229,6 +285,8 @@ pub struct State {
     pub notice: Option<Notice>,
     /// Numbers the questions to the worker, so that late answers are known as such.
     pub ticket: u64,
+    /// The zone in which times are shown.
+    pub zone: Zone,
     /// The question whose plan is carried out without a window, if it is a plan.
     pub unattended: Option<u64>,
 }
@@ -260,16 +318,14 @@ impl State {
             journal: Vec::new(),
             notice: None,
             ticket: 0,
+            zone: Zone::UNKNOWN,
             unattended: None,
         }
     }
 
     /// How things look.
     pub const fn theme(&self) -> Theme {
-        Theme {
-            ascii: self.options.ascii,
-            colour: self.options.colour,
-        }
+        self.options.theme
     }
 
     /// What the keyboard is for.

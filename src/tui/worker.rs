@@ -103,6 +103,8 @@ struct Worker {
     /// The devices and mapped devices that were told last.
     devices: Vec<DeviceInfo>,
     mapped: Vec<Mapped>,
+    /// Whether the time zone was told.
+    zone_told: bool,
     /// The number of the last event that was told.
     logged: u64,
     /// The journal that was told last.
@@ -131,6 +133,7 @@ impl Worker {
             interest: Interest::default(),
             devices: Vec::new(),
             mapped: Vec::new(),
+            zone_told: false,
             logged: 0,
             journal: Vec::new(),
             waiting: VecDeque::new(),
@@ -275,6 +278,7 @@ impl Worker {
             self.devices = before;
             return self.trouble("devices cannot be listed", &error);
         }
+        self.tell_zone();
         self.tell_logged();
         self.tell_journal();
         self.examine_interest();
@@ -302,6 +306,13 @@ impl Worker {
             mapped: self.mapped.clone(),
         });
         Ok(())
+    }
+
+    /// Loads the time zone, once, before the first time is told.
+    fn tell_zone(&mut self) {
+        if !std::mem::replace(&mut self.zone_told, true) {
+            self.tell(Answer::Zone(self.context.platform.zone()));
+        }
     }
 
     fn tell_logged(&mut self) {

@@ -7,6 +7,7 @@ mod journal;
 mod json;
 mod labs;
 mod lines;
+mod settings;
 mod statuses;
 
 use std::path::{Path, PathBuf};

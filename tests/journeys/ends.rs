@@ -13,7 +13,7 @@ use dmremap::port::{
 };
 use dmremap::remap_core::message::Message;
 use dmremap::sys::{FileJournal, ThisMachine};
-use dmremap::tui::{self, Options};
+use dmremap::tui::{self, Options, Theme};
 use nix::sys::signal::Signal;
 use portable_pty::ExitStatus;
 
@@ -174,11 +174,7 @@ fn plays_a_host_that_panics() {
         platform: std::sync::Arc::new(ThisMachine),
         read_only: false,
     };
-    let options = Options {
-        ascii: false,
-        colour: true,
-        read_only: false,
-    };
+    let options = Options::with_theme(Theme::FULL);
     tui::run(Box::new(Panicking), context, options).expect("a host that works");
 }
 

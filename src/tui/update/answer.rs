@@ -10,6 +10,7 @@ use crate::tui::event::Answer;
 use crate::tui::rows::RowKey;
 use crate::tui::state::{Active, Mode, State, EVENTS_KEPT};
 use crate::tui::theme::Health;
+use crate::zone::Zone;
 
 /// Changes the state by what the worker told.
 pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
@@ -46,6 +47,8 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
                 state.remaps = Some(list);
             }
         }
+        Answer::Zone(_) if state.options.utc => state.zone = Zone::UTC,
+        Answer::Zone(zone) => state.zone = zone,
         Answer::Logged(events) => keep_events(state, events),
         Answer::Journal(journal) => state.journal = journal,
         Answer::Planned { ticket, plan } => return planned(state, ticket, plan),

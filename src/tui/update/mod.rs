@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use super::event::{Event, Signal};
 use super::key::Key;
-use super::keymap::{self, Command, Context};
+use super::keymap::{Command, Context};
 use super::state::{Mode, Notice, State, Tab};
 use super::theme::Health;
 use crate::ops::{Confirmed, Operation};
@@ -131,7 +131,7 @@ fn forget_detail(state: &mut State) {
 
 fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
     let context = state.context();
-    let Some(command) = keymap::command(context, key) else {
+    let Some(command) = state.options.keys.command(context, key) else {
         if let Key::Char(character) = key {
             type_in(state, character);
         }
@@ -195,7 +195,7 @@ fn on_help_command(state: &mut State, command: Command) {
     let Mode::Help { scroll, under, of } = &mut state.mode else {
         return;
     };
-    let last = keymap::bindings(*of).count();
+    let last = state.options.keys.bindings(*of).count();
     match command {
         Command::Cancel => {
             state.mode = std::mem::replace(under, Mode::Browse);

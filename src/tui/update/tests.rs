@@ -9,11 +9,16 @@ use crate::tui::dialog::Stage;
 use crate::tui::event::{Answer, Event};
 use crate::tui::fake::FakeHost;
 use crate::tui::key::Key;
-use crate::tui::keymap::{bindings, Binding, Command, Context, BINDINGS};
+use crate::tui::keymap::{Binding, Bound, Command, Context, KeyMap, BINDINGS};
 use crate::tui::rows::RowKey;
 use crate::tui::sample::{self, happen, path, press, state, COLOUR};
-use crate::tui::state::{Focus, Mode, Options, State, Tab};
+use crate::tui::state::{Focus, Mode, State, Tab};
 use crate::tui::wizard::Wizard;
+
+fn bindings(context: Context) -> impl Iterator<Item = Bound<'static>> {
+    static USUAL: KeyMap = KeyMap::USUAL;
+    USUAL.bindings(context)
+}
 
 fn sample_state() -> State {
     state(COLOUR, 80, 24)
@@ -388,10 +393,8 @@ fn the_wizard_asks_for_what_was_filled_in() {
 
 #[test]
 fn read_only_refuses_every_change_and_says_so() {
-    let options = Options {
-        read_only: true,
-        ..COLOUR
-    };
+    let mut options = COLOUR;
+    options.read_only = true;
     let mut state = state(options, 80, 24);
     for key in ["n", "w", "s", "r", "x", "a", "d", "u", "m"] {
         assert!(press(&mut state, key).is_empty(), "{key}");

@@ -10,7 +10,7 @@ use crate::tui::layout::first_row;
 use crate::tui::pages;
 use crate::tui::show::{self, Side};
 use crate::tui::state::{State, Tab};
-use crate::tui::theme::{Health, Theme};
+use crate::tui::theme::Health;
 
 const DEVICE_WIDTH: usize = 12;
 
@@ -29,7 +29,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     }
     let heading = format!(
         " {}{}WHAT",
-        show::fit("TIME (UTC)", 21, Side::Left, theme.ellipsis()),
+        show::fit(state.zone.heading(), 21, Side::Left, theme.ellipsis()),
         show::fit("DEVICE", DEVICE_WIDTH + 3, Side::Left, theme.ellipsis()),
     );
     put_line(frame, area, 0, &Line::styled(heading, theme.faint()));
@@ -43,14 +43,15 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let first = first_row(chosen, count, room);
     let in_sight = pages::events(state).enumerate().skip(first).take(room);
     for (line, (index, logged)) in (0..).zip(in_sight) {
-        put_line(frame, body, line, &line_of(logged, index == chosen, theme));
+        put_line(frame, body, line, &line_of(state, logged, index == chosen));
         if index == chosen {
             mark_row(frame, body, line, theme, detail_has_keyboard(state));
         }
     }
 }
 
-fn line_of(logged: &LoggedEvent, is_chosen: bool, theme: Theme) -> Line<'static> {
+fn line_of(state: &State, logged: &LoggedEvent, is_chosen: bool) -> Line<'static> {
+    let theme = state.theme();
     let health = Health::of_severity(logged.event.severity());
     let device = crate::text::escape_str(&logged.device);
     Line::from(vec![
@@ -58,7 +59,7 @@ fn line_of(logged: &LoggedEvent, is_chosen: bool, theme: Theme) -> Line<'static>
             if is_chosen { theme.pointer() } else { " " },
             theme.accent(),
         ),
-        Span::styled(show::date_and_time(logged.time), theme.faint()),
+        Span::styled(state.zone.date_and_time(logged.time), theme.faint()),
         Span::raw("  "),
         Span::raw(show::fit(
             &device,

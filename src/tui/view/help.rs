@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 
 use super::{put_lines, window};
-use crate::tui::keymap::{self, Binding, Context};
+use crate::tui::keymap::{Bound, Context};
 use crate::tui::layout::centred;
 use crate::tui::show::{self, Side};
 use crate::tui::state::State;
@@ -15,7 +15,11 @@ const KEYS_WIDTH: usize = 18;
 /// Draws the window.
 pub fn draw(frame: &mut Frame<'_>, state: &State, of: Context, scroll: usize) {
     let theme = state.theme();
-    let bindings: Vec<&Binding> = keymap::bindings(of).collect();
+    let keys = &state.options.keys;
+    let bindings: Vec<Bound<'_>> = keys
+        .bindings(of)
+        .filter(|bound| !bound.keys.is_empty())
+        .collect();
     let wanted = u16::try_from(bindings.len() + 2).unwrap_or(u16::MAX);
     let area = centred(state.size, WIDTH, wanted.min(state.size.height - 2));
     let title = format!("Keys in {}", of.title());

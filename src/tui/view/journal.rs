@@ -29,7 +29,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let heading = format!(
         " {}  {}{}ACTION",
         show::fit("ID", 4, Side::Right, theme.ellipsis()),
-        show::fit("TIME (UTC)", 21, Side::Left, theme.ellipsis()),
+        show::fit(state.zone.heading(), 21, Side::Left, theme.ellipsis()),
         show::fit("STATE", STATE_WIDTH + 1, Side::Left, theme.ellipsis()),
     );
     put_line(frame, area, 0, &Line::styled(heading, theme.faint()));
@@ -49,7 +49,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         .skip(first)
         .take(room);
     for (line, (index, action)) in (0..).zip(in_sight) {
-        put_line(frame, body, line, &line_of(action, index == chosen, theme));
+        put_line(frame, body, line, &line_of(state, action, index == chosen));
         if index == chosen {
             mark_row(frame, body, line, theme, detail_has_keyboard(state));
         }
@@ -64,7 +64,8 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     }
 }
 
-fn line_of(action: &ActionRecord, is_chosen: bool, theme: Theme) -> Line<'static> {
+fn line_of(state: &State, action: &ActionRecord, is_chosen: bool) -> Line<'static> {
+    let theme = state.theme();
     let fit = |text: &str, width, side| show::fit(text, width, side, theme.ellipsis());
     let (text, health) = standing(action);
     let text = format!("{} {text}", theme.health_glyph(health));
@@ -75,7 +76,7 @@ fn line_of(action: &ActionRecord, is_chosen: bool, theme: Theme) -> Line<'static
         ),
         Span::raw(fit(&action.id.to_string(), 4, Side::Right)),
         Span::raw("  "),
-        Span::styled(show::date_and_time(action.time), theme.faint()),
+        Span::styled(state.zone.date_and_time(action.time), theme.faint()),
         Span::raw("  "),
         Span::styled(fit(&text, STATE_WIDTH, Side::Left), theme.health(health)),
         Span::raw(" "),

@@ -27,7 +27,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::actions;
 use super::headline::headline;
-use super::keymap::{self, Binding, Command, Context};
+use super::keymap::{Bound, Command, Context};
 use super::layout::{Areas, SMALLEST};
 use super::show::{self, Side};
 use super::state::{Mode, State};
@@ -155,7 +155,7 @@ fn last_events(state: &State) -> Line<'static> {
     for logged in state.events.iter().rev() {
         let text = format!(
             "{} {}: {}",
-            show::time_of_day(logged.time),
+            state.zone.time_of_day(logged.time),
             logged.device,
             logged.event
         );
@@ -175,25 +175,25 @@ fn last_events(state: &State) -> Line<'static> {
 
 fn draw_footer(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let theme = state.theme();
-    let always = |binding: &&Binding| {
+    let always = |binding: &&Bound<'_>| {
         matches!(
             binding.command,
             Command::Help | Command::Back | Command::Cancel
         )
     };
-    let shown: Vec<&Binding> = keymap::bindings(state.context())
-        .filter(|binding| !binding.hint.is_empty() && is_useful(state, binding.command))
+    let keys = &state.options.keys;
+    let shown: Vec<Bound<'_>> = keys
+        .bindings(state.context())
+        .filter(|bound| {
+            !bound.hint.is_empty() && !bound.keys.is_empty() && is_useful(state, bound.command)
+        })
         .collect();
-    let width_of = |binding: &Binding| hint(binding).width();
-    let reserved: usize = shown
-        .iter()
-        .filter(|b| always(b))
-        .map(|b| width_of(b))
-        .sum();
+    let width_of = |binding: &Bound<'_>| hint(binding).width();
+    let reserved: usize = shown.iter().filter(|b| always(b)).map(width_of).sum();
     let mut room = usize::from(area.width).saturating_sub(reserved + 1);
     let mut spans = vec![Span::raw(" ")];
     for binding in &shown {
-        if !always(binding) {
+        if !always(&binding) {
             let Some(left) = room.checked_sub(width_of(binding)) else {
                 room = 0;
                 continue;
@@ -207,7 +207,7 @@ fn draw_footer(frame: &mut Frame<'_>, area: Rect, state: &State) {
     put_line(frame, area, 0, &Line::from(spans));
 }
 
-fn hint(binding: &Binding) -> String {
+fn hint(binding: &Bound<'_>) -> String {
     let key = binding.keys.first().map(ToString::to_string);
     format!("{} {}  ", key.unwrap_or_default(), binding.hint)
 }

@@ -249,7 +249,7 @@ fn of_idle(
         let letters = judgement.states.map(|_, state| state.letter());
         let sequence = judgement.sequence.unwrap_or(Sequence::new(0));
         lines.push(copies_fact(theme, &letters, judgement.verdict, sequence));
-        lines.extend(of_metadata(inspection, theme));
+        lines.extend(of_metadata(state, inspection));
     } else {
         let text = "none of ours on this device";
         lines.push(fact(theme, "Metadata", vec![plain(text)]));
@@ -288,7 +288,8 @@ fn usage_text(device: &DeviceInfo) -> String {
 }
 
 /// What the winning copy says, as far as there is one.
-fn of_metadata(inspection: &Inspection, theme: Theme) -> Vec<Line<'static>> {
+fn of_metadata(state: &State, inspection: &Inspection) -> Vec<Line<'static>> {
+    let theme = state.theme();
     let mut lines = Vec::new();
     let mut say = |name, text: String| lines.push(fact(theme, name, vec![plain(text)]));
     match &inspection.name {
@@ -317,8 +318,8 @@ fn of_metadata(inspection: &Inspection, theme: Theme) -> Vec<Line<'static>> {
         ),
         None => say("Room", "plain v4 has no remap table".to_owned()),
     }
-    let written = show::date_and_time(superblock.timestamp);
-    say("Written", format!("{written} UTC by its writer's clock"));
+    let written = state.zone.full(superblock.timestamp);
+    say("Written", format!("{written} by its writer's clock"));
     if let Some(uuid) = inspection.array_uuid() {
         say("Array", uuid.to_string());
     }

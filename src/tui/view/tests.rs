@@ -8,21 +8,19 @@ use ratatui::Terminal;
 
 use super::draw;
 use crate::tui::event::{Answer, Event};
+use crate::tui::options::Options;
 use crate::tui::sample::{
     devices, happen, look, mapped, press, spare, state, superblock, well, COLOUR,
 };
-use crate::tui::state::{Options, State};
+use crate::tui::state::State;
+use crate::tui::theme::Theme;
 
-const ASCII: Options = Options {
+const ASCII: Options = Options::with_theme(Theme {
     ascii: true,
-    colour: false,
-    read_only: false,
-};
+    ..Theme::COLOURLESS
+});
 
-const MONO: Options = Options {
-    colour: false,
-    ..COLOUR
-};
+const MONO: Options = Options::with_theme(Theme::COLOURLESS);
 
 pub(super) fn drawn(state: &State) -> Buffer {
     let backend = TestBackend::new(state.size.width, state.size.height);
@@ -153,12 +151,13 @@ fn windows_lie_over_the_rest() {
 fn without_colour_and_without_glyphs() {
     for keys in ["", "2\njjj", "2\njjj\n", "?", "x14↓", "n\n", "5\n"] {
         for options in [MONO, ASCII] {
+            let ascii = options.theme.ascii;
             let mut state = state(options, 80, 24);
             press(&mut state, keys);
             let buffer = drawn(&state);
             for cell in buffer.content() {
                 assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
-                assert!(!options.ascii || cell.symbol().is_ascii(), "{cell:?}");
+                assert!(!ascii || cell.symbol().is_ascii(), "{cell:?}");
             }
         }
     }
