@@ -41,6 +41,7 @@ fmt: ## Format every source file
 	$(CARGO) fmt --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/vm/guest/Cargo.toml
+	rustfmt --edition 2021 kmod/dm_remap_main.rs
 
 .PHONY: fmt-check
 fmt-check:
@@ -49,6 +50,7 @@ fmt-check:
 	$(CARGO) fmt --check --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) fmt --check --manifest-path tests/vm/guest/Cargo.toml
+	rustfmt --edition 2021 --check kmod/dm_remap_main.rs
 
 # Advisories are not among the checks: deny.toml says why.
 .PHONY: deny

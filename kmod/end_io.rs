@@ -147,7 +147,10 @@ impl Engine {
         if !failure.is_of_blocks() {
             self.count_errors(serving, count.get());
             let why = PassUp::NotOfBlocks(failure);
-            self.raise(serving.to.number(), Event::NotRelocated { block: first, why });
+            self.raise(
+                serving.to.number(),
+                Event::NotRelocated { block: first, why },
+            );
             serving.fail(errno);
             return;
         }
@@ -209,8 +212,7 @@ impl Engine {
     fn settle_accounts(&mut self, serving: &mut Serving<'_, '_>) {
         let (to, first, count) = (serving.to, serving.first, serving.count);
         let of_main = |job: &&Job| job.origin == Origin::Main;
-        let of_blocks =
-            |lost: &&(MainBlock, Errno)| Failure::from_errno(lost.1).is_of_blocks();
+        let of_blocks = |lost: &&(MainBlock, Errno)| Failure::from_errno(lost.1).is_of_blocks();
         let failures = self.moving.jobs.iter().filter(of_main).count()
             + self.moving.lost.iter().filter(of_blocks).count();
         self.test_main(to, first, count, failures);

@@ -349,7 +349,9 @@ impl Limit {
         if second != self.since {
             if self.left_out > 0 {
                 let left_out = self.left_out;
-                log::warn(format_args!("{device}: {left_out} more lines like this one"));
+                log::warn(format_args!(
+                    "{device}: {left_out} more lines like this one"
+                ));
             }
             *self = Self {
                 since: second,

@@ -282,8 +282,8 @@ impl Index {
         for index in 0..self.room() as u64 {
             let replacement = Replacement::new(index);
             let entry = self.entry(replacement);
-            let is_the_one =
-                entry.is_live() && self.get(entry.main).map(|live| live.replacement) == Some(replacement);
+            let is_the_one = entry.is_live()
+                && self.get(entry.main).map(|live| live.replacement) == Some(replacement);
             places.put(replacement, &entry, is_the_one);
         }
         Ok(places)
@@ -369,9 +369,9 @@ impl Places {
                 .blocks
                 .get(next as usize)
                 .is_some_and(|of| of.load(Relaxed) == block.get() + run)
-                && self.find(MainBlock::new(block.get() + run)).is_some_and(|of| {
-                    of.active && of.replacement.get() == next
-                });
+                && self
+                    .find(MainBlock::new(block.get() + run))
+                    .is_some_and(|of| of.active && of.replacement.get() == next);
             if !follows {
                 break;
             }

@@ -131,7 +131,9 @@ impl Engine {
     /// Before the device is used again: nobody may have changed the metadata meanwhile.
     fn check_unchanged(&mut self, of: &Joined<'_>, surveyed: &Surveyed) -> Result {
         let found = surveyed.judgement.sequence.unwrap_or(Sequence::new(0));
-        let known = self.superblock().map_or(Sequence::new(0), |known| known.sequence);
+        let known = self
+            .superblock()
+            .map_or(Sequence::new(0), |known| known.sequence);
         let Self {
             metadata, faults, ..
         } = self;
@@ -198,11 +200,7 @@ fn load_table(
 
 /// The name in a region's header; that of the mapped device, where the headers are lost.
 #[inline(never)]
-fn name_of(
-    of: &Joined<'_>,
-    spare: &Spare<'_>,
-    extension: &Extension,
-) -> Result<Text<NAME_LIMIT>> {
+fn name_of(of: &Joined<'_>, spare: &Spare<'_>, extension: &Extension) -> Result<Text<NAME_LIMIT>> {
     let mut buffer = Buffer::new(GFP_KERNEL)?;
     for region in Region::ALL {
         let (layout, array) = (&extension.layout, extension.array_uuid);
@@ -210,5 +208,7 @@ fn name_of(
             return Ok(name);
         }
     }
-    Ok(of.owner().with_name(|name| Text::new(name).unwrap_or_default()))
+    Ok(of
+        .owner()
+        .with_name(|name| Text::new(name).unwrap_or_default()))
 }

@@ -4,11 +4,14 @@
 use crate::dm::bio::{Bio, Ended, EndedBio, Mapped};
 use crate::index::Minding;
 use crate::remap_core::policy::Failure;
-use crate::remap_core::units::{Blocks, Sector, Sectors};
+use crate::remap_core::units::{Blocks, Errno, Sector, Sectors};
 use crate::target::Joined;
 
 /// Equal bios that a flush is sent as: one for each device.
 pub const FLUSHES: u32 = 2;
+
+/// The number of the one that goes to the spare.
+const FLUSH_OF_SPARE: u32 = 1;
 
 impl Joined<'_> {
     /// Sends a bio where its blocks are served. Neither sleeps nor allocates.
@@ -33,8 +36,8 @@ impl Joined<'_> {
     fn send_flush(&self, bio: Bio) -> Mapped {
         let nowhere = Sector::new(0);
         match bio.number() {
-            0 => bio.send_to(self.main(), nowhere),
-            _ => bio.send_to(self.spare(), nowhere),
+            FLUSH_OF_SPARE => bio.send_to(self.spare(), nowhere),
+            _ => bio.send_to(self.main(), nowhere),
         }
     }
 
@@ -90,13 +93,18 @@ impl Joined<'_> {
     #[inline]
     pub fn receive(&self, bio: EndedBio) -> Ended {
         match bio.error() {
-            None => bio.finish(),
-            Some(errno) if self.can_help(errno) => bio.hold(errno, self.worker()),
-            Some(_) => bio.finish(),
+            Some(errno) if self.can_help(errno) => return bio.hold(errno, self.worker()),
+            Some(_) => {}
+            None => {
+                if bio.failed_flush() == Some(FLUSH_OF_SPARE) && self.has_table() {
+                    self.note_failed_flush();
+                }
+            }
         }
+        bio.finish()
     }
 
-    fn can_help(&self, errno: crate::remap_core::units::Errno) -> bool {
+    fn can_help(&self, errno: Errno) -> bool {
         self.has_table() && Failure::from_errno(errno).is_of_blocks()
     }
 }

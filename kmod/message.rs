@@ -54,12 +54,12 @@ impl Joined<'_> {
                     .map(drop)
                     .ok_or("there is no metadata; write it first")
                     .map_err(|why| self.refuse(why, ENODATA))?;
-                self.scrub();
-                Ok(())
+                self.scrub().map_err(|why| self.explain(why))
             }),
             Message::Repair => self.maintain(|| {
                 self.check_writable()?;
-                self.repair(Authority::Typed).map_err(|why| self.explain(why))
+                self.repair(Authority::Typed)
+                    .map_err(|why| self.explain(why))
             }),
             Message::Remap(block) => self.maintain(|| self.remap(*block)),
             Message::Fault(fault) => {
@@ -182,10 +182,7 @@ impl Joined<'_> {
     fn prepare_creation(
         &self,
         surveyed: &Surveyed,
-    ) -> Result<(
-        KBox<Superblock>,
-        KBox<crate::remap_core::commit::Prepared>,
-    )> {
+    ) -> Result<(KBox<Superblock>, KBox<crate::remap_core::commit::Prepared>)> {
         let mut superblock = KBox::new(self.first_superblock()?, GFP_KERNEL)?;
         let prepared = crate::remap_core::commit::prepare(
             &surveyed.judgement,
@@ -284,7 +281,10 @@ impl Engine {
             .check(Which::Main, false, at, of.unit().sectors())
             .and_then(|()| of.main().read_part(at, &mut page, of.unit().bytes()));
         if read.is_err() {
-            return Err(of.refuse("the block cannot be read; the next write to it moves it", EIO));
+            return Err(of.refuse(
+                "the block cannot be read; the next write to it moves it",
+                EIO,
+            ));
         }
         let job = Job {
             block,

@@ -271,9 +271,9 @@ impl Engine {
     }
 
     fn circumstances(&self, has_replacement: bool) -> Circumstances {
-        let free = self
-            .table()
-            .map_or(0, |table| table.total().get().saturating_sub(table.used().get()));
+        let free = self.table().map_or(0, |table| {
+            table.total().get().saturating_sub(table.used().get())
+        });
         Circumstances {
             has_metadata: self.table().is_some(),
             writable: !self.is_read_only(),
@@ -296,8 +296,8 @@ impl Engine {
                 continue;
             }
             let failure = Failure::from_errno(*errno);
-            let free = may_relocate(failure, &self.circumstances(false))
-                .and_then(|()| self.take_free(to));
+            let free =
+                may_relocate(failure, &self.circumstances(false)).and_then(|()| self.take_free(to));
             match free {
                 Ok(replacement) => {
                     let entry = Entry {
@@ -360,7 +360,10 @@ impl Engine {
             let read = self
                 .faults
                 .check(Which::Main, false, at, to.unit().sectors())
-                .and_then(|()| to.main().read_part(at, &mut self.scratch, to.unit().bytes()));
+                .and_then(|()| {
+                    to.main()
+                        .read_part(at, &mut self.scratch, to.unit().bytes())
+                });
             if read.is_ok() {
                 self.health.succeeded();
                 return;

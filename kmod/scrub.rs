@@ -8,11 +8,13 @@
 
 use core::fmt;
 
+use kernel::alloc::flags::{__GFP_NOWARN, GFP_NOWAIT};
+use kernel::alloc::AllocError;
 use kernel::error::Result;
 use kernel::prelude::*;
 
 use crate::dm::clock;
-use crate::dm::device::Buffer;
+use crate::dm::device::{Buffer, Chunk};
 use crate::engine::{Engine, Judged, Metadata};
 use crate::log;
 use crate::remap_core::commit::{self, Authority, Intent, NotBegun, Prepared, Refusal};
@@ -29,8 +31,9 @@ use crate::target::Joined;
 /// The most damaged table blocks that one repair mends; the next attempt mends the rest.
 const MOST_BLOCKS: usize = 1024;
 
-/// Table blocks that are looked at before bios that wait for the worker are let through.
-const BLOCKS_A_STEP: u32 = 16;
+/// Table blocks that are read at once, where there is memory for it: disks that turn read
+/// neighbours far faster than one here and one there.
+const BLOCKS_A_STEP: usize = 16;
 
 /// What a look at the spare found.
 struct Findings {
@@ -56,6 +59,13 @@ impl Findings {
 
     fn is_intact(&self) -> bool {
         self.verdict() == Verdict::Healthy && self.table_damage == 0
+    }
+
+    /// Notes a damaged table block, once. What finds no room is found by the next look.
+    fn note(&mut self, number: u32) {
+        if let Err(place) = self.blocks.binary_search(&number) {
+            let _ = self.blocks.insert_within_capacity(place, number);
+        }
     }
 }
 
@@ -95,6 +105,19 @@ impl fmt::Display for WriteFailure {
     }
 }
 
+impl From<Error> for WriteFailure {
+    /// What fails with the kernel's own errors here is allocating.
+    fn from(_: Error) -> Self {
+        Self::Memory
+    }
+}
+
+impl From<AllocError> for WriteFailure {
+    fn from(_: AllocError) -> Self {
+        Self::Memory
+    }
+}
+
 impl WriteFailure {
     /// What a message that fails so gives.
     pub fn error(self) -> Error {
@@ -109,78 +132,80 @@ impl WriteFailure {
 }
 
 impl Joined<'_> {
-    /// Looks at everything, writes nothing. `None` where there is no metadata, or no
-    /// memory to look with.
-    fn look(&self) -> Option<Findings> {
-        let mut buffer = Buffer::new(GFP_KERNEL).ok()?;
+    /// Looks at everything, writes nothing. `None` where there is no metadata.
+    fn look(&self) -> Result<Option<Findings>, WriteFailure> {
         let (surveyed, blocks) = {
             let engine = self.engine().lock();
-            engine.superblock()?;
+            if engine.superblock().is_none() {
+                return Ok(None);
+            }
             let spare = Spare::new(self.spare(), &engine.faults);
-            let surveyed = store::survey(&spare).ok()?;
-            let layout = engine.table().map(|table| table.layout().table_blocks());
-            (surveyed, layout)
+            let surveyed = store::survey(&spare)?;
+            let blocks = engine.table().map(|table| table.layout().table_blocks());
+            (surveyed, blocks.unwrap_or(0))
         };
         let mut findings = Findings {
             surveyed,
             headers: KVec::new(),
-            blocks: KVec::new(),
+            blocks: KVec::with_capacity(MOST_BLOCKS, GFP_KERNEL)?,
             table_damage: 0,
             contradiction: false,
         };
         findings.contradiction = self.is_another(&findings);
-        self.look_at_headers(&mut findings, &mut buffer)?;
-        let mut from = 0;
-        while from < blocks.unwrap_or(0) {
-            let until = blocks.unwrap_or(0).min(from + BLOCKS_A_STEP);
-            if !self.look_at_blocks(&mut findings, from, until) {
-                return None;
+        self.look_at_headers(&mut findings)?;
+        let chunk = Chunk::new(BLOCKS_A_STEP, GFP_NOWAIT | __GFP_NOWARN);
+        let mut chunk = chunk.or_else(|_| Chunk::new(1, GFP_KERNEL))?;
+        for region in Region::ALL {
+            for from in (0..blocks).step_by(chunk.len()) {
+                self.look_at_blocks(&mut findings, (region, from), &mut chunk)?;
             }
-            from = until;
         }
-        Some(findings)
+        Ok(Some(findings))
     }
 
-    fn look_at_headers(&self, findings: &mut Findings, buffer: &mut Buffer) -> Option<()> {
+    fn look_at_headers(&self, findings: &mut Findings) -> Result<(), WriteFailure> {
+        let mut buffer = Buffer::new(GFP_KERNEL)?;
         let engine = self.engine().lock();
         let Some(table) = engine.table() else {
-            return Some(());
+            return Ok(());
         };
         let spare = Spare::new(self.spare(), &engine.faults);
         for region in Region::ALL {
             let (layout, array) = (table.layout(), table.array());
-            if store::header_name(&spare, layout, array, region, buffer).is_none() {
-                findings.headers.push(region, GFP_KERNEL).ok()?;
+            if store::header_name(&spare, layout, array, region, &mut buffer).is_none() {
+                findings.headers.push(region, GFP_KERNEL)?;
                 findings.table_damage += 1;
             }
         }
-        Some(())
+        Ok(())
     }
 
-    /// Looks at table blocks; returns whether to go on.
-    fn look_at_blocks(&self, findings: &mut Findings, from: u32, until: u32) -> bool {
+    fn look_at_blocks(
+        &self,
+        findings: &mut Findings,
+        from: (Region, u32),
+        chunk: &mut Chunk,
+    ) -> Result<(), WriteFailure> {
         let mut engine = self.engine().lock();
         if !engine.running {
-            return false;
+            return Err(WriteFailure::Suspended);
         }
         let Engine {
             metadata, faults, ..
         } = &mut *engine;
         let Metadata::Full(full) = metadata else {
-            return false;
+            return Ok(());
         };
         let spare = Spare::new(self.spare(), faults);
-        for number in from..until {
-            let held = full.table.compare(&spare, self.index(), number);
-            let damaged = held.iter().filter(|held| **held == OnDisk::Damaged).count();
-            findings.table_damage += damaged as u32;
-            if damaged > 0 && findings.blocks.len() < MOST_BLOCKS {
-                // What is not noted is found by the next look.
-                let _ = findings.blocks.push(number, GFP_KERNEL);
+        let table = &mut full.table;
+        table.compare_run(&spare, self.index(), from, chunk, |number, held| {
+            findings.contradiction |= held == OnDisk::Contradicts;
+            if held == OnDisk::Damaged {
+                findings.table_damage += 1;
+                findings.note(number);
             }
-            findings.contradiction |= held.contains(&OnDisk::Contradicts);
-        }
-        true
+        });
+        Ok(())
     }
 
     /// Whether the copies that win are not those of the device that is up.
@@ -196,14 +221,18 @@ impl Joined<'_> {
 
     /// Scrubs: looks at everything, tells of damage and schedules its repair. Under the
     /// maintenance lock.
-    pub fn scrub(&self) {
+    ///
+    /// # Errors
+    ///
+    /// [`WriteFailure`] says why nothing could be looked at.
+    pub fn scrub(&self) -> Result<(), WriteFailure> {
         let found = self.look();
         let mut engine = self.engine().lock();
         let interval = u64::from(self.options().scrub_interval);
         engine.schedule.next_scrub = (interval > 0 && engine.superblock().is_some())
             .then(|| clock::uptime().after(interval.saturating_mul(1000)));
-        let Some(found) = found else {
-            return;
+        let Some(found) = found? else {
+            return Ok(());
         };
         engine.take_findings(self, &found);
         engine.counters.scrubs += 1;
@@ -213,7 +242,7 @@ impl Joined<'_> {
                 engine.schedule.backoff.found_intact();
             }
             engine.raise(self.number(), Event::ScrubClean);
-            return;
+            return Ok(());
         }
         engine.counters.corruption_detected += 1;
         let event = Event::CorruptionDetected {
@@ -228,6 +257,7 @@ impl Joined<'_> {
         if copies || found.table_damage > 0 {
             engine.schedule_repair(self.number());
         }
+        Ok(())
     }
 
     /// Tries to mend everything: table and headers first, for the copies refer to them.
@@ -244,17 +274,18 @@ impl Joined<'_> {
             if !engine.running {
                 return Err(WriteFailure::Suspended);
             }
-            let Some(found) = &found else {
-                engine.schedule.backoff.found_intact();
-                return Ok(());
-            };
-            if found.is_intact() && !engine.spare_fails {
-                engine.judged = Judged::from(&*found.surveyed.judgement);
-                engine.schedule.backoff.found_intact();
-                return Ok(());
-            }
-            if found.contradiction {
-                engine.contradicted(self.number());
+            match &found {
+                Ok(None) => {
+                    engine.schedule.backoff.found_intact();
+                    return Ok(());
+                }
+                Ok(Some(found)) if found.is_intact() && !engine.spare_fails => {
+                    engine.judged = Judged::from(&*found.surveyed.judgement);
+                    engine.schedule.backoff.found_intact();
+                    return Ok(());
+                }
+                Ok(Some(found)) if found.contradiction => engine.contradicted(self.number()),
+                Ok(Some(_)) | Err(_) => {}
             }
             engine.counters.repair_attempts += 1;
             match engine.schedule.backoff.phase() {
@@ -263,19 +294,21 @@ impl Joined<'_> {
             }
         };
         let mut outcome = match &found {
-            Some(found) => self.mend(found, authority),
-            None => Err(WriteFailure::Memory),
+            Ok(Some(found)) => self.mend(found, authority),
+            Ok(None) => Ok(()),
+            Err(why) => Err(*why),
         };
         let after = self.look();
         let mut engine = self.engine().lock();
         match &after {
-            Some(after) => {
+            Ok(Some(after)) => {
                 engine.take_findings(self, after);
                 if outcome.is_ok() && !after.is_intact() {
                     outcome = Err(WriteFailure::StillDamaged);
                 }
             }
-            None => outcome = outcome.and(Err(WriteFailure::Memory)),
+            Ok(None) => {}
+            Err(why) => outcome = outcome.and(Err(*why)),
         }
         engine.attempt_ended(self.number(), attempt, &outcome);
         outcome
@@ -312,8 +345,7 @@ impl Joined<'_> {
 
     fn mend_table(&self, found: &Findings) -> Result<(), WriteFailure> {
         let mut blocks = KVec::new();
-        let noted = blocks.extend_from_slice(&found.blocks, GFP_KERNEL);
-        noted.map_err(|_| WriteFailure::Memory)?;
+        blocks.extend_from_slice(&found.blocks, GFP_KERNEL)?;
         {
             let engine = self.engine().lock();
             if engine.needs_check || engine.table().is_none() {
@@ -322,13 +354,13 @@ impl Joined<'_> {
             }
             if engine.spare_fails && blocks.is_empty() {
                 // A spare that failed is put to the test, even where all is intact.
-                blocks.push(0, GFP_KERNEL).map_err(|_| WriteFailure::Memory)?;
+                blocks.push(0, GFP_KERNEL)?;
             }
         }
         for number in blocks.iter() {
             self.mend_block(*number)?;
         }
-        let mut buffer = Buffer::new(GFP_KERNEL).map_err(|_| WriteFailure::Memory)?;
+        let mut buffer = Buffer::new(GFP_KERNEL)?;
         let mut engine = self.engine().lock();
         for region in found.headers.iter() {
             engine.write_header(self, *region, &mut buffer)?;
@@ -365,7 +397,7 @@ impl Joined<'_> {
         let surveyed = {
             let engine = self.engine().lock();
             let spare = Spare::new(self.spare(), &engine.faults);
-            store::survey(&spare).map_err(|_| WriteFailure::Memory)?
+            store::survey(&spare)?
         };
         let prepared = self
             .prepare_advance(surveyed)
@@ -416,7 +448,7 @@ impl Joined<'_> {
             return Err(WriteFailure::Suspended);
         }
         let spare = Spare::new(self.spare(), &engine.faults);
-        let mut slots = Slots::new(&spare).map_err(|_| WriteFailure::Memory)?;
+        let mut slots = Slots::new(&spare)?;
         let committed = commit::execute(&mut slots, prepared, &expected.survey);
         let committed = committed.map_err(|error| match error {
             NotBegun::Stale => WriteFailure::Stale,
@@ -443,7 +475,9 @@ impl Joined<'_> {
             (scrub, engine.schedule.backoff.is_due(now))
         };
         if scrub {
-            self.scrub();
+            if let Err(why) = self.scrub() {
+                log::warn(format_args!("{}: scrub: {why}", self.number()));
+            }
         }
         if repair {
             if let Err(why) = self.repair(Authority::Automatic) {

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The spare as the rules see it: slots, headers, sectors; and faults for drills.
 
-use core::fmt;
-
 use kernel::error::Result;
 use kernel::prelude::*;
 
-use crate::dm::device::{Buffer, Device};
+use crate::dm::device::{Buffer, Chunk, Device};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::SlotStore;
 use crate::remap_core::layout::{Layout, Region};
@@ -16,7 +14,7 @@ use crate::remap_core::remap_table::{RegionHeader, NAME_LIMIT};
 use crate::remap_core::signature;
 use crate::remap_core::superblock::{RawCopy, Superblock, COPY_BYTES};
 use crate::remap_core::units::{
-    ArrayUuid, BlockSize, Errno, PerSlot, Sector, Sectors, Slot, BLOCK_4K_BYTES,
+    ArrayUuid, BlockSize, Errno, PerSlot, Sector, Sectors, Slot, BLOCK_4K_BYTES, BLOCK_4K_SECTORS,
 };
 
 /// The most faults that can be injected at once.
@@ -64,7 +62,13 @@ impl Faults {
     /// # Errors
     ///
     /// `EIO`, as a bad medium gives.
-    pub fn check(&self, which: Which, write: bool, at: Sector, length: Sectors) -> Result<(), Errno> {
+    pub fn check(
+        &self,
+        which: Which,
+        write: bool,
+        at: Sector,
+        length: Sectors,
+    ) -> Result<(), Errno> {
         let hit = self.faults.iter().any(|fault| {
             let direction = match fault.direction {
                 Direction::Both => true,
@@ -74,7 +78,10 @@ impl Faults {
             let shift = self.unit.sector_shift();
             let from = u128::from(fault.from.get()) << shift;
             let end = from + (u128::from(fault.count.get()) << shift);
-            let (first, last) = (u128::from(at.get()), u128::from(at.get()) + u128::from(length.get()));
+            let (first, last) = (
+                u128::from(at.get()),
+                u128::from(at.get()) + u128::from(length.get()),
+            );
             direction && fault.device == which && first < end && from < last
         });
         if hit {
@@ -138,6 +145,17 @@ impl<'a> Spare<'a> {
     pub fn read_part(&self, at: Sector, buffer: &mut Buffer, length: u32) -> Result<(), Errno> {
         self.check(false, at, Sectors::from_bytes(u64::from(length)))?;
         self.device.read_part(at, buffer, length)
+    }
+
+    /// Reads the first `blocks` blocks of a chunk.
+    ///
+    /// # Errors
+    ///
+    /// What the device gave; their content is unspecified then.
+    pub fn read_chunk(&self, at: Sector, chunk: &mut Chunk, blocks: usize) -> Result<(), Errno> {
+        let length = Sectors::new(blocks as u64 * BLOCK_4K_SECTORS);
+        self.check(false, at, length)?;
+        self.device.read_chunk(at, chunk, blocks)
     }
 
     /// Writes the first `length` bytes of a buffer, and returns when they are durable.
@@ -249,9 +267,8 @@ fn fill(reading: &mut Reading, result: Result<(), Errno>, buffer: &Buffer) {
 
 /// Whether a region's header says that the spare is ours.
 fn has_header(spare: &Spare<'_>, buffer: &mut Buffer) -> bool {
-    Layout::header_candidates(spare.size()).any(|(region, at)| {
-        spare.read(at, buffer).is_ok() && is_header_at(buffer, region, at)
-    })
+    Layout::header_candidates(spare.size())
+        .any(|(region, at)| spare.read(at, buffer).is_ok() && is_header_at(buffer, region, at))
 }
 
 /// Apart from its caller, like `nothing_read`.
@@ -366,14 +383,5 @@ impl SlotStore for Slots<'_> {
 
     fn flush(&mut self) -> Result<(), Errno> {
         self.spare.flush()
-    }
-}
-
-/// A text of bytes that is safe in the kernel log.
-pub struct Printable<'a>(pub &'a [u8]);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.escape_ascii(), f)
     }
 }

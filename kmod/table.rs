@@ -14,7 +14,7 @@
 use kernel::error::Result;
 use kernel::prelude::*;
 
-use crate::dm::device::Buffer;
+use crate::dm::device::{Buffer, Chunk};
 use crate::index::{Index, Minding};
 use crate::remap_core::layout::{Layout, Region, ENTRIES_PER_BLOCK};
 use crate::remap_core::remap_table::{
@@ -119,7 +119,8 @@ impl TableStore for Regions<'_> {
         let at = self.layout.table_block(region, index).ok_or(Errno::EIO)?;
         // The rules write from where they like; a device is written from a page.
         *self.buffer.bytes_mut() = *raw;
-        self.spare.write_durably(at, self.buffer, BLOCK_4K_BYTES as u32)
+        self.spare
+            .write_durably(at, self.buffer, BLOCK_4K_BYTES as u32)
     }
 }
 
@@ -361,7 +362,11 @@ impl Table {
         while let Some(block) = next {
             self.update(spare, index, block, changes)?;
             let number = |change: &Change| self.layout.entry_place(change.0).map(|place| place.0);
-            next = changes.iter().filter_map(number).filter(|of| *of > block).min();
+            next = changes
+                .iter()
+                .filter_map(number)
+                .filter(|of| *of > block)
+                .min();
         }
         Ok(())
     }
@@ -446,7 +451,9 @@ impl Table {
                     self.take_up(&choice)?;
                 }
                 Choice::Lost => self.blocks.push(TableBlock::UNTOUCHED, GFP_KERNEL)?,
-                _ if choice.is_untouched() => self.blocks.push(TableBlock::UNTOUCHED, GFP_KERNEL)?,
+                _ if choice.is_untouched() => {
+                    self.blocks.push(TableBlock::UNTOUCHED, GFP_KERNEL)?
+                }
                 _ => return Err(EUCLEAN),
             }
         }
@@ -539,7 +546,10 @@ impl Table {
         let mut well = self.fence(spare, index);
         let mut may_go_on = true;
         for number in 0..self.blocks.len() as u32 {
-            let unsettled = self.blocks.get(number as usize).is_some_and(|block| block.unsettled);
+            let unsettled = self
+                .blocks
+                .get(number as usize)
+                .is_some_and(|block| block.unsettled);
             if unsettled && self.concerns(number, first, count) {
                 may_go_on &= self.update(spare, index, number, &[]).is_ok();
             }
@@ -567,7 +577,10 @@ impl Table {
         }
         let mut well = true;
         for number in 0..self.blocks.len() as u32 {
-            let chosen = self.blocks.get(number as usize).and_then(|block| block.unrepaired);
+            let chosen = self
+                .blocks
+                .get(number as usize)
+                .and_then(|block| block.unrepaired);
             let Some((region, _)) = chosen else {
                 continue;
             };
@@ -589,34 +602,76 @@ impl Table {
         })
     }
 
-    /// Compares what the spare holds of block `number` with the index.
-    pub fn compare(&mut self, spare: &Spare<'_>, index: &Index, number: u32) -> [OnDisk; 2] {
+    /// Compares what the spare holds of block `number` in both regions with the index.
+    fn compare(&mut self, spare: &Spare<'_>, index: &Index, number: u32) -> [OnDisk; 2] {
         let found = Region::ALL.map(|region| self.read(spare, region, number));
-        let known = self.blocks.get(number as usize).copied();
-        let block = known.unwrap_or(TableBlock::UNTOUCHED);
         let mut held = [OnDisk::Damaged; 2];
         for ((held, found), buffer) in held.iter_mut().zip(found).zip(&self.buffers) {
-            *held = match found {
-                _ if block.unsettled => OnDisk::Damaged,
-                Err(_) => OnDisk::Damaged,
-                Ok(generation) if generation < block.generation => OnDisk::Damaged,
-                Ok(generation) if generation == block.generation => {
-                    match self.layout_holds(buffer.bytes(), number, index) {
-                        true => OnDisk::Intact,
-                        false if block.unrepaired.is_some() => OnDisk::Damaged,
-                        false => OnDisk::Contradicts,
-                    }
-                }
-                // What could not be read when the table was put together is no stranger's.
-                Ok(_) if block.unrepaired.is_some() => OnDisk::Damaged,
-                Ok(_) => OnDisk::Contradicts,
-            };
+            *held = self.hold_against(index, number, found, buffer.bytes());
         }
         held
     }
 
+    /// Compares as many blocks of a region, from `from` on, as fit in `chunk` with the
+    /// index, and tells of each.
+    pub fn compare_run(
+        &mut self,
+        spare: &Spare<'_>,
+        index: &Index,
+        (region, from): (Region, u32),
+        chunk: &mut Chunk,
+        mut tell: impl FnMut(u32, OnDisk),
+    ) {
+        let count = (self.layout.table_blocks() - from).min(chunk.len() as u32);
+        let at = self.layout.table_block(region, from);
+        let read = at.map(|at| spare.read_chunk(at, chunk, count as usize));
+        if matches!(read, Some(Ok(()))) {
+            for (number, raw) in (from..from + count).zip(chunk.blocks()) {
+                let place = BlockPlace {
+                    array: self.array,
+                    region,
+                    index: number,
+                };
+                let found = check_block(raw, &place);
+                tell(number, self.hold_against(index, number, found, raw));
+            }
+            return;
+        }
+        // One bad block must not hide the others.
+        for number in from..from + count {
+            let found = self.read(spare, region, number);
+            let [a, b] = &self.buffers;
+            let raw = if region == Region::A { a } else { b };
+            tell(number, self.hold_against(index, number, found, raw.bytes()));
+        }
+    }
+
+    fn hold_against(
+        &self,
+        index: &Index,
+        number: u32,
+        found: Result<Generation, BlockFlaw>,
+        raw: &RawBlock,
+    ) -> OnDisk {
+        let known = self.blocks.get(number as usize).copied();
+        let block = known.unwrap_or(TableBlock::UNTOUCHED);
+        match found {
+            _ if block.unsettled => OnDisk::Damaged,
+            Err(_) => OnDisk::Damaged,
+            Ok(generation) if generation < block.generation => OnDisk::Damaged,
+            Ok(generation)
+                if generation == block.generation && self.has_entries(raw, number, index) =>
+            {
+                OnDisk::Intact
+            }
+            // What could not be read when the table was put together is no stranger's.
+            Ok(_) if block.unrepaired.is_some() => OnDisk::Damaged,
+            Ok(_) => OnDisk::Contradicts,
+        }
+    }
+
     /// Whether the entries of a block are those of the index.
-    fn layout_holds(&self, raw: &RawBlock, number: u32, index: &Index) -> bool {
+    fn has_entries(&self, raw: &RawBlock, number: u32, index: &Index) -> bool {
         (0..ENTRIES_PER_BLOCK as u32).all(|place| {
             let known = self.layout.replacement_at(number, place);
             let known = known.map(|replacement| index.entry(replacement));
@@ -671,7 +726,9 @@ impl Table {
             Region::ALL.into_iter().all(|region| {
                 // What cannot be read or believed changed nothing that could be known.
                 let found = self.read(spare, region, number);
-                found.is_err() || known.unsettled || found.is_ok_and(|found| found <= known.generation)
+                found.is_err()
+                    || known.unsettled
+                    || found.is_ok_and(|found| found <= known.generation)
             })
         })
     }

@@ -10,7 +10,7 @@ use kernel::ffi::c_int;
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::str::CString;
-use kernel::sync::atomic::{Atomic, Relaxed, Release};
+use kernel::sync::atomic::{Atomic, Full, Relaxed, Release};
 use kernel::sync::Mutex;
 
 use crate::dm::bio::{Bio, Ended, EndedBio, Mapped};
@@ -46,6 +46,8 @@ pub struct Joined<'t> {
     index: Index,
     /// Where the replacement area begins, once there is a table.
     replacement_area: Atomic<u64>,
+    /// Whether the spare did not take a flush that nobody looked at yet.
+    flush_failed: Atomic<bool>,
     #[pin]
     gate: Gate,
     #[pin]
@@ -157,9 +159,21 @@ impl<'t> Joined<'t> {
         self.replacement_area.load(Relaxed) != NOWHERE
     }
 
+    /// Lets the worker know that the spare did not take a flush. From any context.
+    pub fn note_failed_flush(&self) {
+        self.flush_failed.store(true, Relaxed);
+        self.worker.kick();
+    }
+
+    /// Whether the spare did not take a flush since this was last asked.
+    pub fn take_flush_failed(&self) -> bool {
+        self.flush_failed.xchg(false, Full)
+    }
+
     /// From now on there is a table.
     pub fn found_table(&self, layout: &Layout) {
-        self.replacement_area.store(layout.replacement.get(), Release);
+        self.replacement_area
+            .store(layout.replacement.get(), Release);
     }
 
     fn arguments(&self) -> TargetArgs<'_> {
@@ -227,6 +241,7 @@ impl Target for Remap {
             blocks: size,
             index,
             replacement_area: Atomic::new(NOWHERE),
+            flush_failed: Atomic::new(false),
             gate <- Gate::new(),
             worker <- Worker::new(),
             maintenance <- new_mutex!(()),

@@ -6,9 +6,15 @@ use crate::engine::Engine;
 use crate::index::Minding;
 use crate::target::Joined;
 
+/// When to look again whether something that is due can be done.
+const BUSY_MILLIS: u64 = 100;
+
 impl Joined<'_> {
     /// Deals with the bios that the worker holds.
     pub fn serve_held(&self) {
+        if self.take_flush_failed() {
+            self.engine().lock().spare_failed(self.number());
+        }
         for bio in self.worker().take_held() {
             let result = {
                 let mut engine = self.engine().lock();
@@ -23,7 +29,7 @@ impl Joined<'_> {
     pub fn on_timer(&self) {
         match self.maintenance().try_lock() {
             Some(_maintaining) => self.run_due(),
-            None => self.worker().after(100),
+            None => return self.worker().after(BUSY_MILLIS),
         }
         self.tell();
     }

@@ -273,6 +273,17 @@ impl EndedBio {
         }))
     }
 
+    /// Of several equal flushes that failed, which this is; `None` if it is no flush or
+    /// all went well.
+    #[inline]
+    pub fn failed_flush(&self) -> Option<u32> {
+        // SAFETY: as in `new`; the number is kept until the bio has ended.
+        unsafe {
+            (self.status != 0 && beside(self.bio).as_ref().part.bi_size == 0)
+                .then(|| ffi::dm_bio_get_target_bio_nr(self.bio.as_ptr()))
+        }
+    }
+
     /// Lets it end as it is.
     #[inline]
     pub fn finish(self) -> Ended {

@@ -132,6 +132,17 @@ impl<'t> Device<'t> {
         )
     }
 
+    /// Reads the first `blocks` blocks of `chunk` from `at` on, and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// What the device gave; what is in those blocks is unspecified then.
+    pub fn read_chunk(&self, at: Sector, chunk: &mut Chunk, blocks: usize) -> Result<(), Errno> {
+        let length = chunk.0.len().min(blocks.saturating_mul(BLOCK_4K_BYTES));
+        let data = chunk.0.as_mut_ptr();
+        self.transfer(at, data, length, bindings::req_op_REQ_OP_READ)
+    }
+
     /// Writes the first `length` bytes of `buffer` from `at` on, and returns when they are
     /// on the medium. Allocates nothing.
     ///
@@ -175,8 +186,9 @@ impl<'t> Device<'t> {
     }
 
     fn transfer(&self, at: Sector, data: *mut u8, length: usize, op: u32) -> Result<(), Errno> {
-        // SAFETY: the block device is open; `data` is `length` bytes from a `Buffer` that is
-        // borrowed until the call returns, and so in the kernel's direct mapping.
+        // SAFETY: the block device is open; `data` is `length` bytes from a `Buffer` or a
+        // `Chunk` that is borrowed until the call returns, and so in the kernel's direct
+        // mapping.
         let result = to_result(unsafe {
             bindings::bdev_rw_virt(self.bdev(), at.get(), data.cast(), length, op)
         });
@@ -211,6 +223,34 @@ impl Buffer {
     /// What is in it, to change.
     pub fn bytes_mut(&mut self) -> &mut [u8; BLOCK_4K_BYTES] {
         &mut self.0
+    }
+}
+
+/// Several pages in one piece, for reading much at once.
+pub struct Chunk(KVec<u8>);
+
+impl Chunk {
+    /// Allocates `blocks` times 4 KiB in one piece.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: so much in one piece may well be missing.
+    pub fn new(blocks: usize, flags: Flags) -> Result<Self> {
+        // kmalloc aligns a power of two to itself.
+        let bytes = blocks.next_power_of_two() * BLOCK_4K_BYTES;
+        Ok(Self(KVec::from_elem(0, bytes, flags)?))
+    }
+
+    /// The 4 KiB blocks in it.
+    pub fn blocks(&self) -> impl Iterator<Item = &[u8; BLOCK_4K_BYTES]> {
+        self.0
+            .chunks_exact(BLOCK_4K_BYTES)
+            .filter_map(|block| block.first_chunk())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len() / BLOCK_4K_BYTES
     }
 }
 

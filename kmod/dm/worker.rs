@@ -103,13 +103,13 @@ impl Worker {
                 Err(now) => head = now,
             }
         }
-        // SAFETY: as in `after`.
-        unsafe { ffi::dm_remap_worker_kick(self.worker.get()) }
+        self.kick();
     }
 
-    /// Whether bios are waiting.
-    pub fn is_holding(&self) -> bool {
-        !self.held.load(Relaxed).is_null()
+    /// Calls the target's `work` as soon as may be. From any context.
+    pub fn kick(&self) {
+        // SAFETY: as in `after`.
+        unsafe { ffi::dm_remap_worker_kick(self.worker.get()) }
     }
 
     /// Takes all bios that are waiting, in the order in which they came.
