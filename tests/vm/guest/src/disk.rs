@@ -25,6 +25,8 @@ pub struct Shape {
     pub block: u32,
     /// Whether it has a write cache, and so takes flushes.
     pub cached: bool,
+    /// Whether it keeps what is written. One that does not costs no memory.
+    pub kept: bool,
 }
 
 impl Default for Shape {
@@ -33,6 +35,7 @@ impl Default for Shape {
             mib: 16,
             block: 512,
             cached: false,
+            kept: true,
         }
     }
 }
@@ -49,7 +52,7 @@ impl Disk {
         };
         set("size", &shape.mib.to_string());
         set("blocksize", &shape.block.to_string());
-        set("memory_backed", "1");
+        set("memory_backed", if shape.kept { "1" } else { "0" });
         set("irqmode", "0");
         if shape.cached {
             set("cache_size", "4");
@@ -99,6 +102,11 @@ impl Disk {
         fs::write(self.folder.join("badblocks"), range).expect("null_blk takes bad blocks");
     }
 
+    /// Removes it before its test ends, for tests that make many.
+    pub fn remove(self) {
+        remove(&self.folder).expect("nobody uses the disk");
+    }
+
     /// Flushes that reached it so far.
     pub fn flushes(&self) -> u64 {
         self.statistic(15)
@@ -128,13 +136,16 @@ pub fn number_in(path: &str) -> u64 {
 pub fn remove_all() {
     let entries = fs::read_dir(FOLDER).expect("null_blk lists its disks");
     for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
-        let removed: io::Result<()> =
-            fs::write(entry.path().join("power"), "0").and_then(|()| fs::remove_dir(entry.path()));
-        if let Err(error) = removed {
+        if let Err(error) = remove(&entry.path()) {
             println!(
                 "vm: log {} cannot be removed: {error}",
                 entry.path().display()
             );
         }
     }
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    fs::write(folder.join("power"), "0")?;
+    fs::remove_dir(folder)
 }

@@ -7,9 +7,11 @@
 
 mod block;
 mod checker;
+mod crash;
 mod disk;
 mod dm;
 mod kernel_log;
+mod log_writes;
 mod modules;
 #[path = "../../../../kmod/remap_core/mod.rs"]
 pub mod remap_core;

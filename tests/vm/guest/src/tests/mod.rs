@@ -1,5 +1,6 @@
 //! The kernel tests, by name.
 
+mod crash;
 mod pass_through;
 mod remapping;
 mod table_line;
@@ -78,6 +79,19 @@ pub const ALL: &[(&str, Test)] = &[
         "a-dead-main-relocates-nothing",
         remapping::a_dead_main_relocates_nothing,
     ),
+    (
+        "power-cut-states-are-every-one",
+        crash::states_are_every_one,
+    ),
+    (
+        "power-cut-states-show-an-early-promise",
+        crash::states_show_an_early_promise,
+    ),
+    (
+        "power-cuts-lose-no-relocated-write",
+        crash::relocated_writes_survive,
+    ),
+    ("power-cuts-lose-no-copies", crash::rewritten_copies_survive),
 ];
 
 /// A table of one target over the first `length` sectors of `main`.
