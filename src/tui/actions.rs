@@ -14,8 +14,12 @@ use crate::remap_core::quorum::{CopyState, Verdict};
 ///
 /// Why not, and what to do instead.
 pub fn available(state: &State, command: Command) -> Result<(), String> {
-    if command == Command::LookInside {
-        return inside(state);
+    match command {
+        Command::LookInside => return inside(state),
+        Command::ZoomIn | Command::ZoomOut | Command::GoTo | Command::Order => {
+            return on_remaps(state)
+        }
+        _ => {}
     }
     let changes = matches!(
         command,
@@ -57,9 +61,23 @@ fn inside(state: &State) -> Result<(), String> {
     match state.tab {
         Tab::Copies if bytes::comparison(state).is_some() => Ok(()),
         Tab::Copies => Err("This copy has no bytes to show.".to_owned()),
-        Tab::Overview | Tab::Remaps | Tab::Events | Tab::Journal => {
+        Tab::Remaps => on_remaps(state),
+        Tab::Overview | Tab::Events | Tab::Journal => {
             Err("There is nothing more to look into on this page.".to_owned())
         }
+    }
+}
+
+/// Whether there are remaps in sight.
+fn on_remaps(state: &State) -> Result<(), String> {
+    let any = state
+        .remaps
+        .as_ref()
+        .is_some_and(|list| !list.rows().is_empty());
+    match state.tab {
+        Tab::Remaps if any => Ok(()),
+        Tab::Remaps => Err("No block of main has failed.".to_owned()),
+        _ => Err("This is for the page of remaps: 3.".to_owned()),
     }
 }
 

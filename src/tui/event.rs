@@ -6,7 +6,8 @@ pub use nix::sys::signal::Signal;
 use ratatui::layout::Size;
 
 use super::key::Key;
-use super::state::{Examined, RemapList};
+use super::remaps::RemapList;
+use super::state::Examined;
 use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal};
 use crate::port::journal::ActionRecord;

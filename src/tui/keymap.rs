@@ -19,6 +19,8 @@ pub enum Context {
     Inside,
     /// Typing what the list is narrowed to.
     Filter,
+    /// Answering a question about a page, in one line.
+    Ask,
     /// Reading the help.
     Help,
     /// Choosing what to corrupt, and how.
@@ -43,6 +45,7 @@ impl Context {
             Self::Detail => "the detail of a device",
             Self::Inside => "what a page shows",
             Self::Filter => "the filter",
+            Self::Ask => "a question",
             Self::Help => "this help",
             Self::Corrupt => "corruption",
             Self::Choose => "the choice of a device",
@@ -118,6 +121,14 @@ pub enum Command {
     NextMark,
     /// To the one before.
     PreviousMark,
+    /// Look closer.
+    ZoomIn,
+    /// Look from further away.
+    ZoomOut,
+    /// To a block of main by its number.
+    GoTo,
+    /// Sort by something else.
+    Order,
     /// Choose a copy, or unchoose it.
     Toggle,
     /// Choose the copy of this number, or unchoose it.
@@ -153,6 +164,7 @@ const BROWSE: &[Context] = &[Context::List, Context::Detail];
 const LIST: &[Context] = &[Context::List];
 const DETAIL: &[Context] = &[Context::Detail];
 const INSIDE: &[Context] = &[Context::Inside];
+const PAGE: &[Context] = &[Context::Detail, Context::Inside];
 /// Where one looks at devices and may act on them; inside of a page some letters mean
 /// a way through it.
 const WATCH: &[Context] = &[Context::List, Context::Detail, Context::Inside];
@@ -173,12 +185,18 @@ const WINDOWS: &[Context] = &[
     Context::ConfirmPlain,
 ];
 /// Where text is typed: no character is a command there.
-const TYPED: &[Context] = &[Context::Filter, Context::Form, Context::ConfirmTyped];
+const TYPED: &[Context] = &[
+    Context::Filter,
+    Context::Ask,
+    Context::Form,
+    Context::ConfirmTyped,
+];
 const EVERYWHERE: &[Context] = &[
     Context::List,
     Context::Detail,
     Context::Inside,
     Context::Filter,
+    Context::Ask,
     Context::Help,
     Context::Corrupt,
     Context::Choose,
@@ -206,10 +224,14 @@ macro_rules! bind {
 #[rustfmt::skip]
 pub const BINDINGS: &[Binding] = &[
     bind!("open", LIST, [Key::Enter, Key::Right, Key::Char('l')], Command::Open, "open", "to the detail of the chosen device"),
-    bind!("inside", DETAIL, [Key::Enter, Key::Right, Key::Char('l')], Command::LookInside, "inside", "into what the page draws: the bytes of the chosen copy"),
+    bind!("inside", DETAIL, [Key::Enter, Key::Right, Key::Char('l')], Command::LookInside, "inside", "into what the page draws: bytes of a copy, map of main"),
     bind!("out", INSIDE, [Key::Esc, Key::Char('q')], Command::Back, "out", "out again, to the page"),
-    bind!("next-mark", INSIDE, [Key::Char('n')], Command::NextMark, "next", "the next bytes that differ"),
-    bind!("previous-mark", INSIDE, [Key::Char('N')], Command::PreviousMark, "", "the bytes before that differ"),
+    bind!("next-mark", INSIDE, [Key::Char('n')], Command::NextMark, "next", "to the next bytes that differ, or the next remap"),
+    bind!("previous-mark", INSIDE, [Key::Char('N')], Command::PreviousMark, "", "to those before"),
+    bind!("zoom-in", PAGE, [Key::Char('+'), Key::Char('=')], Command::ZoomIn, "zoom", "look closer at the map"),
+    bind!("zoom-out", PAGE, [Key::Char('-')], Command::ZoomOut, "", "look from further away"),
+    bind!("go-to", PAGE, [Key::Char('b')], Command::GoTo, "go to", "to a block of main, by its number or its byte"),
+    bind!("order", PAGE, [Key::Char('o')], Command::Order, "order", "sort by something else"),
     bind!("inside-left", INSIDE, [Key::Left, Key::Char('h')], Command::Left, "", "one to the left"),
     bind!("inside-right", INSIDE, [Key::Right, Key::Char('l')], Command::Right, "", "one to the right"),
     bind!("back", DETAIL, [Key::Esc, Key::Left, Key::Char('h'), Key::Char('q')], Command::Back, "list", "back to the list"),
@@ -236,10 +258,12 @@ pub const BINDINGS: &[Binding] = &[
     bind!("migrate", BROWSE, [Key::Char('m')], Command::Migrate, "migrate", "give plain v4 copies a checksum"),
     bind!("take-apart", BROWSE, [Key::Char('d')], Command::TakeApart, "take apart", "take the mapped device down; its metadata stays"),
     bind!("undo", WATCH, [Key::Char('u')], Command::Undo, "undo", "take back the last action, or the one chosen in the journal"),
-    bind!("filter", BROWSE, [Key::Char('/')], Command::Filter, "filter", "narrow the list"),
+    bind!("filter", WATCH, [Key::Char('/')], Command::Filter, "filter", "narrow the list, or the remaps on their page"),
     bind!("refresh", WATCH, [Key::Ctrl('l')], Command::Refresh, "", "look at every device again and draw anew"),
     bind!("filter-keep", &[Context::Filter], [Key::Enter, Key::Down, Key::Up], Command::Accept, "keep", "keep the filter and go back to the list"),
     bind!("filter-clear", &[Context::Filter], [Key::Esc], Command::Cancel, "clear", "show every device"),
+    bind!("answer", &[Context::Ask], [Key::Enter], Command::Accept, "go", "take what was typed"),
+    bind!("answer-not", &[Context::Ask], [Key::Esc], Command::Cancel, "leave", "leave it; a search is cleared"),
     bind!("corrupt-copy-0", CORRUPT, [Key::Char('0')], Command::ToggleCopy(0), "", "copy 0"),
     bind!("corrupt-copy-1", CORRUPT, [Key::Char('1')], Command::ToggleCopy(1), "", "copy 1"),
     bind!("corrupt-copy-2", CORRUPT, [Key::Char('2')], Command::ToggleCopy(2), "", "copy 2"),

@@ -23,6 +23,8 @@ mod layout;
 mod options;
 mod pages;
 mod pulse;
+mod question;
+mod remaps;
 mod rows;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -1,17 +1,22 @@
 //! What the pages of the detail hold, before it is drawn: how many rows, and which.
 
-use super::state::{State, Tab};
+use super::layout::Areas;
+use super::remaps::Grid;
+use super::state::{Focus, State, Tab};
 use crate::inspect::{status_findings, Finding};
 use crate::port::journal::ActionRecord;
 use crate::port::LoggedEvent;
-use crate::remap_core::units::Slot;
+use crate::remap_core::units::{BlockSize, Blocks, Slot};
 
 /// How many rows the shown page has for its pointer to be on.
 pub fn rows(state: &State) -> usize {
     match state.tab {
         Tab::Overview => findings(state).len(),
         Tab::Copies => Slot::COUNT,
-        Tab::Remaps => state.remaps.as_ref().map_or(0, |list| list.rows.len()),
+        Tab::Remaps => state
+            .remaps
+            .as_ref()
+            .map_or(0, |list| state.remap_table.len(list)),
         Tab::Events => events(state).count(),
         Tab::Journal => state.journal.len(),
     }
@@ -55,4 +60,63 @@ pub fn chosen_action(state: &State) -> Option<&ActionRecord> {
 pub fn chosen_slot(state: &State) -> Slot {
     let at = state.cursors[Tab::Copies as usize];
     Slot::ALL.get(at).copied().unwrap_or(Slot::S0)
+}
+
+/// How the lines of the page of remaps are parted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemapParts {
+    /// The lines on top that say how things are.
+    pub head: u16,
+    /// The map, its title and the line below it included; 0 where it has no room.
+    pub map: u16,
+    /// The table with its heading; 0 where it has no room.
+    pub table: u16,
+}
+
+/// The columns of a line's first block in front of the map.
+pub const MAP_LABEL: u16 = 14;
+
+impl RemapParts {
+    /// The parts of a page of so many lines; who is on the map has more of it.
+    pub const fn of(height: u16, inside: bool) -> Self {
+        const ROOM_FOR_BOTH: u16 = 9;
+        let head = if height > 3 { 2 } else { 1 };
+        let rest = height.saturating_sub(head);
+        let map = match (inside, rest) {
+            (true, 0..14) => rest,
+            (true, _) => rest - rest / 3,
+            (false, 0..ROOM_FOR_BOTH) => 0,
+            (false, _) => rest / 2,
+        };
+        Self {
+            head,
+            map,
+            table: rest - map,
+        }
+    }
+}
+
+/// The remap unit and the blocks of main of the device that is shown.
+pub fn main_blocks(state: &State) -> Option<(BlockSize, Blocks)> {
+    let subject = state.subject()?;
+    let (unit, size) = match subject.active {
+        Some(active) => (active.mapped.block_size, active.mapped.size),
+        None => {
+            let superblock = subject.inspection()?.superblock.as_ref()?;
+            (superblock.layout()?.block_size, superblock.main_sectors)
+        }
+    };
+    Some((unit, Blocks::new(size.get() / unit.sectors().get())))
+}
+
+/// The map of main that is drawn, if there is room for one.
+pub fn remap_grid(state: &State) -> Option<Grid> {
+    let areas = Areas::of(state.size, state.focus)?;
+    let height = u16::try_from(areas.detail_rows()).ok()?;
+    let parts = RemapParts::of(height, state.focus == Focus::Inside);
+    let lines = parts.map.checked_sub(2)?;
+    // One blank on either side, and the frame.
+    let columns = areas.detail.width.checked_sub(4 + MAP_LABEL)?;
+    let (_, main) = main_blocks(state)?;
+    Grid::new(main, state.remap_map, columns.into(), lines.into())
 }

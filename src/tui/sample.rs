@@ -9,7 +9,8 @@ use ratatui::layout::Size;
 use super::event::{Answer, Event};
 use super::key::Key;
 use super::options::Options;
-use super::state::{Examined, RemapList, State};
+use super::remaps::RemapList;
+use super::state::{Examined, State};
 use super::theme::Theme;
 use super::update::{update, Effect};
 use crate::inspect;
@@ -302,11 +303,11 @@ pub fn journal() -> Vec<ActionRecord> {
     ]
 }
 
-/// So many remaps, every third of them pending.
+/// So many remaps in clusters of fifty, every third of them pending.
 pub fn remaps(count: u64) -> Vec<RemapRow> {
     (0..count)
         .map(|number| RemapRow {
-            block: MainBlock::new(number * 977 + 5),
+            block: MainBlock::new(number * 977 + number / 50 * 1_300_000 + 5),
             replacement: Replacement::new(number),
             active: number % 3 != 2,
             moves: u16::try_from(1 + number % 4).unwrap(),
@@ -360,11 +361,7 @@ pub fn state(options: Options, width: u16, height: u16) -> State {
         happen(&mut state, 1000, Event::Told(answer));
     }
     press(&mut state, "j");
-    let list = RemapList {
-        spare: path("disk-b"),
-        rows: remaps(300),
-        more: false,
-    };
+    let list = RemapList::new(path("disk-b"), remaps(300), false);
     happen(&mut state, 1000, Event::Told(Answer::Remaps(list)));
     state
 }

@@ -11,12 +11,14 @@ use super::corruption::Corruption;
 use super::dialog::Dialog;
 use super::keymap::Context;
 use super::options::Options;
+use super::question::Question;
+use super::remaps::{MapView, RemapList, Table};
 use super::rows::{self, Row, RowKey};
 use super::theme::Theme;
 use super::wizard::Wizard;
 use crate::inspect::Inspection;
 use crate::port::journal::ActionRecord;
-use crate::port::{DeviceInfo, LoggedEvent, Mapped, RemapRow};
+use crate::port::{DeviceInfo, LoggedEvent, Mapped};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{RepairStatus, Status};
 use crate::remap_core::units::{IdentityDigest, Millis, PerSlot};
@@ -154,6 +156,8 @@ pub enum Mode {
     Browse,
     /// Typing a filter.
     Filter,
+    /// Answering a question about the page, in one line.
+    Ask(Question),
     /// Reading the keys of a context.
     Help {
         /// Of which.
@@ -225,17 +229,6 @@ pub struct Notice {
     pub text: String,
 }
 
-/// The remaps of one device.
-#[derive(Clone, Debug, Default)]
-pub struct RemapList {
-    /// Of which spare.
-    pub spare: PathBuf,
-    /// The rows, by block of main.
-    pub rows: Vec<RemapRow>,
-    /// Whether there are more than are kept here.
-    pub more: bool,
-}
-
 /// Everything the application knows and shows.
 #[derive(Debug)]
 pub struct State {
@@ -277,6 +270,10 @@ pub struct State {
     pub mode: Mode,
     /// The remaps of the device that is shown.
     pub remaps: Option<RemapList>,
+    /// Which of them the table shows, and in which order.
+    pub remap_table: Table,
+    /// Where the cursor of their map is.
+    pub remap_map: MapView,
     /// What happened, newest last.
     pub events: VecDeque<LoggedEvent>,
     /// What was done, newest last.
@@ -314,6 +311,8 @@ impl State {
             changes: HashMap::new(),
             mode: Mode::Browse,
             remaps: None,
+            remap_table: Table::default(),
+            remap_map: MapView::default(),
             events: VecDeque::new(),
             journal: Vec::new(),
             notice: None,
@@ -337,6 +336,7 @@ impl State {
                 Focus::Inside => Context::Inside,
             },
             Mode::Filter => Context::Filter,
+            Mode::Ask(_) => Context::Ask,
             Mode::Help { .. } => Context::Help,
             Mode::Corrupt(_) => Context::Corrupt,
             Mode::Wizard(wizard) => wizard.context(),

@@ -417,6 +417,25 @@ impl Theme {
         }
     }
 
+    /// A mark in the free part of a gauge.
+    pub const fn mark(self) -> &'static str {
+        self.choose("┊", "|")
+    }
+
+    /// From few to many.
+    pub const fn densities(self) -> [&'static str; 4] {
+        if self.ascii {
+            [":", "+", "*", "#"]
+        } else {
+            ["░", "▒", "▓", "█"]
+        }
+    }
+
+    /// Behind the name of the column that a table is sorted by.
+    pub const fn sorted(self) -> &'static str {
+        self.choose("▾", "v")
+    }
+
     /// Behind the last typed letter.
     pub const fn caret(self) -> &'static str {
         self.choose("▏", "_")

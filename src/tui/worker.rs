@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::event::{Answer, Event};
-use super::state::{Examined, RemapList};
+use super::remaps::RemapList;
+use super::state::Examined;
 use super::update::{Interest, Request};
 use crate::inspect::{self, inspect_table, Depth};
 use crate::ops;
@@ -27,7 +28,7 @@ const GROUP: usize = 64;
 const GROUP_TIME: Duration = Duration::from_millis(50);
 
 /// Remaps that are kept for the screen; the table holds the others.
-const REMAPS_KEPT: usize = 1 << 16;
+const REMAPS_KEPT: usize = 1 << 18;
 
 /// What the worker is told.
 enum Order {
@@ -393,7 +394,7 @@ impl Worker {
                 let more = rows.len() > REMAPS_KEPT;
                 rows.truncate(REMAPS_KEPT);
                 let spare = self.interest.store.clone();
-                self.tell(Answer::Remaps(RemapList { spare, rows, more }));
+                self.tell(Answer::Remaps(RemapList::new(spare, rows, more)));
             }
             Ok(None) => {}
             Err(error) => self.trouble("the remaps cannot be read", &error),
@@ -613,7 +614,7 @@ mod tests {
             Answer::Remaps(list) => Some(list),
             _ => None,
         });
-        assert_eq!(list.rows, sample::remaps(25));
+        assert_eq!(list.rows(), sample::remaps(25));
         assert!(!list.more);
         worker.end(PATIENCE);
     }

@@ -4,5 +4,6 @@
 
 mod drills;
 mod ends;
+mod maps;
 mod seat;
 mod sights;

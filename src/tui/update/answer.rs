@@ -44,6 +44,7 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
                 .subject()
                 .is_some_and(|subject| subject.store == list.spare);
             if is_shown {
+                state.remap_table.arrange(&list);
                 state.remaps = Some(list);
             }
         }

@@ -1,6 +1,6 @@
 //! Moving about, and asking for actions.
 
-use super::{half_page, inside, moved, say, Effect, Request};
+use super::{half_page, inside, moved, question, say, Effect, Request};
 use crate::ops::Operation;
 use crate::remap_core::message::Message;
 use crate::tui::actions;
@@ -8,6 +8,7 @@ use crate::tui::corruption::Corruption;
 use crate::tui::dialog::Dialog;
 use crate::tui::keymap::Command;
 use crate::tui::pages;
+use crate::tui::question::Asked;
 use crate::tui::state::{CopyView, Focus, Mode, State, Tab};
 use crate::tui::theme::Health;
 use crate::tui::wizard::Wizard;
@@ -26,10 +27,16 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
             }
         }
         Command::LookInside => inside::enter(state),
+        Command::Filter if state.focus != Focus::List && state.tab == Tab::Remaps => {
+            question::ask(state, Asked::Remaps);
+        }
         Command::Filter => {
             state.focus = Focus::List;
             state.mode = Mode::Filter;
         }
+        Command::GoTo => question::ask(state, Asked::Block),
+        Command::Order => inside::sort(state),
+        Command::ZoomIn | Command::ZoomOut => inside::zoom(state, command),
         Command::NextTab => turn_tab(state, 1),
         Command::PreviousTab => turn_tab(state, -1),
         Command::Tab(number) => {
@@ -104,8 +111,10 @@ fn move_in_detail(state: &mut State, command: Command) {
     let tab = state.tab;
     let cursor = &mut state.cursors[tab as usize];
     *cursor = moved(*cursor, command, half, rows);
-    if tab == Tab::Copies {
-        state.copy_byte = None;
+    match tab {
+        Tab::Copies => state.copy_byte = None,
+        Tab::Remaps => inside::follow_row(state),
+        Tab::Overview | Tab::Events | Tab::Journal => {}
     }
 }
 

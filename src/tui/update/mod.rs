@@ -4,6 +4,7 @@ mod answer;
 mod browse;
 mod dialog;
 mod inside;
+mod question;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use super::event::{Event, Signal};
 use super::key::Key;
 use super::keymap::{Command, Context};
+use super::remaps::{MapView, Table};
 use super::state::{Mode, Notice, State, Tab};
 use super::theme::Health;
 use crate::ops::{Confirmed, Operation};
@@ -123,6 +125,8 @@ pub fn interest(state: &State) -> Interest {
 /// Another device is shown: its pages begin at their beginning.
 fn forget_detail(state: &mut State) {
     state.remaps = None;
+    state.remap_table = Table::default();
+    state.remap_map = MapView::default();
     state.copy_byte = None;
     for tab in [Tab::Overview, Tab::Copies, Tab::Remaps, Tab::Events] {
         state.cursors[tab as usize] = 0;
@@ -152,6 +156,10 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
                 browse::on_filter_command(state, command);
                 Vec::new()
             }
+            Context::Ask => {
+                question::on_command(state, command);
+                Vec::new()
+            }
             Context::Help => {
                 on_help_command(state, command);
                 Vec::new()
@@ -175,6 +183,7 @@ fn type_in(state: &mut State, character: char) {
             state.filter.push(character);
             state.arrange();
         }
+        Mode::Ask(_) => question::type_in(state, character),
         Mode::Wizard(wizard) => dialog::type_into_wizard(wizard, character),
         Mode::Plan(dialog) => dialog::type_into_plan(dialog, character),
         Mode::Browse | Mode::Help { .. } | Mode::Corrupt(_) => {}

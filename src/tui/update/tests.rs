@@ -85,7 +85,12 @@ fn no_key_means_two_things_in_one_place() {
 
 #[test]
 fn where_text_is_typed_no_character_is_a_command() {
-    for context in [Context::Filter, Context::Form, Context::ConfirmTyped] {
+    for context in [
+        Context::Filter,
+        Context::Ask,
+        Context::Form,
+        Context::ConfirmTyped,
+    ] {
         for binding in bindings(context) {
             let typed = binding.keys.iter().any(|key| matches!(key, Key::Char(_)));
             assert!(!typed, "{binding:?}");
@@ -517,4 +522,62 @@ fn inside_of_a_copy_the_cursor_goes_from_byte_to_byte_and_out_again() {
     assert_eq!((state.focus, state.tab), (Focus::Detail, Tab::Overview));
     press(&mut state, "\n");
     assert_eq!(state.focus, Focus::Detail, "there is nothing to look into");
+}
+
+#[test]
+fn map_and_table_of_the_remaps_keep_to_the_same_block() {
+    let mut state = sample_state();
+    press(&mut state, "3\nj");
+    let row_of = |state: &State| {
+        let at = state.cursors[Tab::Remaps as usize];
+        let list = state.remaps.as_ref().unwrap();
+        state.remap_table.row(list, at).unwrap().block.get()
+    };
+    assert_eq!((row_of(&state), state.remap_map.at.get()), (982, 982));
+    // The second cluster of fifty begins here.
+    let second = 50 * 977 + 1_300_000 + 5;
+    press(&mut state, "b1,300,000\n");
+    assert_eq!(
+        (row_of(&state), state.remap_map.at.get()),
+        (second, 1_300_000)
+    );
+    press(&mut state, "\n+++n");
+    assert_eq!(state.focus, Focus::Inside);
+    let at = state.remap_map.at.get();
+    assert!((1_300_000..=second).contains(&at) && row_of(&state) == second);
+    press(&mut state, "\x1b");
+    // Sorted by replacement it is the fifty-first row, by moves another one.
+    press(&mut state, "o");
+    assert_eq!(
+        (row_of(&state), state.cursors[Tab::Remaps as usize]),
+        (second, 50)
+    );
+    press(&mut state, "o");
+    assert_eq!(row_of(&state), second);
+    assert_ne!(state.cursors[Tab::Remaps as usize], 50);
+}
+
+#[test]
+fn remaps_are_searched_as_one_types() {
+    let mut state = sample_state();
+    press(&mut state, "3\n");
+    let rows = |state: &State| state.remap_table.len(state.remaps.as_ref().unwrap());
+    assert_eq!(rows(&state), 300);
+    press(&mut state, "/unr");
+    assert_eq!(rows(&state), 100);
+    press(&mut state, "x");
+    assert_eq!(rows(&state), 0);
+    press(&mut state, "\x7f\n");
+    assert!(matches!(state.mode, Mode::Browse));
+    assert_eq!(rows(&state), 100);
+    press(&mut state, "/\x1b");
+    assert_eq!(rows(&state), 300);
+    // A question that cannot be answered stays, and says why.
+    press(&mut state, "bnowhere\n");
+    let Mode::Ask(question) = &state.mode else {
+        panic!("{:?}", state.mode);
+    };
+    assert!(question.complaint.as_ref().unwrap().contains("12.5 GiB"));
+    press(&mut state, "\x1b");
+    assert!(matches!(state.mode, Mode::Browse) && state.remap_map.at.get() == 0);
 }

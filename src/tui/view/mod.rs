@@ -6,6 +6,7 @@ mod corrupt;
 mod detail;
 mod devices;
 mod events;
+mod gauge;
 mod help;
 #[cfg(test)]
 mod hostile;
@@ -50,7 +51,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
 
 fn draw_mode(frame: &mut Frame<'_>, state: &State, mode: &Mode) {
     match mode {
-        Mode::Browse | Mode::Filter => {}
+        Mode::Browse | Mode::Filter | Mode::Ask(_) => {}
         Mode::Corrupt(corruption) => corrupt::draw(frame, state, corruption),
         Mode::Wizard(wizard) => wizard::draw(frame, state, wizard),
         Mode::Plan(dialog) => plan::draw(frame, state, dialog),
@@ -129,6 +130,17 @@ fn draw_ribbon(frame: &mut Frame<'_>, area: Rect, state: &State) {
             Span::raw(state.filter.clone()),
             Span::styled(theme.caret(), theme.accent()),
         ])
+    } else if let Mode::Ask(question) = &state.mode {
+        let mut spans = vec![
+            Span::styled(format!(" {} ", question.what.prompt()), theme.key()),
+            Span::raw(question.typed.clone()),
+            Span::styled(theme.caret(), theme.accent()),
+        ];
+        if let Some(complaint) = &question.complaint {
+            let style = theme.health(Health::Warning);
+            spans.push(Span::styled(format!("  {complaint}"), style));
+        }
+        Line::from(spans)
     } else if let Some(notice) = &state.notice {
         Line::from(vec![
             Span::raw(" "),

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{label, paragraph, put_lines};
+use super::{gauge, label, paragraph, put_lines};
 use crate::inspect::{Finding, Inspection};
 use crate::port::{DeviceInfo, Usage};
 use crate::remap_core::quorum::Verdict;
@@ -19,7 +19,7 @@ use crate::tui::state::{Active, State, Subject};
 use crate::tui::theme::{Health, Theme};
 
 const LABEL_WIDTH: usize = 10;
-const GAUGE_WIDTH: u64 = 20;
+const GAUGE_WIDTH: usize = 20;
 
 /// Draws the page.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<'_>) {
@@ -165,19 +165,8 @@ fn spare_spans(theme: Theme, status: &Status) -> (Vec<Span<'static>>, String) {
         let text = "no room: there is no metadata";
         return (vec![Span::styled(text, theme.faint())], String::new());
     }
-    let full = (u128::from(used) * u128::from(GAUGE_WIDTH)).div_ceil(u128::from(total));
-    let full = usize::try_from(full).unwrap_or(0).min(GAUGE_WIDTH as usize);
-    let health = match used.saturating_mul(100) / total {
-        0..75 => Health::Good,
-        75..90 => Health::Warning,
-        _ => Health::Bad,
-    };
-    let (block, free) = theme.gauge();
-    let spans = vec![
-        Span::styled(block.repeat(full), theme.health(health)),
-        Span::styled(free.repeat(GAUGE_WIDTH as usize - full), theme.faint()),
-        plain(format!("  {} used", show::percent(used, total))),
-    ];
+    let mut spans = gauge::bar(status.used, status.total, GAUGE_WIDTH, theme);
+    spans.push(plain(format!("  {} used", show::percent(used, total))));
     (spans, format!(" of {}", show::counted(total, "block")))
 }
 

@@ -6,9 +6,9 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::gauge;
 use crate::inspect::Inspection;
 use crate::remap_core::layout::Region;
-use crate::remap_core::policy::UsageMark;
 use crate::remap_core::quorum::CopyState;
 use crate::remap_core::remap_table::BlockFlaw;
 use crate::remap_core::status::Status;
@@ -140,8 +140,8 @@ fn draw_behind(columns: &mut Columns, spare: &Spare<'_>, at: usize, room: usize,
     );
     let mut label = "replacements".to_owned();
     if let Some(status) = spare.status.filter(|status| status.total > Blocks::new(0)) {
-        let cells = gauge_cells(status.used, status.total, gauge_room);
-        let style = theme.health(use_health(status.used, status.total));
+        let cells = gauge::cells(status.used, status.total, gauge_room);
+        let style = theme.health(gauge::health(status.used, status.total));
         put(&mut columns.track, at + 2, &full.repeat(cells), style);
         let used = show::percent(status.used.get(), status.total.get());
         let longer = format!("replacements {used}");
@@ -169,24 +169,6 @@ fn region_mark(inspection: &Inspection, region: Region, theme: Theme) -> (&'stat
         theme.copy_glyph(letter),
         theme.health(Health::of_letter(letter)),
     )
-}
-
-/// How many of `room` columns are full: at least one where anything is used.
-pub fn gauge_cells(used: Blocks, total: Blocks, room: usize) -> usize {
-    if total == Blocks::new(0) {
-        return 0;
-    }
-    let full = (u128::from(used.get()) * room as u128).div_ceil(u128::from(total.get()));
-    usize::try_from(full).unwrap_or(room).min(room)
-}
-
-/// How well a spare of which so much is used is: by the marks at which its target tells.
-pub fn use_health(used: Blocks, total: Blocks) -> Health {
-    match UsageMark::reached(used, total) {
-        None => Health::Good,
-        Some(UsageMark::Percent75) => Health::Warning,
-        Some(UsageMark::Percent90 | UsageMark::Exhausted) => Health::Bad,
-    }
 }
 
 /// Whether a copy in this state is as good as it can be.

@@ -124,6 +124,21 @@ fn a_copy_that_was_repaired_is_pointed_at() {
 #[test]
 fn remaps_events_and_journal() {
     check("remaps_80x24", &at(80, 24, "3\nG"));
+    check("remaps_120x40", &at(120, 40, "3\nG"));
+    check("remaps_60x20", &at(60, 20, "3\nooj"));
+    check("remaps_inside_80x24", &at(80, 24, "3\n\nnn"));
+    check("remaps_inside_60x20", &at(60, 20, "3\n\n+++n"));
+    check(
+        "remaps_zoomed_120x40",
+        &at(120, 40, "3\nb1,305,000\n\n+++++"),
+    );
+    check("remaps_go_to_80x24", &at(80, 24, "3\nb1 PiB\n"));
+    check("remaps_search_80x24", &at(80, 24, "3\n/unread\noo"));
+    check("ascii_remaps_80x24", &{
+        let mut state = state(ASCII, 80, 24);
+        press(&mut state, "3\n\n");
+        state
+    });
     check("events_80x24", &at(80, 24, "4\n"));
     check("journal_120x40", &at(120, 40, "5\nj"));
 }
@@ -149,7 +164,9 @@ fn windows_lie_over_the_rest() {
 
 #[test]
 fn without_colour_and_without_glyphs() {
-    for keys in ["", "2\njjj", "2\njjj\n", "?", "x14↓", "n\n", "5\n"] {
+    for keys in [
+        "", "2\njjj", "2\njjj\n", "3\n", "3\n\n", "?", "x14↓", "n\n", "5\n",
+    ] {
         for options in [MONO, ASCII] {
             let ascii = options.theme.ascii;
             let mut state = state(options, 80, 24);
