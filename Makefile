@@ -96,6 +96,11 @@ vm-test: needs ## Compile the kernel module, boot a kernel with it, test it; TES
 	$(call heading,kernel tests in a virtual machine)
 	@tests/vm/run.sh '$(TEST)'
 
+.PHONY: bench-vm
+bench-vm: needs ## Measure what the kernel target costs, in instructions
+	$(call heading,cost of the kernel target)
+	@tests/vm/bench.sh
+
 .PHONY: needs
 needs:
 	@scripts/build-needs.sh

@@ -127,7 +127,22 @@ impl Mapped {
         Self::create_with(name, table, READ_ONLY)
     }
 
+    /// Makes a mapped device and loads its table, which the first resume brings in.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says; nothing is left behind then.
+    pub fn loaded(name: &str, table: &[Line]) -> io::Result<Self> {
+        Self::loaded_with(name, table, 0)
+    }
+
     fn create_with(name: &str, table: &[Line], flags: u32) -> io::Result<Self> {
+        let mapped = Self::loaded_with(name, table, flags)?;
+        mapped.or_remove(mapped.resume())?;
+        Ok(mapped)
+    }
+
+    fn loaded_with(name: &str, table: &[Line], flags: u32) -> io::Result<Self> {
         let answer = Request::new(name, 0, &[]).send(DEV_CREATE)?;
         let dev = u64_at(&answer, 40);
         let minor = dev & 0xff | (dev >> 12) & 0xfff00;
@@ -135,16 +150,15 @@ impl Mapped {
             name: name.to_owned(),
             minor,
         };
-        let up = mapped
-            .load_with(table, flags)
-            .and_then(|()| mapped.resume());
-        match up {
-            Ok(()) => Ok(mapped),
-            Err(error) => {
-                mapped.remove()?;
-                Err(error)
-            }
+        mapped.or_remove(mapped.load_with(table, flags))?;
+        Ok(mapped)
+    }
+
+    fn or_remove(&self, result: io::Result<()>) -> io::Result<()> {
+        if result.is_err() {
+            self.remove()?;
         }
+        result
     }
 
     /// Loads another table, which the next resume brings in.

@@ -3,8 +3,10 @@
 //!
 //! The host reads the console. A line that begins with `vm:` is for it: `vm: init` once
 //! this program runs, `vm: ok NAME MILLIS` or `vm: FAILED NAME` for each test, and at the
-//! end `vm: done PASSED FAILED`. What `vm: log` and `vm: note` say is for its reader.
+//! end `vm: done PASSED FAILED`. What `vm: log` and `vm: note` say is for its reader. Asked to
+//! measure instead, it says `vm: json` once.
 
+mod bench;
 mod block;
 mod checker;
 mod crash;
@@ -15,6 +17,7 @@ mod log_writes;
 mod modules;
 #[path = "../../../../kmod/remap_core/mod.rs"]
 pub mod remap_core;
+mod spare;
 mod sys;
 mod tests;
 
@@ -33,6 +36,7 @@ struct Counts {
 fn main() {
     let mut counts = Counts::default();
     match prepare() {
+        Ok(_) if sys::argument("dmremap.run") == "bench" => println!("vm: json {}", bench::run()),
         Ok(mut log) => run(&mut log, &mut counts),
         Err(error) => counts.fail("the guest's preparation", &[error.to_string()]),
     }
