@@ -319,8 +319,11 @@ impl Index {
 impl Places {
     #[inline]
     fn slot(&self, block: MainBlock) -> usize {
-        // Fibonacci hashing: neighbouring blocks go far apart.
-        (block.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - self.bits)) as usize
+        // Neighbouring blocks go far apart. One multiplication alone would crowd runs that
+        // come at regular distances, as a disk's bad blocks may, into a few places.
+        let spread = block.get().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (spread ^ spread >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        (mixed >> (64 - self.bits)) as usize
     }
 
     /// Follows the slots of `block`: to the one that leads to it, or to the empty one where
