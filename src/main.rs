@@ -1,4 +1,4 @@
-//! `dmremap-tui`: the command line on this machine's files, clock and chance.
+//! `dmremap-tui`: the command line on this machine's files, mapped devices, clock and chance.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     }
     let ports = Ports {
         platform: Arc::new(sys::ThisMachine),
+        device_mapper: Arc::new(sys::KernelDeviceMapper),
         journal: |directory| Box::new(sys::FileJournal::new(directory)),
     };
     cli::run(std::env::args_os().collect(), &ports)

@@ -169,6 +169,11 @@ impl fmt::Display for Event {
                 write!(f, "metadata written, sequence {sequence}")
             }
             Self::ScrubClean => f.write_str("scrub: all intact"),
+            // As far as is known: what was damaged may be repaired before it is looked at.
+            Self::CorruptionDetected {
+                copies: 0,
+                table_blocks: 0,
+            } => f.write_str("scrub: damage found"),
             Self::CorruptionDetected {
                 copies,
                 table_blocks: 0,

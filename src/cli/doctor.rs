@@ -1,13 +1,13 @@
 //! What this machine can and cannot do, and why.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::args::Global;
 use super::session::{print_bytes, wants_color};
+use super::Ports;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
+use crate::port::device_mapper::{Control, Facilities, Lack, TargetModule};
 use crate::remap_core::event::Severity;
 use crate::report::{self, style::Style};
 
@@ -16,19 +16,62 @@ struct Check {
     id: &'static str,
     ok: bool,
     summary: String,
-    advice: &'static str,
+    advice: String,
 }
 
-pub(super) fn run(global: &Global) -> Result<Exit, Error> {
+impl Check {
+    fn good(id: &'static str, summary: impl Into<String>) -> Self {
+        Self {
+            id,
+            ok: true,
+            summary: summary.into(),
+            advice: String::new(),
+        }
+    }
+
+    fn bad(id: &'static str, summary: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            id,
+            ok: false,
+            summary: summary.into(),
+            advice: advice.into(),
+        }
+    }
+
+    /// What is there, unless something of it lacks.
+    fn unless(id: &'static str, lack: Option<Lack>, summary: impl Into<String>) -> Self {
+        match lack {
+            None => Self::good(id, summary),
+            Some(lack) => Self::bad(id, sentence(&lack.what, ""), sentence(&lack.advice, ".")),
+        }
+    }
+}
+
+/// The same, beginning with a capital where it is advice and ending as given.
+fn sentence(text: &str, end: &str) -> String {
+    let text = crate::text::escape_str(text);
+    let mut letters = text.chars();
+    match (letters.next(), end) {
+        (Some(first), ".") => format!("{}{}{end}", first.to_uppercase(), letters.as_str()),
+        _ => text.into_owned(),
+    }
+}
+
+pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
     let settings = Settings::load(global.config.as_deref())?;
     let style = Style {
         ascii: global.ascii || settings.ascii,
         color: wants_color(global, settings.color),
     };
+    let facilities = ports.device_mapper.facilities();
     let checks = [
-        check_kernel(),
-        check_control(),
-        check_module(),
+        check_version(),
+        check_kernel(&facilities),
+        check_root(),
+        check_control(&facilities),
+        check_module(&facilities),
+        check_signatures(&facilities),
+        check_udev(&facilities),
         check_lab(),
         check_terminal(),
     ];
@@ -37,7 +80,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, Error> {
             "id": check.id,
             "ok": check.ok,
             "summary": check.summary,
-            "advice": if check.ok { "" } else { check.advice },
+            "advice": check.advice,
         })
     });
     let json = report::object("doctor", json!({ "checks": rows.collect::<Vec<_>>() }));
@@ -66,75 +109,118 @@ pub(super) fn run(global: &Global) -> Result<Exit, Error> {
     print_bytes(out.as_bytes())
 }
 
-fn check_kernel() -> Check {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
-    Check {
-        id: "kernel",
-        ok: release.is_ok(),
-        summary: match &release {
-            Ok(release) => format!("Linux {}", crate::text::escape_str(release.trim())),
-            Err(error) => format!("the kernel's release cannot be read: {error}"),
-        },
-        advice: "Mount /proc.",
+fn check_version() -> Check {
+    Check::good(
+        "version",
+        format!(
+            "dmremap-tui {}, for metadata of version 4",
+            env!("CARGO_PKG_VERSION")
+        ),
+    )
+}
+
+fn check_kernel(facilities: &Facilities) -> Check {
+    match facilities.release.as_str() {
+        "" => Check::bad(
+            "kernel",
+            "the kernel's release cannot be read",
+            "Mount /proc.",
+        ),
+        release => Check::good(
+            "kernel",
+            format!("Linux {}", crate::text::escape_str(release)),
+        ),
     }
 }
 
-fn check_control() -> Check {
-    let path = Path::new("/dev/mapper/control");
-    let opened = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path);
-    Check {
-        id: "device-mapper",
-        ok: opened.is_ok(),
-        summary: match opened {
-            Ok(_) => "device-mapper can be asked".to_owned(),
-            Err(error) => format!("/dev/mapper/control: {error}"),
-        },
-        advice: "Mapped devices need root and the kernel's device-mapper; the lab needs neither.",
+fn check_root() -> Check {
+    match nix::unistd::geteuid().is_root() {
+        true => Check::good("root", "this is root: devices can be changed"),
+        false => Check::bad(
+            "root",
+            "this is not root: what a device's node lets you read can be looked at",
+            "Run it as root to change devices; the lab needs no root.",
+        ),
     }
 }
 
-fn check_module() -> Check {
-    let ok = Path::new("/sys/module/dm_remap_v4").exists();
-    Check {
-        id: "target",
-        ok,
-        summary: if ok {
-            "the dm-remap-v4 target is loaded".to_owned()
-        } else {
-            "the dm-remap-v4 target is not loaded".to_owned()
-        },
-        advice: "Without it devices can be inspected, not brought up; the lab needs no module.",
+fn check_control(facilities: &Facilities) -> Check {
+    let summary = match &facilities.control {
+        Control::Open(version) => format!("device-mapper {version} can be asked"),
+        _ => String::new(),
+    };
+    Check::unless("device-mapper", facilities.control_lack(), summary)
+}
+
+fn check_module(facilities: &Facilities) -> Check {
+    let summary = match &facilities.target {
+        TargetModule::Loaded(Some(version)) => {
+            format!("the target dm-remap-v4 {version} is loaded")
+        }
+        TargetModule::Loaded(None) => "the target dm-remap-v4 is loaded".to_owned(),
+        TargetModule::Loadable => {
+            "the target dm-remap-v4 is installed; the kernel loads it when a device is brought up"
+                .to_owned()
+        }
+        TargetModule::NotInstalled => String::new(),
+    };
+    Check::unless("target", facilities.target_lack(), summary)
+}
+
+fn check_signatures(facilities: &Facilities) -> Check {
+    match (facilities.signed_only, &facilities.target) {
+        (None, _) => Check::good("signatures", "the kernel takes modules without a signature"),
+        (Some(why), TargetModule::Loaded(_)) => Check::good(
+            "signatures",
+            format!("the kernel takes signed modules only, for {why}; it took this one"),
+        ),
+        (Some(why), _) => Check::bad(
+            "signatures",
+            format!("the kernel takes signed modules only, for {why}"),
+            "Sign the module with a key that the kernel trusts.",
+        ),
+    }
+}
+
+fn check_udev(facilities: &Facilities) -> Check {
+    match facilities.udev {
+        true => Check::good("udev", "udev is running"),
+        false => Check::bad(
+            "udev",
+            "udev is not running: nothing makes the names below /dev/disk",
+            "Name disks by their nodes. The nodes below /dev/mapper are made by this program then.",
+        ),
     }
 }
 
 fn check_lab() -> Check {
-    let directory = crate::config::usual_lab();
-    Check {
-        id: "lab",
-        ok: directory.is_some(),
-        summary: match &directory {
-            Some(path) if path.exists() => format!("the lab is in {}", report::path_text(path)),
-            Some(path) => format!("the lab will be made in {}", report::path_text(path)),
-            None => "there is no place for a lab".to_owned(),
-        },
-        advice: "Set HOME, or name a directory: dmremap-tui lab DIR.",
+    match crate::config::usual_lab() {
+        Some(path) if path.exists() => {
+            Check::good("lab", format!("the lab is in {}", report::path_text(&path)))
+        }
+        Some(path) => Check::good(
+            "lab",
+            format!("the lab will be made in {}", report::path_text(&path)),
+        ),
+        None => Check::bad(
+            "lab",
+            "there is no place for a lab",
+            "Set HOME, or name a directory: dmremap-tui lab DIR.",
+        ),
     }
 }
 
 fn check_terminal() -> Check {
     let terminal = std::env::var("TERM").unwrap_or_default();
-    let ok = !matches!(terminal.as_str(), "" | "dumb");
-    Check {
-        id: "terminal",
-        ok,
-        summary: if ok {
-            format!("TERM is {}", crate::text::escape_str(&terminal))
-        } else {
-            "TERM names no terminal that can be drawn on".to_owned()
-        },
-        advice: "The commands work without one; the terminal application does not.",
+    match terminal.as_str() {
+        "" | "dumb" => Check::bad(
+            "terminal",
+            "TERM names no terminal that can be drawn on",
+            "The commands work without one; the terminal application does not.",
+        ),
+        name => Check::good(
+            "terminal",
+            format!("TERM is {}", crate::text::escape_str(name)),
+        ),
     }
 }

@@ -143,7 +143,7 @@ fn try_assemble(
         let reason = format!("copies judged {verdict} are not assembled without a person");
         return ("refused", Some(reason));
     }
-    if let Err(why) = session.host.can_activate() {
+    if let Err(why) = session.host.can_activate(&[path]) {
         return ("refused", Some(why));
     }
     let operation = Operation::Reassemble {

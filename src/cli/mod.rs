@@ -22,6 +22,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::error::{Error, Exit};
 use crate::lab::exercise::Exercise;
+use crate::port::device_mapper::DeviceMapper;
 use crate::port::journal::Journal;
 use crate::port::Platform;
 use crate::remap_core::units::{BlockSize, Blocks};
@@ -35,6 +36,8 @@ use session::Session;
 pub struct Ports {
     /// Devices, images, time, chance.
     pub platform: Arc<dyn Platform>,
+    /// The kernel's mapped devices.
+    pub device_mapper: Arc<dyn DeviceMapper>,
     /// Makes the journal that is kept in a directory.
     pub journal: fn(&Path) -> Box<dyn Journal>,
 }
@@ -97,7 +100,7 @@ fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
     match command {
         Some(Command::Completions { shell }) => print_completions(shell),
         Some(Command::Man { command }) => print_manual(command.as_deref()),
-        Some(Command::Doctor) => doctor::run(&global),
+        Some(Command::Doctor) => doctor::run(&global, ports),
         Some(Command::Config { template }) => config::run(&global, template),
         Some(Command::Lab { directory }) => lab::open_seat(global, directory, ports),
         None => lab::open_seat_here(global, ports),

@@ -18,6 +18,9 @@ use crate::port::journal::Journal;
 use crate::port::{Access, Host};
 use crate::report::{self, style::Style};
 
+/// Where a journal is kept, in the directory of a lab or of the user's state.
+const JOURNAL: &str = "journal";
+
 /// One run of one command.
 pub(super) struct Session {
     pub(super) host: Box<dyn Host>,
@@ -45,7 +48,11 @@ impl Session {
                 ports.platform.clone(),
                 Contents::Training,
             )?),
-            None => Box::new(Machine::new(ports.platform.clone())),
+            None => Box::new(Machine::new(
+                ports.platform.clone(),
+                ports.device_mapper.clone(),
+                config::state_directory().map(|directory| directory.join(JOURNAL)),
+            )),
         };
         let context = Context {
             journal: open_journal(host.lab_directory(), ports)?,
@@ -231,7 +238,7 @@ pub(super) fn open_journal(lab: Option<&Path>, ports: &Ports) -> Result<Box<dyn 
         Error::failed("no-home", "there is no directory to keep a journal in")
             .advise("Set HOME or XDG_STATE_HOME.")
     })?;
-    Ok((ports.journal)(&directory.join("journal")))
+    Ok((ports.journal)(&directory.join(JOURNAL)))
 }
 
 /// Whether reports are coloured.

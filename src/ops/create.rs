@@ -40,7 +40,7 @@ pub(super) fn plan_create(
         shown(parts.main),
         shown(parts.spare)
     );
-    match host.can_activate() {
+    match host.can_activate(&[parts.main, parts.spare]) {
         Ok(()) => draft.steps.push(Step::Activate(Activation {
             name: parts.name.to_owned(),
             main: parts.main.to_owned(),
@@ -247,11 +247,7 @@ fn format_spare(
 
 /// Looks at main and spare, and refuses what cannot be joined.
 fn see_pair(host: &mut dyn Host, parts: Parts<'_>) -> Result<(Seen, Seen), Refusal> {
-    if host
-        .mapped()?
-        .iter()
-        .any(|mapped| mapped.name == parts.name)
-    {
+    if host.is_name_taken(parts.name)? {
         return Err(Refusal::new(
             "name-taken",
             format!("{} is the name of an active device.", parts.name),

@@ -104,7 +104,7 @@ pub(super) fn plan(
     require_assemblable(&seen)?;
     require_free(&path, &spare.usage)?;
     let name = name_for(host, &seen, words.name)?;
-    if let Err(why) = host.can_activate() {
+    if let Err(why) = host.can_activate(&[&path]) {
         return Err(Refusal::new(
             "cannot-activate",
             format!(
@@ -338,22 +338,24 @@ fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Pa
 
 /// The name to bring it up as: the operator's word, the metadata's, or one of ours.
 fn name_for(host: &mut dyn Host, seen: &Inspection, word: Option<&str>) -> Result<String, Refusal> {
-    let mapped = host.mapped()?;
-    let is_taken = |name: &str| mapped.iter().any(|device| device.name == name);
     if let Some(name) = word {
         compose::name_field(name)?;
     }
     match word.or(seen.name.as_deref()) {
-        Some(name) if is_taken(name) => Err(Refusal::new(
+        Some(name) if host.is_name_taken(name)? => Err(Refusal::new(
             "name-taken",
             format!("{name} is the name of another active device."),
             "Take that one down first, or choose a name with --name.",
         )),
         Some(name) => Ok(name.to_owned()),
         None => {
-            let free = (1u64..).map(|number| format!("dm-remap-auto-{number}"));
-            let mut free = free.filter(|name| !is_taken(name));
-            Ok(free.next().unwrap_or_default())
+            for number in 1u64.. {
+                let name = format!("dm-remap-auto-{number}");
+                if !host.is_name_taken(&name)? {
+                    return Ok(name);
+                }
+            }
+            Ok(String::new())
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The lab answers on image files, `sys` on real devices; nothing else does I/O.
 
 pub mod block;
+pub mod device_mapper;
 pub mod identity;
 pub mod journal;
 pub mod slots;
@@ -11,13 +12,14 @@ pub mod table;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::port::block::{SharedProperties, Signature};
+use crate::port::block::{DeviceNumber, SharedProperties, Signature};
 use crate::remap_core::event::Event;
 use crate::remap_core::message::Message;
+pub use crate::remap_core::message::RemapLine as RemapRow;
 use crate::remap_core::params::Options;
 use crate::remap_core::status::Status;
 use crate::remap_core::units::{
-    BlockSize, Errno, IdentityDigest, MainBlock, Millis, Replacement, Sector, Sectors, Timestamp,
+    BlockSize, Errno, IdentityDigest, Millis, Sector, Sectors, Timestamp,
 };
 use crate::zone::Zone;
 
@@ -65,6 +67,12 @@ pub trait BlockStore: Send {
         Ok(Vec::new())
     }
 
+    /// How the kernel numbers it, if it is one of its block devices: what was opened can
+    /// be named so to the kernel, whatever became of the path meanwhile.
+    fn number(&self) -> Option<DeviceNumber> {
+        None
+    }
+
     /// Reads whole sectors from `at` on.
     ///
     /// # Errors
@@ -94,6 +102,9 @@ pub enum Access {
     Read,
     /// For writing, with nobody else holding it: O_EXCL and a lock.
     Exclusive,
+    /// For reading, with the lock that keeps udev and other runs of this program away
+    /// until a target has taken the device over.
+    HandOver,
     /// For writing, although a target may hold it: simulated damage asks for this, and
     /// nothing else may.
     Damage,
@@ -194,6 +205,15 @@ pub struct DeviceInfo {
     pub properties: SharedProperties,
 }
 
+/// A block device that the kernel names by its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockDevice {
+    /// Where to open it: the path by which it is listed.
+    pub path: PathBuf,
+    /// The smallest unit that can be written.
+    pub logical_block: BlockSize,
+}
+
 /// A mapped device that is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapped {
@@ -239,19 +259,6 @@ pub struct LoggedEvent {
     pub event: Event,
 }
 
-/// The state of one remap, as a list shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemapRow {
-    /// The block of main, in remap units.
-    pub block: MainBlock,
-    /// Its replacement.
-    pub replacement: Replacement,
-    /// Whether the block is served from the spare; else the next write moves it there.
-    pub active: bool,
-    /// How often this block was moved.
-    pub moves: u16,
-}
-
 /// What a message brought back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -295,13 +302,23 @@ pub trait Host: Send {
     /// [`HostError`] if they cannot be known.
     fn mapped(&mut self) -> Result<Vec<Mapped>, HostError>;
 
-    /// Whether mapped devices can be brought up here at all.
+    /// Whether a mapped device of these `devices` can be brought up here at all.
     ///
     /// # Errors
     ///
-    /// Why they cannot, and what it would take.
-    fn can_activate(&self) -> Result<(), String> {
+    /// Why it cannot, and what it would take.
+    fn can_activate(&self, devices: &[&Path]) -> Result<(), String> {
+        let _ = devices;
         Ok(())
+    }
+
+    /// Whether a mapped device of this name is up, ours or another's.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if that cannot be known.
+    fn is_name_taken(&mut self, name: &str) -> Result<bool, HostError> {
+        Ok(self.mapped()?.iter().any(|device| device.name == name))
     }
 
     /// Brings up a mapped device: its metadata and table are read before the first
@@ -405,6 +422,12 @@ pub trait Platform: Clock + Uptime + Send + Sync {
     ///
     /// [`HostError::NotFound`] if there is no such device.
     fn usage(&self, path: &Path) -> Result<Usage, HostError>;
+
+    /// The block device of this number; none if there is none.
+    fn block_device(&self, number: DeviceNumber) -> Option<BlockDevice> {
+        let _ = number;
+        None
+    }
 
     /// Watches directories in which files are `replaced` as wholes, and directories
     /// whose files are `written` in place.

@@ -7,9 +7,12 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOp
 use std::path::Path;
 
 use nix::fcntl::OFlag;
+#[cfg(feature = "blkid")]
+use nix::fcntl::{fcntl, FcntlArg};
 
 use super::block::{self, Roots};
 use super::{host_error, lock_owner};
+use crate::port::block::DeviceNumber;
 use crate::port::{Access, BlockStore, HostError, IoError};
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors};
 use crate::text::escape_path;
@@ -34,6 +37,9 @@ nix::ioctl_read_bad!(
 /// `BLKROGET` of `linux/fs.h`.
 const BLKROGET: u32 = 0x125e;
 
+/// What direct I/O may ask of a buffer's address, in bytes.
+const DIRECT_ALIGNMENT: usize = 4096;
+
 /// An opened image file or block device.
 #[derive(Debug)]
 pub(super) struct BlockFile {
@@ -42,12 +48,53 @@ pub(super) struct BlockFile {
     logical_block: BlockSize,
     identity: IdentityDigest,
     read_only: bool,
-    locked: bool,
+    /// Its number, if it is a block device. I/O to one is direct: what a target writes
+    /// beneath the page cache would else never be seen through it.
+    number: Option<DeviceNumber>,
+    /// Held for as long as the device is open.
+    _lock: Option<Lock>,
+}
+
+/// The lock that keeps udev and other runs of this program away. Of a partition it is
+/// the whole disk's: udev looks there.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    /// Takes the lock for `file`, which `path` led to.
+    fn take(file: &File, path: &Path, disk: Option<&Path>) -> Result<Self, HostError> {
+        let file = match disk {
+            // Opened for reading: closing what was open for writing has udev look.
+            Some(disk) => File::open(disk).map_err(|source| host_error(disk, source))?,
+            None => file
+                .try_clone()
+                .map_err(|source| host_error(path, source))?,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(HostError::Busy {
+                what: escape_path(path).into_owned(),
+                by: match file.metadata() {
+                    Ok(metadata) => lock_owner::describe(&metadata),
+                    Err(_) => "another process".to_owned(),
+                },
+            }),
+            Err(TryLockError::Error(source)) => Err(host_error(path, source)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock to a process that is being forked at this
+        // moment, until it runs its own program.
+        let _ = self.0.unlock();
+    }
 }
 
 impl BlockFile {
-    /// Opens `path`. [`Access::Exclusive`] takes O_EXCL where it is a block device and a
-    /// lock in any case.
+    /// Opens `path`. [`Access::Exclusive`] takes O_EXCL where it is a block device, and
+    /// the lock in any case; [`Access::HandOver`] takes the lock alone.
     ///
     /// # Errors
     ///
@@ -62,13 +109,17 @@ impl BlockFile {
                 escape_path(path)
             )));
         }
+        let is_device = kind.is_block_device();
         let mut flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        if access == Access::Exclusive && kind.is_block_device() {
+        if is_device {
+            flags |= OFlag::O_DIRECT;
+        }
+        if access == Access::Exclusive && is_device {
             flags |= OFlag::O_EXCL;
         }
         let mut file = OpenOptions::new()
             .read(true)
-            .write(access != Access::Read)
+            .write(matches!(access, Access::Exclusive | Access::Damage))
             .custom_flags(flags.bits())
             .open(path)
             .map_err(|source| match source.kind() {
@@ -78,24 +129,29 @@ impl BlockFile {
                 },
                 _ => host_error(path, source),
             })?;
-        if access == Access::Exclusive {
-            lock(&file, path)?;
-        }
+        // Of what was opened: the path may have come to mean another device meanwhile.
+        let number = file.metadata().map_err(failed)?.rdev();
+        let number = is_device.then(|| block::number_of(number));
+        let lock = match access {
+            Access::Exclusive | Access::HandOver => {
+                let disk = number.and_then(|number| block::whole_disk(roots, number));
+                Some(Lock::take(&file, path, disk.as_deref())?)
+            }
+            Access::Read | Access::Damage => None,
+        };
         let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
         // An image has nothing that a copy of it would not have as well.
-        let (logical_block, identity, read_only) = if kind.is_block_device() {
-            let number = block::number_of(metadata.rdev());
-            (
+        let (logical_block, identity, read_only) = match number {
+            Some(number) => (
                 block_device_unit(&file, path)?,
                 block::identity(roots, number),
                 ask_read_only(&file, path)?,
-            )
-        } else {
-            (
+            ),
+            None => (
                 BlockSize::B512,
                 IdentityDigest::NONE,
                 metadata.permissions().readonly(),
-            )
+            ),
         };
         Ok(Self {
             file,
@@ -103,7 +159,8 @@ impl BlockFile {
             logical_block,
             identity,
             read_only,
-            locked: access == Access::Exclusive,
+            number,
+            _lock: lock,
         })
     }
 
@@ -124,30 +181,6 @@ impl BlockFile {
             Some(end) if end <= size => Ok(start),
             _ => Err(refuse(nix::libc::ENOSPC)),
         }
-    }
-}
-
-impl Drop for BlockFile {
-    fn drop(&mut self) {
-        if self.locked {
-            // Closing alone would leave the lock to a process that is being forked at
-            // this moment, until it runs its own program.
-            let _ = self.file.unlock();
-        }
-    }
-}
-
-fn lock(file: &File, path: &Path) -> Result<(), HostError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(HostError::Busy {
-            what: escape_path(path).into_owned(),
-            by: match file.metadata() {
-                Ok(metadata) => lock_owner::describe(&metadata),
-                Err(_) => "another process".to_owned(),
-            },
-        }),
-        Err(TryLockError::Error(source)) => Err(host_error(path, source)),
     }
 }
 
@@ -179,6 +212,29 @@ fn ask_read_only(file: &File, path: &Path) -> Result<bool, HostError> {
     Ok(flag != 0)
 }
 
+/// Room for one request, at an address that direct I/O takes.
+struct DirectBuffer {
+    room: Vec<u8>,
+    start: usize,
+    length: usize,
+}
+
+impl DirectBuffer {
+    fn new(length: usize) -> Self {
+        let room = vec![0; length + DIRECT_ALIGNMENT];
+        let start = room.as_ptr().align_offset(DIRECT_ALIGNMENT);
+        Self {
+            room,
+            start,
+            length,
+        }
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.room[self.start..][..self.length]
+    }
+}
+
 fn io_error(at: Sector) -> impl Fn(io::Error) -> IoError {
     move |error| IoError {
         errno: error.raw_os_error().map_or(Errno::EIO, Errno::new),
@@ -203,24 +259,83 @@ impl BlockStore for BlockFile {
         self.read_only
     }
 
+    fn number(&self) -> Option<DeviceNumber> {
+        self.number
+    }
+
     #[cfg(feature = "blkid")]
     fn signatures(&self) -> Result<Vec<crate::port::block::Signature>, IoError> {
-        super::signature::find(&self.file)
+        if self.number.is_none() {
+            return super::signature::find(&self.file);
+        }
+        // libblkid's own buffers are not made for direct I/O.
+        let set = |flags: OFlag| {
+            let result = fcntl(&self.file, FcntlArg::F_SETFL(flags));
+            result.map_err(|errno| io_error(Sector::default())(errno.into()))
+        };
+        set(OFlag::O_NONBLOCK)?;
+        let found = super::signature::find(&self.file);
+        set(OFlag::O_NONBLOCK | OFlag::O_DIRECT)?;
+        found
     }
 
     fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError> {
         let offset = self.offset(at, buffer.len())?;
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(io_error(at))
+        if self.number.is_none() {
+            let read = self.file.read_exact_at(buffer, offset);
+            return read.map_err(io_error(at));
+        }
+        let mut direct = DirectBuffer::new(buffer.len());
+        let read = self.file.read_exact_at(direct.bytes(), offset);
+        read.map_err(io_error(at))?;
+        buffer.copy_from_slice(direct.bytes());
+        Ok(())
     }
 
     fn write_at(&mut self, at: Sector, data: &[u8]) -> Result<(), IoError> {
         let offset = self.offset(at, data.len())?;
-        self.file.write_all_at(data, offset).map_err(io_error(at))
+        if self.number.is_none() {
+            return self.file.write_all_at(data, offset).map_err(io_error(at));
+        }
+        let mut direct = DirectBuffer::new(data.len());
+        direct.bytes().copy_from_slice(data);
+        let written = self.file.write_all_at(direct.bytes(), offset);
+        written.map_err(io_error(at))
     }
 
     fn flush(&mut self) -> Result<(), IoError> {
         self.file.sync_data().map_err(io_error(Sector::default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_direct_buffer_is_aligned_and_of_the_length_asked_for() {
+        for length in [0, 512, 4096, 12_800] {
+            let mut buffer = DirectBuffer::new(length);
+            let bytes = buffer.bytes();
+            assert_eq!(bytes.len(), length);
+            assert_eq!(bytes.as_ptr() as usize % DIRECT_ALIGNMENT, 0);
+        }
+    }
+
+    #[test]
+    fn what_is_handed_over_is_locked_and_not_written() {
+        let roots = Roots::default();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(8192).unwrap();
+        let open = |access| BlockFile::open(file.path(), access, &roots);
+        let mut handed = open(Access::HandOver).unwrap();
+        for access in [Access::Exclusive, Access::HandOver] {
+            let second = open(access);
+            assert!(matches!(second, Err(HostError::Busy { .. })), "{access:?}");
+        }
+        assert!(open(Access::Read).is_ok());
+        assert!(handed.write_at(Sector::new(0), &[1; 512]).is_err());
+        drop(handed);
+        assert!(open(Access::Exclusive).is_ok());
     }
 }

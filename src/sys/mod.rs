@@ -1,10 +1,11 @@
-//! The real adapters: files, locks, block devices, change notification, clocks, chance.
+//! The real adapters: files, locks, block devices, device-mapper, change notification, clocks, chance.
 //!
 //! `unsafe` may stand here, each time with its reason, and nowhere else in userspace.
 //! Only `main` names this module; everything else is handed a [`Platform`].
 
 mod block;
 mod clock;
+mod device_mapper;
 mod file;
 mod journal;
 mod lock_owner;
@@ -14,14 +15,16 @@ mod uevent;
 mod watch;
 
 pub use block::{list as block_devices, Roots};
+pub use device_mapper::KernelDeviceMapper;
 pub use journal::FileJournal;
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::port::block::DeviceNumber;
 use crate::port::{
-    Access, BlockStore, Clock, DeviceInfo, HostError, Platform, Uptime, Usage, Watcher,
+    Access, BlockDevice, BlockStore, Clock, DeviceInfo, HostError, Platform, Uptime, Usage, Watcher,
 };
 use crate::remap_core::units::{Millis, Timestamp};
 use crate::text::escape_path;
@@ -66,6 +69,10 @@ impl Platform for ThisMachine {
 
     fn usage(&self, path: &Path) -> Result<Usage, HostError> {
         block::usage(&Roots::default(), path)
+    }
+
+    fn block_device(&self, number: DeviceNumber) -> Option<BlockDevice> {
+        block::find(&Roots::default(), number)
     }
 
     fn watch(

@@ -15,7 +15,7 @@ use dmremap::port::{Access, Host as _, Part, Usage};
 use dmremap::remap_core::params::Options;
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::Slot;
-use dmremap::sys::{FileJournal, ThisMachine};
+use dmremap::sys::{FileJournal, KernelDeviceMapper, ThisMachine};
 
 /// A directory with two images, and what it takes to work on them.
 struct Bench {
@@ -33,7 +33,7 @@ impl Bench {
         }
         let journal = FileJournal::new(directory.path().join("journal"));
         Self {
-            host: Machine::new(Arc::new(ThisMachine)),
+            host: Machine::new(Arc::new(ThisMachine), Arc::new(KernelDeviceMapper), None),
             context: Context {
                 journal: Box::new(journal),
                 platform: Arc::new(ThisMachine),

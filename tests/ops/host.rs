@@ -312,7 +312,7 @@ impl Host for Machine {
         Ok(self.mapped.clone())
     }
 
-    fn can_activate(&self) -> Result<(), String> {
+    fn can_activate(&self, _devices: &[&Path]) -> Result<(), String> {
         match self.without_targets {
             true => Err("there are no targets here".to_owned()),
             false => Ok(()),

@@ -10,13 +10,15 @@ limit=${VM_LIMIT:-900}
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Finds the guest, compiles the module against its kernel and the guest's init, and packs both.
+# Finds the guest, compiles the module against its kernel, the guest's init and the
+# application, and packs them.
 #   prepare [--debug]
 prepare() {
     guest=$("$here/guest.sh" "$@")
     release=$(cat "$guest/release")
     compile_module
     compile_init
+    compile_application
     pack
 }
 
@@ -45,6 +47,22 @@ compile_init() {
     init=$work/cargo/$triple/debug/init
 }
 
+compile_application() {
+    (cd "$top" && nice cargo build --quiet --locked --bin dmremap-tui) >&2
+    application=${CARGO_TARGET_DIR:-$top/target}/debug/dmremap-tui
+}
+
+# Puts the application into the guest, with the libraries that it is linked with.
+take_application() {
+    local to=$1 library
+    mkdir -p "$to/bin"
+    strip -o "$to/bin/dmremap-tui" "$application"
+    ldd "$application" | grep -o '/[^ ]*' | while read -r library; do
+        mkdir -p "$to$(dirname "$library")"
+        cp -L "$library" "$to$library"
+    done
+}
+
 # Puts a module of the kernel where the guest's init finds it.
 take_module() {
     local name=$1 to=$2 file
@@ -65,6 +83,7 @@ pack() {
     for name in "${modules[@]}"; do take_module "$name" "$root/modules"; done
     cp "$init" "$root/init"
     cp "$module/dm_remap_v4.ko" "$root/modules/"
+    take_application "$root"
     (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$work/initramfs.gz"
 }
 

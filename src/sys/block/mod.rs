@@ -19,7 +19,7 @@ use node::Node;
 
 use super::host_error;
 use crate::port::block::{DeviceNumber, Kind, Properties};
-use crate::port::{DeviceInfo, HostError, Usage};
+use crate::port::{BlockDevice, DeviceInfo, HostError, Usage};
 use crate::remap_core::units::{BlockSize, IdentityDigest};
 use crate::text::escape_os;
 
@@ -140,6 +140,28 @@ pub(super) fn identity(roots: &Roots, number: DeviceNumber) -> IdentityDigest {
         .directory(number)
         .and_then(|directory| Node::read(&directory, &roots.udev_data()))
         .map_or(IdentityDigest::NONE, |node| node.identity)
+}
+
+/// The block device of this number, if there is one.
+pub(super) fn find(roots: &Roots, number: DeviceNumber) -> Option<BlockDevice> {
+    let directory = roots.directory(number)?;
+    let node = Node::read(&directory, &roots.udev_data())?;
+    let tree = Tree::around(roots, &directory);
+    let disk = tree.disk_of(&node).unwrap_or(&node);
+    Some(BlockDevice {
+        path: roots.dev.join(&node.device_name),
+        logical_block: disk.logical_block.unwrap_or(BlockSize::B512),
+    })
+}
+
+/// The node of the disk that the device of this number is a partition of; none where it
+/// is no partition.
+pub(super) fn whole_disk(roots: &Roots, number: DeviceNumber) -> Option<PathBuf> {
+    let directory = roots.directory(number)?;
+    let udev_data = roots.udev_data();
+    Node::read(&directory, &udev_data)?.disk?;
+    let disk = Node::read(directory.parent()?, &udev_data)?;
+    Some(roots.dev.join(disk.device_name))
 }
 
 /// The number of the block device at `path`; none for anything else.

@@ -6,6 +6,7 @@
 //! end `vm: done PASSED FAILED`. What `vm: log` and `vm: note` say is for its reader. Asked to
 //! measure instead, it says `vm: json` once.
 
+mod application;
 mod bench;
 mod block;
 mod checker;

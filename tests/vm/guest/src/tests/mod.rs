@@ -1,5 +1,6 @@
 //! The kernel tests, by name.
 
+mod application;
 mod crash;
 mod pass_through;
 mod remapping;
@@ -92,6 +93,29 @@ pub const ALL: &[(&str, Test)] = &[
         crash::relocated_writes_survive,
     ),
     ("power-cuts-lose-no-copies", crash::rewritten_copies_survive),
+    (
+        "application-knows-what-is-up",
+        application::knows_what_is_up,
+    ),
+    (
+        "application-an-open-device-is-busy",
+        application::open_device_is_busy,
+    ),
+    ("application-tells-who-is-not-root", application::not_root),
+    ("application-refuses-a-taken-name", application::taken_name),
+    (
+        "application-refuses-what-makes-no-sense",
+        application::malformed,
+    ),
+    ("application-whole-life", application::whole_life),
+    (
+        "application-create-leaves-nothing-behind",
+        application::create_rolls_back,
+    ),
+    (
+        "application-misses-the-module",
+        application::module_is_missed,
+    ),
 ];
 
 /// A table of one target over the first `length` sectors of `main`.

@@ -1,0 +1,152 @@
+//! Bringing up a mapped device from the very devices that are looked at here.
+
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use crate::inspect::{inspect, Inspection};
+use crate::ops::is_same_device;
+use crate::port::block::DeviceNumber;
+use crate::port::device_mapper::{DeviceMapper, Line, NewDevice, UUID_PREFIX};
+use crate::port::{Access, Activation, BlockStore, HostError, Platform};
+use crate::remap_core::params::{check_name, Options, TargetArgs, TARGET_NAME};
+use crate::remap_core::units::{BlockSize, Sector, Sectors};
+use crate::text::{escape_path, escape_str};
+
+/// How much of a name fits into a lasting name of device-mapper's, which has 128 bytes.
+const LONGEST_NAME: usize = 128 - UUID_PREFIX.len();
+
+/// Refuses image files: the kernel's targets take block devices.
+pub(super) fn require_block_devices(devices: &[&Path]) -> Result<(), String> {
+    let is_image = |path: &&&Path| {
+        let metadata = std::fs::metadata(path);
+        metadata.is_ok_and(|metadata| !metadata.file_type().is_block_device())
+    };
+    match devices.iter().find(is_image) {
+        None => Ok(()),
+        Some(path) => Err(format!(
+            "{} is an image file; name a lab with --lab DIR, or make a block device of it with losetup",
+            escape_path(path)
+        )),
+    }
+}
+
+/// Brings up a mapped device. From the look at its devices to the loaded table, udev and
+/// other runs of this program are kept away from them by a lock, and the table names
+/// them as they were opened, whatever becomes of their paths meanwhile.
+///
+/// # Errors
+///
+/// [`HostError`]; nothing is left behind then.
+pub(super) fn bring_up(
+    platform: &dyn Platform,
+    device_mapper: &dyn DeviceMapper,
+    activation: &Activation,
+) -> Result<(), HostError> {
+    let name = &activation.name;
+    check_name(name.as_bytes())
+        .map_err(|error| HostError::Refused(format!("{}: {error}", escape_str(name))))?;
+    if is_same_device(&activation.main, &activation.spare) {
+        return Err(HostError::Refused(format!(
+            "{} cannot be main and its spare at once",
+            escape_path(&activation.main)
+        )));
+    }
+    let main = platform.open(&activation.main, Access::HandOver)?;
+    let spare = platform.open(&activation.spare, Access::HandOver)?;
+    let (main_number, spare_number) = (
+        number(&*main, &activation.main)?,
+        number(&*spare, &activation.spare)?,
+    );
+    let seen = inspect(&*spare, &activation.spare);
+    require_pair(&*main, &activation.main, &seen)?;
+    let unit = unit(&*main, &*spare, &seen, &activation.options);
+    let (main_word, spare_word) = (main_number.to_string(), spare_number.to_string());
+    let args = TargetArgs {
+        main: &main_word,
+        spare: &spare_word,
+        options: unit.options,
+    };
+    let device = NewDevice {
+        name: name.clone(),
+        uuid: match seen.array_uuid() {
+            Some(array) => format!("{UUID_PREFIX}{array}"),
+            // It may be a little longer than a name; names are ASCII.
+            None => format!("{UUID_PREFIX}{name:.LONGEST_NAME$}"),
+        },
+        line: Line {
+            start: Sector::new(0),
+            length: whole_blocks(main.size(), unit.size),
+            target: TARGET_NAME.to_owned(),
+            text: args.to_string(),
+        },
+        read_only: activation.options.read_only,
+    };
+    device_mapper.create(&device).map(drop)
+}
+
+fn number(store: &dyn BlockStore, path: &Path) -> Result<DeviceNumber, HostError> {
+    store.number().ok_or_else(|| {
+        HostError::NotADevice(format!(
+            "{} is no block device: the kernel's target takes no other",
+            escape_path(path)
+        ))
+    })
+}
+
+/// Refuses a main that the spare's metadata contradicts.
+fn require_pair(main: &dyn BlockStore, path: &Path, spare: &Inspection) -> Result<(), HostError> {
+    let Some(superblock) = &spare.superblock else {
+        return Ok(());
+    };
+    let path = escape_path(path);
+    let refuse = |why: String| Err(HostError::Refused(why));
+    if superblock.main_sectors != main.size() {
+        return refuse(format!(
+            "{path} has {} sectors; the metadata says that main has {}",
+            main.size(),
+            superblock.main_sectors
+        ));
+    }
+    let stated = superblock.extension.map(|it| it.main_identity);
+    match stated {
+        Some(stated) if !stated.is_none() && stated != main.identity() => refuse(format!(
+            "{path} is another disk than the one that the metadata names"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The smallest unit of the mapped device, and what the table line says of it.
+struct Unit {
+    size: BlockSize,
+    options: Options,
+}
+
+/// The kernel settles the unit before it reads any metadata: one that is larger than
+/// both disks' logical blocks must stand in the table line.
+fn unit(
+    main: &dyn BlockStore,
+    spare: &dyn BlockStore,
+    seen: &Inspection,
+    options: &Options,
+) -> Unit {
+    let larger = main.logical_block().max(spare.logical_block());
+    let extension = seen.superblock.and_then(|superblock| superblock.extension);
+    let size = extension
+        .map(|extension| extension.layout.block_size)
+        .or(options.block_size)
+        .unwrap_or(larger);
+    let stated = options.block_size.is_some() || size != larger;
+    Unit {
+        size,
+        options: Options {
+            block_size: stated.then_some(size),
+            ..*options
+        },
+    }
+}
+
+/// What lies behind the last whole block cannot be reached through the mapped device.
+fn whole_blocks(size: Sectors, unit: BlockSize) -> Sectors {
+    Sectors::new(size.get() - size.get() % unit.sectors().get())
+}
