@@ -385,4 +385,19 @@ mod tests {
         }
         assert!(seen >= 11, "{seen} global options");
     }
+    #[test]
+    fn what_is_typed_on_the_screen_is_typed_the_same_in_a_shell() {
+        let mut program = Cli::command();
+        program.build();
+        for verb in crate::ops::words::VERBS {
+            let command = program.find_subcommand(verb.name).expect(verb.name);
+            for (option, _) in verb.options {
+                let known = command
+                    .get_arguments()
+                    .any(|it| it.get_long() == option.strip_prefix("--"));
+                assert!(known, "{} {option}", verb.name);
+            }
+            assert!(command.get_positionals().count() >= verb.arguments.len());
+        }
+    }
 }

@@ -122,6 +122,8 @@ pub(super) fn options(
         keys,
         read_only: global.read_only || settings.read_only,
         dry_run: global.dry_run || settings.dry_run,
+        started_dry: global.dry_run || settings.dry_run,
+        started_colourless: !style.color,
         mouse: !global.no_mouse && settings.mouse.unwrap_or(true),
         utc: global.utc || settings.utc,
         sort,

@@ -54,7 +54,11 @@ pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Erro
     }
     let session = Session::open(global, ports)?;
     let options = super::config::options(&session.global, &session.settings, session.style)?;
-    let Session { host, context, .. } = session;
+    let Session {
+        host, mut context, ..
+    } = session;
+    // A dry run lets nothing happen that falls due, either.
+    context.read_only |= options.dry_run;
     tui::run(host, context, options)
         .map_err(|error| Error::failed("terminal", format!("the terminal: {error}")))?;
     Ok(Exit::Done)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Operation, Target};
 use crate::command_line;
-use crate::remap_core::message::Message;
+use crate::remap_core::message::{Device, Direction, Fault, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::units::Slot;
 
@@ -89,7 +89,7 @@ pub fn line_of(operation: &Operation, lab: Option<&Path>) -> String {
                 words.option("--main", main);
             }
             if let Some(name) = name {
-                words.option("--name", name);
+                words.option("--as", name);
             }
             words.flag("--read-only", *read_only);
         }
@@ -135,6 +135,23 @@ impl Words {
         }
     }
 
+    fn fault(&mut self, fault: &Fault) {
+        self.push(match fault.device {
+            Device::Main => "main",
+            Device::Spare => "spare",
+        });
+        self.option(
+            "--on",
+            match fault.direction {
+                Direction::Read => "read",
+                Direction::Write => "write",
+                Direction::Both => "both",
+            },
+        );
+        self.option("--from", fault.from.to_string());
+        self.option("--count", fault.count.to_string());
+    }
+
     fn target(&mut self, target: &Target) {
         match target {
             Target::Name(name) => self.push(name),
@@ -145,12 +162,14 @@ impl Words {
     /// Scrub, repair and writing metadata are commands of their own.
     fn message(&mut self, name: &str, message: &Message) {
         self.push(name);
-        if !matches!(
-            message,
-            Message::Scrub | Message::Repair | Message::WriteMetadata
-        ) {
-            for word in message.to_string().split(' ') {
-                self.push(word);
+        match message {
+            Message::Scrub | Message::Repair | Message::WriteMetadata => {}
+            Message::ClearFaults => self.push("--clear"),
+            Message::Fault(fault) => self.fault(fault),
+            other => {
+                for word in other.to_string().split(' ') {
+                    self.push(word);
+                }
             }
         }
     }

@@ -23,6 +23,7 @@ mod region;
 mod repair;
 mod step;
 mod undo;
+pub mod words;
 
 use std::sync::Arc;
 

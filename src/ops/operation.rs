@@ -134,6 +134,10 @@ impl Operation {
                 message: Message::WriteMetadata,
                 ..
             } => "write-metadata",
+            Self::Message {
+                message: Message::Fault(_) | Message::ClearFaults,
+                ..
+            } => "fault",
             Self::Message { .. } => "message",
             Self::Undo { .. } => "undo",
         }

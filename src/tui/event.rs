@@ -19,6 +19,12 @@ use crate::zone::Zone;
 pub enum Event {
     /// A key was pressed.
     Key(Key),
+    /// Something was done with the mouse.
+    Mouse(Mouse),
+    /// The process goes on after it was stopped.
+    Continued,
+    /// Somebody asks for the terminal back for a while.
+    AskedToStop,
     /// Text was pasted.
     Pasted(String),
     /// The terminal has another size.
@@ -33,6 +39,28 @@ pub enum Event {
     Told(Answer),
     /// The worker is no more: it panicked, and its report was printed.
     WorkerGone,
+}
+
+/// Something done with the mouse, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mouse {
+    /// What.
+    pub kind: MouseKind,
+    /// The column, from 0 on.
+    pub column: u16,
+    /// The line, from 0 on.
+    pub row: u16,
+}
+
+/// What was done with the mouse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MouseKind {
+    /// The left button went down.
+    Press,
+    /// The wheel turned towards the top.
+    ScrollUp,
+    /// The wheel turned towards the end.
+    ScrollDown,
 }
 
 /// What the worker has to tell.
@@ -69,6 +97,8 @@ pub enum Answer {
         /// The outcome.
         outcome: Result<Outcome, Error>,
     },
+    /// A file was written, or why not.
+    Saved(Result<String, String>),
     /// The host could not do what it should do by itself.
     Trouble(String),
 }

@@ -106,14 +106,33 @@ impl Headless {
     }
 
     fn draw(&self) -> Buffer {
-        let size = self.state.size;
-        let mut terminal = match Terminal::new(TestBackend::new(size.width, size.height)) {
-            Ok(terminal) => terminal,
-            Err(never) => match never {},
-        };
-        match terminal.draw(|frame| view::draw(frame, &self.state)) {
-            Ok(drawn) => drawn.buffer.clone(),
-            Err(never) => match never {},
-        }
+        picture(&self.state)
     }
+}
+
+/// The screen as it is drawn for this state.
+pub(super) fn picture(state: &State) -> Buffer {
+    let size = state.size;
+    let mut terminal = match Terminal::new(TestBackend::new(size.width, size.height)) {
+        Ok(terminal) => terminal,
+        Err(never) => match never {},
+    };
+    match terminal.draw(|frame| view::draw(frame, state)) {
+        Ok(drawn) => drawn.buffer.clone(),
+        Err(never) => match never {},
+    }
+}
+
+/// A screen as lines of text, without the blanks at their ends.
+pub(super) fn lines_of(buffer: &Buffer) -> String {
+    let mut text = String::new();
+    for line in buffer
+        .content()
+        .chunks(usize::from(buffer.area.width.max(1)))
+    {
+        let line: String = line.iter().map(|cell| cell.symbol()).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }

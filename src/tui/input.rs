@@ -6,10 +6,10 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
-use crossterm::event as terminal_event;
+use crossterm::event::{self as terminal_event, MouseButton, MouseEvent, MouseEventKind};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
-use super::event::Event;
+use super::event::{Event, Mouse, MouseKind};
 use super::key::Key;
 
 /// How long to wait when the terminal has bytes that are no event yet.
@@ -47,6 +47,10 @@ fn read_all(events: &Sender<Event>) -> io::Result<()> {
                     Key::from_terminal(key).try_for_each(|key| events.send(Event::Key(key)))
                 }
                 terminal_event::Event::Paste(text) => events.send(Event::Pasted(text)),
+                terminal_event::Event::Mouse(mouse) => match from_mouse(mouse) {
+                    Some(mouse) => events.send(Event::Mouse(mouse)),
+                    None => Ok(()),
+                },
                 _ => Ok(()),
             };
             if sent.is_err() {
@@ -54,6 +58,20 @@ fn read_all(events: &Sender<Event>) -> io::Result<()> {
             }
         }
     }
+}
+
+fn from_mouse(event: MouseEvent) -> Option<Mouse> {
+    let kind = match event.kind {
+        MouseEventKind::Down(MouseButton::Left) => MouseKind::Press,
+        MouseEventKind::ScrollUp => MouseKind::ScrollUp,
+        MouseEventKind::ScrollDown => MouseKind::ScrollDown,
+        _ => return None,
+    };
+    Some(Mouse {
+        kind,
+        column: event.column,
+        row: event.row,
+    })
 }
 
 /// Waits until there is something to read. `false` once the terminal is gone: crossterm

@@ -35,6 +35,12 @@ pub enum Context {
     ConfirmPlain,
     /// Something runs, or an outcome is shown.
     Notice,
+    /// Typing a command.
+    Prompt,
+    /// The list of what was done.
+    Actions,
+    /// The settings of this session.
+    Settings,
 }
 
 impl Context {
@@ -52,6 +58,9 @@ impl Context {
             Self::Form => "the options",
             Self::ConfirmTyped | Self::ConfirmPlain => "a plan",
             Self::Notice => "an outcome",
+            Self::Prompt => "the command line",
+            Self::Actions => "what was done",
+            Self::Settings => "the settings",
         }
     }
 }
@@ -133,6 +142,30 @@ pub enum Command {
     Toggle,
     /// Choose the copy of this number, or unchoose it.
     ToggleCopy(u8),
+    /// Type a command.
+    Prompt,
+    /// The next word that would fit.
+    Complete,
+    /// The word before it.
+    CompleteBack,
+    /// Another order of the list.
+    Sort,
+    /// The order the other way round.
+    Reverse,
+    /// Stop changing what is shown, or go on.
+    Freeze,
+    /// Copy the command line that does the same.
+    Copy,
+    /// Keep what is on the screen in a file.
+    Export,
+    /// What was done, with the commands that do the same.
+    Log,
+    /// What can be taken back.
+    UndoList,
+    /// Give the mouse to the terminal, or take it.
+    Mouse,
+    /// The settings of this session.
+    Settings,
     /// Go on.
     Accept,
     /// Leave everything as it is.
@@ -174,7 +207,12 @@ const SCROLLED: &[Context] = &[
     Context::Inside,
     Context::Help,
     Context::Choose,
+    Context::Actions,
+    Context::Settings,
 ];
+const PROMPT: &[Context] = &[Context::Prompt];
+const ACTIONS: &[Context] = &[Context::Actions];
+const SETTINGS: &[Context] = &[Context::Settings];
 const CORRUPT: &[Context] = &[Context::Corrupt];
 const ARROWED: &[Context] = &[Context::Form, Context::ConfirmTyped, Context::ConfirmPlain];
 const WINDOWS: &[Context] = &[
@@ -190,6 +228,7 @@ const TYPED: &[Context] = &[
     Context::Ask,
     Context::Form,
     Context::ConfirmTyped,
+    Context::Prompt,
 ];
 const EVERYWHERE: &[Context] = &[
     Context::List,
@@ -204,6 +243,9 @@ const EVERYWHERE: &[Context] = &[
     Context::ConfirmTyped,
     Context::ConfirmPlain,
     Context::Notice,
+    Context::Prompt,
+    Context::Actions,
+    Context::Settings,
 ];
 
 macro_rules! bind {
@@ -259,6 +301,16 @@ pub const BINDINGS: &[Binding] = &[
     bind!("take-apart", BROWSE, [Key::Char('d')], Command::TakeApart, "take apart", "take the mapped device down; its metadata stays"),
     bind!("undo", WATCH, [Key::Char('u')], Command::Undo, "undo", "take back the last action, or the one chosen in the journal"),
     bind!("filter", WATCH, [Key::Char('/')], Command::Filter, "filter", "narrow the list, or the remaps on their page"),
+    bind!("command", WATCH, [Key::Char(':')], Command::Prompt, "command", "type a command; tab completes it"),
+    bind!("sort", LIST, [Key::Char('o')], Command::Sort, "", "sort the list by name, size, state or part"),
+    bind!("reverse", LIST, [Key::Char('O')], Command::Reverse, "", "sort the list the other way round"),
+    bind!("freeze", WATCH, [Key::Char('f')], Command::Freeze, "", "stop changing what is shown, or go on"),
+    bind!("copy", WATCH, [Key::Char('y')], Command::Copy, "", "copy the command that does or shows the same"),
+    bind!("export", WATCH, [Key::Char('e')], Command::Export, "", "keep the screen in a file: text, JSON or SVG"),
+    bind!("log", WATCH, [Key::Char('L')], Command::Log, "", "what was done, with the commands that do the same"),
+    bind!("undo-list", WATCH, [Key::Char('U')], Command::UndoList, "", "what can be taken back"),
+    bind!("mouse", WATCH, [Key::Char('M')], Command::Mouse, "", "release the mouse for selecting text, or take it"),
+    bind!("settings", WATCH, [Key::Char(',')], Command::Settings, "", "theme, mouse, read-only, dry run, and more"),
     bind!("refresh", WATCH, [Key::Ctrl('l')], Command::Refresh, "", "look at every device again and draw anew"),
     bind!("filter-keep", &[Context::Filter], [Key::Enter, Key::Down, Key::Up], Command::Accept, "keep", "keep the filter and go back to the list"),
     bind!("filter-clear", &[Context::Filter], [Key::Esc], Command::Cancel, "clear", "show every device"),
@@ -284,6 +336,20 @@ pub const BINDINGS: &[Binding] = &[
     bind!("field-before", &[Context::Form], [Key::BackTab], Command::Up, "", "the field above"),
     bind!("value-before", &[Context::Form], [Key::Left], Command::Left, "", "the value before"),
     bind!("value-next", &[Context::Form], [Key::Right], Command::Right, "", "the next value"),
+    bind!("prompt-leave", PROMPT, [Key::Esc], Command::Cancel, "leave", "back, and do nothing"),
+    bind!("prompt-complete", PROMPT, [Key::Tab], Command::Complete, "complete", "the next word that fits"),
+    bind!("prompt-complete-back", PROMPT, [Key::BackTab], Command::CompleteBack, "", "the word before it"),
+    bind!("prompt-before", PROMPT, [Key::Up], Command::Up, "before", "the command before this one"),
+    bind!("prompt-after", PROMPT, [Key::Down], Command::Down, "", "the command after this one"),
+    bind!("prompt-run", PROMPT, [Key::Enter], Command::Accept, "run", "run the command; a change shows its plan first"),
+    bind!("actions-close", ACTIONS, [Key::Esc, Key::Char('q'), Key::Char('L'), Key::Char('U')], Command::Cancel, "close", "back"),
+    bind!("actions-copy", ACTIONS, [Key::Char('y')], Command::Copy, "copy", "copy the command of the chosen action"),
+    bind!("actions-undo", ACTIONS, [Key::Char('u'), Key::Enter], Command::Undo, "undo", "plan to take the chosen action back"),
+    bind!("settings-close", SETTINGS, [Key::Esc, Key::Char('q'), Key::Char(',')], Command::Cancel, "close", "back"),
+    bind!("settings-before", SETTINGS, [Key::Left, Key::Char('h')], Command::Left, "", "the value before"),
+    bind!("settings-next", SETTINGS, [Key::Right, Key::Char('l'), Key::Char(' '), Key::Enter], Command::Right, "change", "the next value"),
+    bind!("settings-copy", SETTINGS, [Key::Char('y')], Command::Copy, "copy", "copy these settings as a settings file"),
+    bind!("plan-copy", &[Context::ConfirmTyped, Context::ConfirmPlain], [Key::Ctrl('y')], Command::Copy, "", "copy the command that does the same"),
     // What leaves everything as it is comes before what changes something.
     bind!("leave", WINDOWS, [Key::Esc], Command::Cancel, "leave all as it is", "leave everything as it is"),
     bind!("leave-by-letter", &[Context::Corrupt, Context::Choose, Context::ConfirmPlain], [Key::Char('q')], Command::Cancel, "", "leave everything as it is"),

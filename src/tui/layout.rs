@@ -3,7 +3,7 @@
 
 use ratatui::layout::{Rect, Size};
 
-use super::state::Focus;
+use super::state::{Focus, Tab};
 
 /// The smallest screen on which everything has its place.
 pub const SMALLEST: Size = Size {
@@ -78,6 +78,23 @@ impl Areas {
     pub const fn detail_rows(&self) -> usize {
         self.detail.height.saturating_sub(3) as usize
     }
+}
+
+/// The number of the tab that is drawn at this place, if one is: each is its title with a
+/// blank on either side, and a blank between two.
+pub fn tab_at(areas: &Areas, column: u16, row: u16) -> Option<usize> {
+    if row != areas.detail.y + 1 {
+        return None;
+    }
+    let mut start = areas.detail.x + 2;
+    for (number, tab) in Tab::ALL.into_iter().enumerate() {
+        let width = u16::try_from(tab.title().len() + 2).unwrap_or(u16::MAX);
+        if (start..start.saturating_add(width)).contains(&column) {
+            return Some(number);
+        }
+        start = start.saturating_add(width + 1);
+    }
+    None
 }
 
 /// Whether a list of so many lines spends one of them on its columns' names.

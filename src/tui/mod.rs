@@ -12,8 +12,10 @@ mod changes;
 mod corruption;
 mod dialog;
 mod event;
+mod export;
 #[cfg(test)]
 mod fake;
+mod frozen;
 mod headless;
 mod headline;
 mod input;
@@ -22,12 +24,14 @@ mod keymap;
 mod layout;
 mod options;
 mod pages;
+mod prompt;
 mod pulse;
 mod question;
 mod remaps;
 mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
+mod session;
 mod show;
 mod signals;
 mod state;
@@ -76,7 +80,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// panicked.
 pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::Result<()> {
     signals::block()?;
-    let mut screen = Screen::take()?;
+    let mut screen = Screen::take(options.mouse)?;
     let lab = host.lab_directory().map(lab_name);
     let state = State::new(options, lab, terminal::size());
     let (events, received) = mpsc::channel();
@@ -171,6 +175,13 @@ impl Application<'_> {
                 }
                 Effect::Redraw => self.screen.resize(self.state.size)?,
                 Effect::Suspend => self.screen.suspend()?,
+                Effect::TakeAgain => self.screen.take_again()?,
+                Effect::Mouse(mouse) => self.screen.set_mouse(mouse)?,
+                Effect::Copy(text) => self.screen.copy(&text)?,
+                Effect::Export { path, form } => {
+                    let text = export::render(&self.state, form);
+                    self.worker.ask(Request::Save { path, text });
+                }
                 Effect::End(ended) => return Ok(Some(ended)),
             }
         }

@@ -19,6 +19,10 @@ pub struct Options {
     pub read_only: bool,
     /// Show plans, and carry none out.
     pub dry_run: bool,
+    /// Whether no theme may bring colour: the terminal or the operator wants none.
+    pub started_colourless: bool,
+    /// Whether a dry run was asked for from the start, so that it stays one.
+    pub started_dry: bool,
     /// Heed the mouse.
     pub mouse: bool,
     /// Show times in UTC, whatever the local zone is.
@@ -38,6 +42,8 @@ impl Options {
             keys: KeyMap::USUAL,
             read_only: false,
             dry_run: false,
+            started_colourless: false,
+            started_dry: false,
             mouse: true,
             utc: false,
             sort: Sort::BY_NAME,

@@ -7,6 +7,9 @@ use crate::remap_core::status::RepairStatus;
 
 /// How long until something that is shown counts on; `None` where nothing does.
 pub fn next_change(state: &State) -> Option<Duration> {
+    if state.frozen.is_some() {
+        return None;
+    }
     let repairs = state
         .active
         .iter()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::state::{Active, State, Subject};
+use super::state::{Active, Sort, SortBy, State, Subject};
 use super::theme::Health;
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::{Judgement, Verdict};
@@ -42,7 +42,8 @@ pub fn arrange(state: &State) -> Vec<Row> {
     let filter = state.filter.to_lowercase();
     let mut rows = Vec::with_capacity(state.devices().len() + state.active.len());
     let mut placed = vec![false; state.active.len()];
-    for (index, device) in state.devices().iter().enumerate() {
+    for index in order(state) {
+        let device = &state.devices()[index];
         let above = main_of(state, device);
         let device_passes = passes(&filter, state, device);
         let mapped_passes = above.is_some_and(|at| mentions(&filter, &state.active[at]));
@@ -67,6 +68,36 @@ pub fn arrange(state: &State) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// The devices in the order that was asked for, by their place in the host's list. What
+/// is mapped over a main counts for it and stays below it.
+fn order(state: &State) -> Vec<usize> {
+    let Sort { by, reversed } = state.options.sort;
+    let devices = state.devices();
+    let mut order: Vec<usize> = (0..devices.len()).collect();
+    let health = |at: &usize| {
+        let device = &devices[*at];
+        let own = of_device(state, device).health;
+        let mapped = main_of(state, device).map(|at| of_active(state, &state.active[at]).health);
+        std::cmp::Reverse(mapped.map_or(own, |mapped| mapped.max(own)))
+    };
+    let rank = |at: &usize| match part(state, &devices[*at]) {
+        ("main", _) => 0,
+        ("spare", _) => 1,
+        _ => 2,
+    };
+    // Stable: what is equal stays in the order of names.
+    match by {
+        SortBy::Name => {}
+        SortBy::Size => order.sort_by_key(|at| std::cmp::Reverse(devices[*at].size)),
+        SortBy::Health => order.sort_by_cached_key(health),
+        SortBy::Part => order.sort_by_cached_key(rank),
+    }
+    if reversed {
+        order.reverse();
+    }
+    order
 }
 
 fn row_of_mapped(state: &State, index: usize, child: bool) -> Row {

@@ -15,10 +15,12 @@ use super::terminal;
 /// terminal that is gone can hold a write for good.
 const GRACE: Duration = Duration::from_secs(2);
 
-const HANDLED: [Signal; 4] = [
+const HANDLED: [Signal; 6] = [
+    Signal::SIGCONT,
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGTERM,
+    Signal::SIGTSTP,
     Signal::SIGWINCH,
 ];
 
@@ -52,14 +54,15 @@ fn handled() -> SigSet {
 fn wait_for_signals(events: &Sender<Event>) {
     let handled = handled();
     loop {
-        match handled.wait() {
-            Ok(Signal::SIGWINCH) => {
-                if events.send(Event::Resized(terminal::size())).is_err() {
-                    return;
-                }
-            }
-            Ok(signal) => end(events, signal, &handled),
+        let event = match handled.wait() {
+            Ok(Signal::SIGWINCH) => Event::Resized(terminal::size()),
+            Ok(Signal::SIGCONT) => Event::Continued,
+            Ok(Signal::SIGTSTP) => Event::AskedToStop,
+            Ok(signal) => return end(events, signal, &handled),
             Err(_) => return,
+        };
+        if events.send(event).is_err() {
+            return;
         }
     }
 }
@@ -75,7 +78,11 @@ fn end(events: &Sender<Event>, signal: Signal, handled: &SigSet) {
             die_of(signal);
         });
     loop {
-        if !matches!(handled.wait(), Ok(Signal::SIGWINCH)) {
+        let harmless = [Signal::SIGWINCH, Signal::SIGCONT, Signal::SIGTSTP];
+        if !handled
+            .wait()
+            .is_ok_and(|signal| harmless.contains(&signal))
+        {
             terminal::give_back();
             die_of(signal);
         }

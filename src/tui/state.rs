@@ -9,11 +9,14 @@ use ratatui::layout::Size;
 use super::changes::Changes;
 use super::corruption::Corruption;
 use super::dialog::Dialog;
+use super::frozen::Held;
 use super::keymap::Context;
 use super::options::Options;
+use super::prompt::Prompt;
 use super::question::Question;
 use super::remaps::{MapView, RemapList, Table};
 use super::rows::{self, Row, RowKey};
+use super::session::Actions;
 use super::theme::Theme;
 use super::wizard::Wizard;
 use crate::inspect::Inspection;
@@ -173,6 +176,12 @@ pub enum Mode {
     Wizard(Wizard),
     /// A plan, from being made to its outcome.
     Plan(Dialog),
+    /// Typing a command.
+    Prompt(Prompt),
+    /// Reading what was done.
+    Actions(Actions),
+    /// Looking at the settings of the session; the one under the pointer, from 0 on.
+    Settings(usize),
 }
 
 /// A mapped device that is up, and when its status was read.
@@ -284,6 +293,14 @@ pub struct State {
     pub ticket: u64,
     /// The zone in which times are shown.
     pub zone: Zone,
+    /// The zone that the operator lives in.
+    pub local_zone: Zone,
+    /// What was told since the screen stands still, if it does.
+    pub frozen: Option<Held>,
+    /// Whether the operator had the process stop.
+    pub stopped: bool,
+    /// The commands that were typed, newest last.
+    pub said: Vec<String>,
     /// The question whose plan is carried out without a window, if it is a plan.
     pub unattended: Option<u64>,
 }
@@ -318,6 +335,10 @@ impl State {
             notice: None,
             ticket: 0,
             zone: Zone::UNKNOWN,
+            local_zone: Zone::UNKNOWN,
+            frozen: None,
+            stopped: false,
+            said: Vec::new(),
             unattended: None,
         }
     }
@@ -341,6 +362,9 @@ impl State {
             Mode::Corrupt(_) => Context::Corrupt,
             Mode::Wizard(wizard) => wizard.context(),
             Mode::Plan(dialog) => dialog.context(),
+            Mode::Prompt(_) => Context::Prompt,
+            Mode::Actions(_) => Context::Actions,
+            Mode::Settings(_) => Context::Settings,
         }
     }
 

@@ -7,8 +7,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::style::Print;
 use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode, window_size, Clear, ClearType, EnterAlternateScreen,
     LeaveAlternateScreen,
@@ -31,6 +33,14 @@ const USUAL_SIZE: Size = Size {
 /// whichever thread comes first.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Whether the terminal is to tell what is done with the mouse.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
+/// Presses and turns of the wheel, and nothing of mere moving: that would wake us for
+/// every column that a hand passes.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
 /// Whether a thread panicked: nothing more may be drawn over its report.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
@@ -47,12 +57,13 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal over: raw mode, the alternate screen, no cursor.
+    /// Takes the terminal over: raw mode, the alternate screen, no cursor; the mouse, if
+    /// that is wanted.
     ///
     /// # Errors
     ///
     /// If standard input or output is no terminal, or the terminal refuses.
-    pub fn take() -> io::Result<Self> {
+    pub fn take(mouse: bool) -> io::Result<Self> {
         if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -61,6 +72,7 @@ impl Screen {
             ));
         }
         give_back_on_panic();
+        MOUSE.store(mouse, Ordering::SeqCst);
         take_over()?;
         let terminal = terminal_of(size())?;
         Ok(Self { terminal })
@@ -101,8 +113,41 @@ impl Screen {
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP)?;
+        self.take_again()
+    }
+
+    /// Takes the terminal over once more: somebody else may have used it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the terminal says.
+    pub fn take_again(&mut self) -> io::Result<()> {
+        // What was remembered of the line may not be what it is now.
+        disable_raw_mode()?;
         take_over()?;
         self.resize(size())
+    }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the terminal says.
+    pub fn set_mouse(&mut self, mouse: bool) -> io::Result<()> {
+        MOUSE.store(mouse, Ordering::SeqCst);
+        let switch = if mouse { MOUSE_ON } else { MOUSE_OFF };
+        execute!(self.terminal.backend_mut(), Print(switch))
+    }
+
+    /// Asks the terminal to put `text` on the clipboard. Whether it does, it does not
+    /// say.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the terminal says.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let copy = CopyToClipboard::to_clipboard_from(text);
+        execute!(self.terminal.backend_mut(), copy)
     }
 }
 
@@ -139,14 +184,24 @@ fn take_over() -> io::Result<()> {
         EnableBracketedPaste,
         Hide,
         Clear(ClearType::All)
-    )
+    )?;
+    if MOUSE.load(Ordering::SeqCst) {
+        execute!(io::stdout(), Print(MOUSE_ON))?;
+    }
+    Ok(())
 }
 
 /// Gives the terminal back if it is ours. What fails here has nobody left to be told.
 pub fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut output = io::stdout();
-        let _ = queue!(output, Show, DisableBracketedPaste, LeaveAlternateScreen);
+        let _ = queue!(
+            output,
+            Print(MOUSE_OFF),
+            Show,
+            DisableBracketedPaste,
+            LeaveAlternateScreen
+        );
         let _ = output.flush();
         let _ = disable_raw_mode();
     }

@@ -1,7 +1,8 @@
 //! The thread that owns the host: it alone looks at devices, plans and carries out.
 
 use std::collections::VecDeque;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::Arc;
@@ -239,6 +240,11 @@ impl Worker {
                 self.interest = interest;
                 self.examine_interest();
             }
+            Request::Save { path, text } => {
+                let saved = save(&path, &text).map(|()| path_text(&path));
+                let saved = saved.map_err(|error| format!("{}: {error}", path_text(&path)));
+                self.tell(Answer::Saved(saved));
+            }
             Request::LookAgain => {
                 self.run_due();
                 self.look(true);
@@ -258,7 +264,13 @@ impl Worker {
         }
     }
 
+    /// Lets the host's own targets do what is due: that changes devices, so not where
+    /// nothing may be changed.
     fn run_due(&mut self) {
+        if self.context.read_only {
+            self.due = None;
+            return;
+        }
         self.due = match self.host.run_due() {
             Ok(wait) => wait.map(|millis| Instant::now() + Duration::from_millis(millis)),
             Err(error) => {
@@ -436,6 +448,17 @@ impl Worker {
         let text = crate::text::escape_str(&text).into_owned();
         self.tell(Answer::Trouble(text));
     }
+}
+
+fn path_text(path: &Path) -> String {
+    crate::text::escape_path(path).into_owned()
+}
+
+/// Writes a new file; one that is there already is left alone, whatever it is.
+fn save(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 fn wait_for_changes(mut watcher: Box<dyn Watcher>, changes: &Sender<Order>) {

@@ -8,9 +8,8 @@ use crate::tui::corruption::Forecast;
 use crate::tui::dialog::{Prompt, Stage};
 use crate::tui::event::Answer;
 use crate::tui::rows::RowKey;
-use crate::tui::state::{Active, Mode, State, EVENTS_KEPT};
+use crate::tui::state::{Active, Mode, SortBy, State, EVENTS_KEPT};
 use crate::tui::theme::Health;
-use crate::zone::Zone;
 
 /// Changes the state by what the worker told.
 pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
@@ -35,7 +34,8 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
         Answer::Examined(found) => {
             state.take_examined(found);
             // What was found has words that a filter may ask for.
-            if !state.filter.is_empty() {
+            let by = state.options.sort.by;
+            if !state.filter.is_empty() || matches!(by, SortBy::Health | SortBy::Part) {
                 state.arrange();
             }
         }
@@ -48,8 +48,12 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
                 state.remaps = Some(list);
             }
         }
-        Answer::Zone(_) if state.options.utc => state.zone = Zone::UTC,
-        Answer::Zone(zone) => state.zone = zone,
+        Answer::Zone(zone) => {
+            state.local_zone = zone;
+            super::windows::choose_zone(state);
+        }
+        Answer::Saved(Ok(path)) => say(state, Health::Good, format!("{path} is written.")),
+        Answer::Saved(Err(why)) => say(state, Health::Bad, why),
         Answer::Logged(events) => keep_events(state, events),
         Answer::Journal(journal) => state.journal = journal,
         Answer::Planned { ticket, plan } => return planned(state, ticket, plan),
@@ -103,6 +107,11 @@ fn planned(state: &mut State, ticket: u64, plan: Result<Box<Plan>, Refusal>) -> 
 
 /// Carries out a plan that asks for no word, or says why there is none.
 fn run_unattended(state: &mut State, plan: Result<Box<Plan>, Refusal>) -> Vec<Effect> {
+    if let (true, Ok(plan)) = (state.options.dry_run, &plan) {
+        let text = format!("Dry run: {} was not carried out.", plan.title);
+        say(state, Health::Neutral, text);
+        return Vec::new();
+    }
     let confirmed = match plan.and_then(|plan| plan.confirm(None)) {
         Ok(confirmed) => Box::new(confirmed),
         Err(refusal) => {

@@ -1,6 +1,6 @@
 //! Moving about, and asking for actions.
 
-use super::{half_page, inside, moved, question, say, Effect, Request};
+use super::{half_page, inside, moved, question, say, windows, Effect, Request};
 use crate::ops::Operation;
 use crate::remap_core::message::Message;
 use crate::tui::actions;
@@ -63,6 +63,16 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
             Focus::Detail => move_in_detail(state, command),
             Focus::Inside => inside::on_move(state, command),
         },
+        Command::Prompt
+        | Command::Sort
+        | Command::Reverse
+        | Command::Freeze
+        | Command::Copy
+        | Command::Export
+        | Command::Log
+        | Command::UndoList
+        | Command::Mouse
+        | Command::Settings => return windows::on_command(state, command),
         _ => return act(state, command),
     }
     Vec::new()
@@ -179,6 +189,7 @@ fn begin_corruption(state: &mut State) {
 /// nothing at stake.
 pub fn ask_for_plan(state: &mut State, operation: Operation) -> Vec<Effect> {
     let ticket = state.next_ticket();
+    // What is asked for here is planned from what there is, not from what is shown.
     let asks_nothing = matches!(
         operation,
         Operation::Message {

@@ -188,6 +188,10 @@ pub fn on_plan_command(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Erase => drop(prompt.typed.pop()),
         Command::EraseAll => prompt.typed.clear(),
         Command::Accept => return execute(state),
+        Command::Copy => {
+            let line = prompt.plan.command.clone();
+            return super::windows::copy(state, line);
+        }
         _ => {}
     }
     Vec::new()
@@ -195,12 +199,17 @@ pub fn on_plan_command(state: &mut State, command: Command) -> Vec<Effect> {
 
 fn execute(state: &mut State) -> Vec<Effect> {
     let ticket = state.next_ticket();
+    let is_dry_run = state.options.dry_run;
     let Mode::Plan(dialog) = &mut state.mode else {
         return Vec::new();
     };
     let Stage::Prompting(prompt) = &mut dialog.stage else {
         return Vec::new();
     };
+    if is_dry_run {
+        prompt.complaint = Some("this is a dry run; nothing was changed".to_owned());
+        return Vec::new();
+    }
     match prompt.confirm() {
         Ok(confirmed) => {
             dialog.stage = Stage::Running;

@@ -4,13 +4,19 @@ mod answer;
 mod browse;
 mod dialog;
 mod inside;
+mod mouse;
+mod prompt;
 mod question;
 #[cfg(test)]
+mod session_tests;
+#[cfg(test)]
 mod tests;
+mod windows;
 
 use std::path::PathBuf;
 
-use super::event::{Event, Signal};
+use super::event::{Answer, Event, Signal};
+use super::export::Form;
 use super::key::Key;
 use super::keymap::{Command, Context};
 use super::remaps::{MapView, Table};
@@ -29,6 +35,19 @@ pub enum Effect {
     Redraw,
     /// Stop the process until the shell lets it go on.
     Suspend,
+    /// Take the terminal over once more: somebody else may have used it meanwhile.
+    TakeAgain,
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// Put this on the clipboard.
+    Copy(String),
+    /// Keep what is on the screen in a new file.
+    Export {
+        /// Where.
+        path: PathBuf,
+        /// In which form.
+        form: Form,
+    },
     /// End the application.
     End(Ended),
 }
@@ -67,6 +86,13 @@ pub enum Request {
         /// What was said yes to.
         confirmed: Box<Confirmed>,
     },
+    /// Write a new file.
+    Save {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        text: String,
+    },
 }
 
 /// What the operator looks at.
@@ -82,7 +108,9 @@ pub struct Interest {
 
 /// Changes the state as `event` demands, at `now` on the application's clock.
 pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
-    state.now = now;
+    if state.frozen.is_none() {
+        state.now = now;
+    }
     let before = interest(state);
     let mut effects = match event {
         Event::Key(key) => on_key(state, key),
@@ -98,8 +126,16 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
         Event::Signal(signal) => vec![Effect::End(Ended::Signal(signal))],
         Event::TerminalGone => vec![Effect::End(Ended::TerminalGone)],
         Event::WorkerGone => vec![Effect::End(Ended::WorkerGone)],
-        Event::Told(answer) => answer::take(state, answer),
+        Event::Told(answer) => told(state, now, answer),
+        Event::Mouse(mouse) => mouse::on_mouse(state, mouse),
+        Event::AskedToStop => stop(state),
+        Event::Continued if std::mem::take(&mut state.stopped) => Vec::new(),
+        Event::Continued => vec![Effect::TakeAgain],
     };
+    // What was done is to be seen, and so is the screen on which it was asked for.
+    if state.frozen.is_some() && matches!(state.mode, Mode::Plan(_)) {
+        effects.extend(windows::thaw(state, now));
+    }
     let after = interest(state);
     if after != before {
         if after.store != before.store {
@@ -108,6 +144,20 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
         effects.push(Effect::Ask(Request::Follow(after)));
     }
     effects
+}
+
+fn stop(state: &mut State) -> Vec<Effect> {
+    state.stopped = true;
+    vec![Effect::Suspend]
+}
+
+/// Takes in what the worker tells, or keeps it while the screen stands still.
+fn told(state: &mut State, now: Millis, answer: Answer) -> Vec<Effect> {
+    let answer = match &mut state.frozen {
+        None => Some(answer),
+        Some(held) => held.hold(now, answer),
+    };
+    answer.map_or_else(Vec::new, |answer| answer::take(state, answer))
 }
 
 /// What the operator looks at.
@@ -144,7 +194,7 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
     state.notice = None;
     match command {
         Command::Quit => vec![Effect::End(Ended::Quit)],
-        Command::Suspend => vec![Effect::Suspend],
+        Command::Suspend => stop(state),
         Command::Refresh => vec![Effect::Redraw, Effect::Ask(Request::LookAgain)],
         Command::Help => {
             open_help(state, context);
@@ -169,6 +219,9 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
             Context::ConfirmTyped | Context::ConfirmPlain | Context::Notice => {
                 dialog::on_plan_command(state, command)
             }
+            Context::Prompt => prompt::on_command(state, command),
+            Context::Actions => windows::on_actions_command(state, command),
+            Context::Settings => windows::on_settings_command(state, command),
         },
     }
 }
@@ -186,7 +239,16 @@ fn type_in(state: &mut State, character: char) {
         Mode::Ask(_) => question::type_in(state, character),
         Mode::Wizard(wizard) => dialog::type_into_wizard(wizard, character),
         Mode::Plan(dialog) => dialog::type_into_plan(dialog, character),
-        Mode::Browse | Mode::Help { .. } | Mode::Corrupt(_) => {}
+        Mode::Prompt(prompt) => {
+            prompt.text.push(character);
+            prompt.turning = None;
+            prompt.complaint = None;
+        }
+        Mode::Browse
+        | Mode::Help { .. }
+        | Mode::Corrupt(_)
+        | Mode::Actions(_)
+        | Mode::Settings(_) => {}
     }
 }
 

@@ -12,7 +12,7 @@ use crate::tui::keymap::Context;
 use crate::tui::layout::{first_row, has_heading};
 use crate::tui::rows::{self, Row, RowKey};
 use crate::tui::show::{self, Side};
-use crate::tui::state::{Focus, State};
+use crate::tui::state::{Focus, Sort, State};
 use crate::tui::theme::Theme;
 
 const SIZE_WIDTH: usize = 7;
@@ -83,6 +83,14 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
 fn title(state: &State) -> Line<'static> {
     let theme = state.theme();
     let mut spans = vec![Span::styled(" Devices ", theme.strong())];
+    if state.options.sort != Sort::BY_NAME {
+        let Sort { by, reversed } = state.options.sort;
+        let way = if reversed { "-" } else { "" };
+        spans.push(Span::styled(
+            format!("by {way}{} ", by.name()),
+            theme.faint(),
+        ));
+    }
     let all = state.devices().len() as u64;
     if state.filter.is_empty() {
         if all > 0 {

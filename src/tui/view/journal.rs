@@ -85,7 +85,7 @@ fn line_of(state: &State, action: &ActionRecord, is_chosen: bool) -> Line<'stati
 }
 
 /// How an action ended, in a word.
-fn standing(action: &ActionRecord) -> (&'static str, Health) {
+pub(super) fn standing(action: &ActionRecord) -> (&'static str, Health) {
     match (&action.ended, action.undone_by) {
         (_, Some(_)) => ("undone", Health::Neutral),
         (None, _) => ("cut off", Health::Bad),

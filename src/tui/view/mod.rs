@@ -5,6 +5,7 @@ mod copies;
 mod corrupt;
 mod detail;
 mod devices;
+mod done;
 mod events;
 mod gauge;
 mod help;
@@ -13,14 +14,16 @@ mod hostile;
 mod journal;
 mod overview;
 mod plan;
+mod prompt;
 mod remaps;
+mod settings;
 mod strip;
 #[cfg(test)]
 mod tests;
 mod wizard;
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Widget as _};
 use ratatui::Frame;
@@ -55,6 +58,9 @@ fn draw_mode(frame: &mut Frame<'_>, state: &State, mode: &Mode) {
         Mode::Corrupt(corruption) => corrupt::draw(frame, state, corruption),
         Mode::Wizard(wizard) => wizard::draw(frame, state, wizard),
         Mode::Plan(dialog) => plan::draw(frame, state, dialog),
+        Mode::Prompt(prompt) => prompt::draw(frame, state, prompt),
+        Mode::Actions(actions) => done::draw(frame, state, *actions),
+        Mode::Settings(pointer) => settings::draw(frame, state, *pointer),
         Mode::Help { of, scroll, under } => {
             draw_mode(frame, state, under);
             help::draw(frame, state, *of, *scroll);
@@ -86,7 +92,9 @@ fn draw_headline(frame: &mut Frame<'_>, area: Rect, state: &State) {
         0 => String::new(),
         count => format!(" (+{count} more)"),
     };
-    let room = usize::from(area.width).saturating_sub(glyph.width() + 2);
+    let badges = badges(state);
+    let badges_width: usize = badges.iter().map(|badge| badge.width() + 3).sum();
+    let room = usize::from(area.width).saturating_sub(glyph.width() + 2 + badges_width);
     // The answer comes first. Around it, as far as there is room: our name, details,
     // and where the lab is.
     let mut free = room.saturating_sub(said.text.width() + others.width());
@@ -101,7 +109,7 @@ fn draw_headline(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let more = take(format!(" {}", said.more).trim_end());
     let place = take(&format!("  {place}"));
     let text_width = room - prefix.width() - place.width();
-    let line = Line::from(vec![
+    let mut line = Line::from(vec![
         Span::styled(format!(" {prefix}"), theme.strong()),
         Span::styled(glyph, theme.health(said.health)),
         Span::raw(" "),
@@ -119,7 +127,27 @@ fn draw_headline(frame: &mut Frame<'_>, area: Rect, state: &State) {
         ),
         Span::styled(place, theme.faint()),
     ]);
+    for badge in badges {
+        line.push_span(Span::raw(" "));
+        let style = theme
+            .health(Health::Warning)
+            .add_modifier(Modifier::REVERSED);
+        line.push_span(Span::styled(format!(" {badge} "), style));
+    }
     put_line(frame, area, 0, &line);
+}
+
+/// What keeps the screen or the devices from changing: always in sight.
+fn badges(state: &State) -> Vec<&'static str> {
+    let options = &state.options;
+    [
+        (state.frozen.is_some(), "FROZEN"),
+        (options.read_only, "READ-ONLY"),
+        (options.dry_run, "DRY RUN"),
+    ]
+    .into_iter()
+    .filter_map(|(is, badge)| is.then_some(badge))
+    .collect()
 }
 
 fn draw_ribbon(frame: &mut Frame<'_>, area: Rect, state: &State) {
@@ -141,6 +169,8 @@ fn draw_ribbon(frame: &mut Frame<'_>, area: Rect, state: &State) {
             spans.push(Span::styled(format!("  {complaint}"), style));
         }
         Line::from(spans)
+    } else if let Mode::Prompt(prompt) = &state.mode {
+        prompt::line(state, prompt, usize::from(area.width))
     } else if let Some(notice) = &state.notice {
         Line::from(vec![
             Span::raw(" "),

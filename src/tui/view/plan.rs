@@ -163,7 +163,7 @@ fn of_prompt(prompt: &Prompt, width: usize, state: &State) -> Vec<Line<'static>>
     }
     lines.extend(rows(theme, "same as", &plan.command, width));
     lines.push(Line::default());
-    lines.extend(of_question(prompt, theme, width));
+    lines.extend(of_question(prompt, state, width));
     lines
 }
 
@@ -231,7 +231,8 @@ fn of_prediction(plan: &Plan, theme: Theme) -> Option<Line<'static>> {
 
 /// What must be typed, or pressed; always [`PROMPT_LINES`] lines, less the blank one
 /// above.
-fn of_question(prompt: &Prompt, theme: Theme, width: usize) -> Vec<Line<'static>> {
+fn of_question(prompt: &Prompt, state: &State, width: usize) -> Vec<Line<'static>> {
+    let theme = state.theme();
     let plan = &prompt.plan;
     let leave = "esc leaves everything as it is";
     if !plan.is_needed() {
@@ -251,7 +252,9 @@ fn of_question(prompt: &Prompt, theme: Theme, width: usize) -> Vec<Line<'static>
             said(theme, leave),
         ];
     };
-    let what = if plan.live {
+    let what = if state.options.dry_run {
+        "A dry run: nothing will be changed."
+    } else if plan.live {
         "This changes a device that is up."
     } else {
         "This overwrites what is there."

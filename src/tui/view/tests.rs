@@ -219,3 +219,17 @@ fn a_countdown_goes_on_by_itself() {
     let after = text(&drawn(&state));
     assert!(after.contains("repair in 1 s."), "{after}");
 }
+
+#[test]
+fn the_sessions_own_windows() {
+    check("prompt_80x24", &at(80, 24, ":corrupt vault --kind t"));
+    check("prompt_refused_80x24", &at(80, 24, ":scrubb\n"));
+    check("done_120x40", &at(120, 40, "L"));
+    check("undo_list_60x20", &at(60, 20, "U"));
+    check("settings_80x24", &at(80, 24, ","));
+    let mut still = at(80, 24, "of");
+    still.options.read_only = true;
+    still.options.dry_run = true;
+    check("badges_80x24", &still);
+    check("portrait_60x50", &at(60, 50, "2\n"));
+}

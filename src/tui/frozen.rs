@@ -1,0 +1,56 @@
+//! What was told while the screen stands still.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::event::Answer;
+use super::state::{Examined, EVENTS_KEPT};
+use crate::remap_core::units::Millis;
+
+/// What was told while the screen stands still: the last word on everything, however
+/// long that takes.
+#[derive(Debug, Default)]
+pub struct Held {
+    listed: Option<(Millis, Answer)>,
+    examined: HashMap<PathBuf, Examined>,
+    remaps: Option<Answer>,
+    journal: Option<Answer>,
+    logged: Vec<crate::port::LoggedEvent>,
+}
+
+impl Held {
+    /// Keeps an answer that would change what is shown; gives back one that does not
+    /// wait.
+    pub fn hold(&mut self, now: Millis, answer: Answer) -> Option<Answer> {
+        match answer {
+            Answer::Listed { .. } => self.listed = Some((now, answer)),
+            Answer::Examined(found) => self.examined.extend(found),
+            Answer::Remaps(_) => self.remaps = Some(answer),
+            Answer::Journal(_) => self.journal = Some(answer),
+            Answer::Logged(events) => {
+                self.logged.extend(events);
+                let surplus = self.logged.len().saturating_sub(EVENTS_KEPT);
+                self.logged.drain(..surplus);
+            }
+            Answer::Zone(_)
+            | Answer::Planned { .. }
+            | Answer::Executed { .. }
+            | Answer::Saved(_)
+            | Answer::Trouble(_) => return Some(answer),
+        }
+        None
+    }
+
+    /// What was kept, with the time at which it was told, in the order in which it must
+    /// be taken in; `now` where the time makes no difference.
+    pub fn release(self, now: Millis) -> Vec<(Millis, Answer)> {
+        let examined = (!self.examined.is_empty())
+            .then(|| Answer::Examined(self.examined.into_iter().collect()));
+        let logged = (!self.logged.is_empty()).then_some(Answer::Logged(self.logged));
+        let rest = [examined, self.remaps, self.journal, logged];
+        self.listed
+            .into_iter()
+            .chain(rest.into_iter().flatten().map(|answer| (now, answer)))
+            .collect()
+    }
+}

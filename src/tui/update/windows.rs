@@ -1,0 +1,272 @@
+//! Windows on the session: what was done, settings, the view's own behaviour.
+
+use super::{half_page, moved, say, Effect};
+use crate::command_line;
+use crate::ops::Operation;
+use crate::remap_core::units::Millis;
+use crate::tui::export;
+use crate::tui::frozen::Held;
+use crate::tui::keymap::Command;
+use crate::tui::pages;
+use crate::tui::prompt::Prompt;
+use crate::tui::session::{as_file, next_order, Actions, Setting};
+use crate::tui::state::{Mode, Sort, State, Tab};
+use crate::tui::theme::Health;
+use crate::zone::Zone;
+
+/// Does what `command` asks for of the session, in the list or the detail.
+pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Prompt => state.mode = Mode::Prompt(Prompt::default()),
+        Command::Export => {
+            let name = export::usual_name(state);
+            let line = format!("export {}", command_line::quote(name.as_os_str()));
+            state.mode = Mode::Prompt(Prompt::with(line));
+        }
+        Command::Log | Command::UndoList => {
+            state.mode = Mode::Actions(Actions {
+                pointer: 0,
+                undoable: command == Command::UndoList,
+            });
+        }
+        Command::Settings => state.mode = Mode::Settings(0),
+        Command::Sort => {
+            let by = next_order(state.options.sort.by, false);
+            sort(
+                state,
+                Sort {
+                    by,
+                    reversed: false,
+                },
+            );
+        }
+        Command::Reverse => {
+            let reversed = !state.options.sort.reversed;
+            let by = state.options.sort.by;
+            sort(state, Sort { by, reversed });
+        }
+        Command::Freeze => return turn(state, Setting::Freeze, false),
+        Command::Mouse => return turn(state, Setting::Mouse, false),
+        Command::Copy => {
+            let line = line_to_copy(state);
+            return match line {
+                Some(line) => copy(state, line),
+                None => Vec::new(),
+            };
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The command that does what the chosen action did, or that shows what is shown.
+fn line_to_copy(state: &State) -> Option<String> {
+    if state.tab == Tab::Journal {
+        if let Some(action) = pages::chosen_action(state) {
+            return Some(action.begun.command.clone());
+        }
+    }
+    let store = state.subject()?.store;
+    Some(command_line::line(["inspect".as_ref(), store.as_os_str()]))
+}
+
+/// Puts a line on the clipboard and on the screen: not every terminal takes it, and none
+/// says so.
+pub fn copy(state: &mut State, line: String) -> Vec<Effect> {
+    say(
+        state,
+        Health::Neutral,
+        format!("copied: {}", line.trim_end()),
+    );
+    vec![Effect::Copy(line)]
+}
+
+/// Sorts the list, and says how.
+pub fn sort(state: &mut State, sort: Sort) {
+    state.options.sort = sort;
+    state.arrange();
+    let way = if sort.reversed {
+        ", the other way round"
+    } else {
+        ""
+    };
+    say(
+        state,
+        Health::Neutral,
+        format!("Sorted by {}{way}.", sort.by.name()),
+    );
+}
+
+/// Does what `command` asks for in the window of what was done.
+pub fn on_actions_command(state: &mut State, command: Command) -> Vec<Effect> {
+    let half = half_page(state);
+    let Mode::Actions(actions) = &state.mode else {
+        return Vec::new();
+    };
+    let mut actions = *actions;
+    let chosen = actions.chosen(state);
+    match command {
+        Command::Cancel => {
+            state.mode = Mode::Browse;
+            return Vec::new();
+        }
+        Command::Copy => {
+            let line = chosen.map(|action| action.begun.command.clone());
+            return line.map_or_else(Vec::new, |line| copy(state, line));
+        }
+        Command::Undo => {
+            let Some(action) = chosen else {
+                return Vec::new();
+            };
+            let (id, kept) = (action.id, action.has_backup && action.undone_by.is_none());
+            if state.options.read_only {
+                say(state, Health::Warning, "Read-only: nothing is changed.");
+            } else if kept {
+                return super::browse::ask_for_plan(state, Operation::Undo { id: Some(id) });
+            } else {
+                say(
+                    state,
+                    Health::Warning,
+                    "There is nothing to take back here.",
+                );
+            }
+        }
+        _ => {
+            let rows = actions.rows(state).len();
+            actions.pointer = moved(actions.pointer, command, half, rows);
+            state.mode = Mode::Actions(actions);
+        }
+    }
+    Vec::new()
+}
+
+/// Does what `command` asks for in the settings.
+pub fn on_settings_command(state: &mut State, command: Command) -> Vec<Effect> {
+    let Mode::Settings(pointer) = state.mode else {
+        return Vec::new();
+    };
+    match command {
+        Command::Cancel => state.mode = Mode::Browse,
+        Command::Copy => {
+            let text = as_file(state);
+            say(state, Health::Neutral, "copied as a settings file");
+            return vec![Effect::Copy(text)];
+        }
+        Command::Left | Command::Right => {
+            if let Some(setting) = Setting::ALL.get(pointer) {
+                return turn(state, *setting, command == Command::Left);
+            }
+        }
+        _ => {
+            let pointer = moved(pointer, command, 4, Setting::ALL.len());
+            state.mode = Mode::Settings(pointer);
+        }
+    }
+    Vec::new()
+}
+
+/// Gives a setting its next value, or the one before.
+pub fn turn(state: &mut State, setting: Setting, back: bool) -> Vec<Effect> {
+    match setting {
+        Setting::Theme => turn_theme(state, back),
+        Setting::Sort => {
+            let by = next_order(state.options.sort.by, back);
+            let reversed = state.options.sort.reversed;
+            sort(state, Sort { by, reversed });
+        }
+        Setting::Ascii => state.options.theme.ascii = !state.options.theme.ascii,
+        Setting::Utc => {
+            state.options.utc = !state.options.utc;
+            choose_zone(state);
+        }
+        Setting::Mouse => {
+            state.options.mouse = !state.options.mouse;
+            let text = if state.options.mouse {
+                "The mouse is ours: click, wheel."
+            } else {
+                "The mouse is the terminal's: select text with it."
+            };
+            say(state, Health::Neutral, text);
+            return vec![Effect::Mouse(state.options.mouse)];
+        }
+        Setting::Freeze => match state.frozen {
+            None => {
+                state.frozen = Some(Held::default());
+                say(state, Health::Neutral, "What is shown stands still.");
+            }
+            Some(_) => {
+                let now = state.now;
+                return thaw(state, now);
+            }
+        },
+        Setting::ReadOnly if state.options.read_only => {
+            let text = "Read-only stays until the end; start anew to change something.";
+            say(state, Health::Warning, text);
+        }
+        Setting::ReadOnly => {
+            state.options.read_only = true;
+            say(
+                state,
+                Health::Neutral,
+                "Read-only: nothing is changed from here on.",
+            );
+        }
+        Setting::DryRun if state.options.started_dry => {
+            let text = "Dry run stays until the end; start anew to change something.";
+            say(state, Health::Warning, text);
+        }
+        Setting::DryRun => state.options.dry_run = !state.options.dry_run,
+    }
+    Vec::new()
+}
+
+fn turn_theme(state: &mut State, back: bool) {
+    if !state.options.theme.colour && state.options.started_colourless {
+        say(state, Health::Warning, "Started without colour.");
+        return;
+    }
+    let options = &state.options;
+    let names: Vec<&str> = options.palettes.names().collect();
+    let now = options.palettes.name_of(&options.theme.palette);
+    let at = names
+        .iter()
+        .position(|name| Some(*name) == now)
+        .unwrap_or(0);
+    let step = if back { names.len() - 1 } else { 1 };
+    let name = names[(at + step) % names.len()].to_owned();
+    choose_theme(state, &name);
+}
+
+/// Gives the screen another theme, if there is one of this name.
+pub fn choose_theme(state: &mut State, name: &str) -> bool {
+    let Some(palette) = state.options.palettes.get(name) else {
+        return false;
+    };
+    state.options.theme.palette = palette;
+    state.options.theme.colour = name != "monochrome";
+    true
+}
+
+/// Shows times in the zone that was asked for.
+pub fn choose_zone(state: &mut State) {
+    state.zone = if state.options.utc {
+        Zone::UTC
+    } else {
+        state.local_zone.clone()
+    };
+}
+
+/// Lets the screen go on, with everything that was told meanwhile.
+pub fn thaw(state: &mut State, now: Millis) -> Vec<Effect> {
+    let Some(held) = state.frozen.take() else {
+        return Vec::new();
+    };
+    let mut effects = Vec::new();
+    for (told, answer) in held.release(now) {
+        state.now = told;
+        effects.extend(super::answer::take(state, answer));
+    }
+    state.now = now;
+    say(state, Health::Neutral, "What is shown goes on.");
+    effects
+}
