@@ -222,7 +222,7 @@ fn reports(seen: &Inspection) -> Vec<String> {
             faults: 0,
             properties: None,
         },
-        seen: Some(seen.clone()),
+        seen: Ok(seen.clone()),
     };
     let part = Usage::Mapped {
         name: HOSTILE.to_owned(),

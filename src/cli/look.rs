@@ -10,17 +10,17 @@ use super::args::{InspectArgs, ScanArgs};
 use super::change::find_mapped;
 use super::session::{Done, Session};
 use crate::error::{Error, Exit};
-use crate::inspect::{inspect, inspect_table, status_findings, Depth, Inspection};
+use crate::inspect::{inspect, inspect_table, look, status_findings, Depth, Inspection};
 use crate::ops::{Operation, Target};
 use crate::port::journal::ActionRecord;
-use crate::port::{Access, Usage, Watcher};
+use crate::port::{Access, DeviceInfo, Usage, Watcher};
 use crate::remap_core::quorum::{Assembly, Verdict};
 use crate::report::{self, ListRow, ScanRow};
 
 pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
     let mut rows = Vec::new();
     for info in session.host.devices()? {
-        let seen = session.look(&info.path, Depth::Scan).ok();
+        let seen = look_for_list(session, &info);
         rows.push(ListRow { info, seen });
     }
     session.print(
@@ -29,6 +29,17 @@ pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
         || report::list_text(&rows, session.style),
     )?;
     Ok(Exit::Done)
+}
+
+/// Looks at a device, and for what others wrote on it where the machine does not know.
+fn look_for_list(session: &mut Session, info: &DeviceInfo) -> Result<Inspection, Error> {
+    let store = session.host.open(&info.path, Access::Read)?;
+    let mut seen = look(&*store, &info.path, Depth::Scan);
+    let known = info.properties.as_ref();
+    if known.is_none_or(|known| known.signatures.is_none()) {
+        seen.look_for_signatures(&*store);
+    }
+    Ok(seen)
 }
 
 pub(super) fn inspect_one(session: &mut Session, args: &InspectArgs) -> Result<Exit, Error> {

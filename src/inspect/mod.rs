@@ -23,8 +23,9 @@ pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, TableInspection};
 pub use why::verdict_reason;
 
+use crate::port::block::Signature;
 use crate::port::slots::{find_headers, judged_survey, read_header};
-use crate::port::BlockStore;
+use crate::port::{identity, BlockStore};
 use crate::remap_core::layout::Region;
 use crate::remap_core::quorum::{Judgement, Reading, Survey, Verdict};
 use crate::remap_core::remap_table::{BlockFlaw, RegionHeader};
@@ -51,6 +52,9 @@ pub struct Inspection {
     pub logical_block: BlockSize,
     /// What is stable about it.
     pub identity: IdentityDigest,
+    /// What others wrote on it to know it again; `None` where nobody looked for that, or
+    /// it could not be looked over.
+    pub signatures: Option<Vec<Signature>>,
     /// What was read of the five slots.
     pub survey: Box<Survey>,
     /// What that says.
@@ -79,7 +83,9 @@ pub struct HeaderReading {
 
 /// Looks at an opened device as closely as can be without reading its remap table.
 pub fn inspect(store: &dyn BlockStore, path: &Path) -> Inspection {
-    look(store, path, Depth::Full)
+    let mut inspection = look(store, path, Depth::Full);
+    inspection.look_for_signatures(store);
+    inspection
 }
 
 /// Looks at an opened device.
@@ -93,6 +99,7 @@ pub fn look(store: &dyn BlockStore, path: &Path, depth: Depth) -> Inspection {
         size: store.size(),
         logical_block: store.logical_block(),
         identity: store.identity(),
+        signatures: None,
         name: name_of(&headers),
         survey,
         judgement,
@@ -176,6 +183,38 @@ impl Inspection {
     /// Whether anything here says that the device is ours.
     pub fn is_ours(&self) -> bool {
         self.verdict() != Verdict::None
+    }
+
+    /// Looks for what others wrote on the device, unless a copy of ours wins here: then
+    /// it is ours, and looking all over it takes longer than everything else.
+    pub fn look_for_signatures(&mut self, store: &dyn BlockStore) {
+        if self.superblock.is_none() {
+            self.signatures = store.signatures().ok();
+        }
+    }
+
+    /// Whether the device is the one that `known` was made from: by what is stable about
+    /// it, or by the file system on it.
+    pub fn is_known_as(&self, known: &IdentityDigest) -> bool {
+        let of_contents = || self.signatures.as_deref().map(identity::of_contents);
+        !known.is_none() && (self.identity == *known || of_contents() == Some(*known))
+    }
+
+    /// Whether the device may be the one that `known` was made from although it is not
+    /// known as such: it was known by its file system alone, and another may have been
+    /// made on it since.
+    pub fn may_be_known_as(&self, known: &IdentityDigest) -> bool {
+        identity::is_of_contents(known) && self.identity.is_none()
+    }
+
+    /// What the device is known by as a main: what is stable about it, or as a last
+    /// resort the file system on it. A spare is not known by what it holds, which the
+    /// metadata replaces.
+    pub fn identity_as_main(&self) -> IdentityDigest {
+        match (&self.signatures, self.identity.is_none()) {
+            (Some(signatures), true) => identity::of_contents(signatures),
+            _ => self.identity,
+        }
     }
 
     /// The array's UUID, from the winning copy or, without one, from a region header.

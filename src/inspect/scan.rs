@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{look, Depth, Inspection};
 use crate::error::Error;
+use crate::port::identity;
 use crate::port::{Access, DeviceInfo, Host, HostError, Part, Usage};
 use crate::remap_core::units::{ArrayUuid, IdentityDigest, Sectors};
 
@@ -22,10 +23,10 @@ impl Scanned {
         self.seen.as_ref().ok().filter(|seen| seen.is_ours())
     }
 
-    fn identity(&self) -> IdentityDigest {
-        self.seen
-            .as_ref()
-            .map_or(IdentityDigest::NONE, |seen| seen.identity)
+    /// The identity of main that the metadata on it tells.
+    fn main_identity(&self) -> IdentityDigest {
+        let extension = self.ours().and_then(|seen| seen.superblock?.extension);
+        extension.map_or(IdentityDigest::NONE, |extension| extension.main_identity)
     }
 }
 
@@ -116,10 +117,29 @@ fn scan(host: &mut dyn Host, devices: Vec<DeviceInfo>) -> Scan {
         let seen = seen.map_err(Error::from);
         scanned.push(Scanned { info, seen });
     }
+    look_for_contents(host, &mut scanned);
     let arrays = group(&scanned);
     Scan {
         devices: scanned,
         arrays,
+    }
+}
+
+/// Looks for file systems where that alone can tell a main from others: it takes longer
+/// than the scan.
+fn look_for_contents(host: &mut dyn Host, devices: &mut [Scanned]) {
+    let mut wanted = devices.iter().map(Scanned::main_identity);
+    if !wanted.any(|main| identity::is_of_contents(&main)) {
+        return;
+    }
+    for device in devices {
+        let Ok(seen) = &mut device.seen else { continue };
+        if seen.is_ours() || !seen.identity.is_none() {
+            continue;
+        }
+        if let Ok(store) = host.open(&device.info.path, Access::Read) {
+            seen.look_for_signatures(&*store);
+        }
     }
 }
 
@@ -162,15 +182,20 @@ fn find_main(spare: &Inspection, devices: &[Scanned]) -> MainMatch {
     let Some(superblock) = &spare.superblock else {
         return MainMatch::Unknown;
     };
-    let identity = match &superblock.extension {
+    let main = match &superblock.extension {
         Some(extension) if !extension.main_identity.is_none() => extension.main_identity,
         _ => return MainMatch::Unknown,
     };
     let matching: Vec<&Scanned> = devices
         .iter()
-        .filter(|device| device.identity() == identity)
+        .filter(|device| {
+            let seen = device.seen.as_ref();
+            seen.is_ok_and(|seen| seen.is_known_as(&main))
+        })
         .collect();
     match matching[..] {
+        // Another file system may have been made on it since.
+        [] if identity::is_of_contents(&main) => MainMatch::Unknown,
         [] => MainMatch::NotFound,
         [only] if only.info.size == superblock.main_sectors => {
             MainMatch::Found(only.info.path.clone())

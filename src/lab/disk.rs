@@ -2,6 +2,7 @@
 
 use super::fault::Faulty;
 use super::registry::Disk;
+use crate::port::block::Signature;
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors};
 
@@ -52,6 +53,14 @@ impl BlockStore for Described {
 
     fn identity(&self) -> IdentityDigest {
         self.identity
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.image.is_read_only()
+    }
+
+    fn signatures(&self) -> Result<Vec<Signature>, IoError> {
+        self.image.signatures()
     }
 
     fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError> {

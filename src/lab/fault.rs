@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::port::block::Signature;
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::message::Direction;
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors, SECTOR_BYTES};
@@ -120,6 +121,14 @@ impl<S: BlockStore> BlockStore for Faulty<S> {
 
     fn identity(&self) -> IdentityDigest {
         self.inner.identity()
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.inner.is_read_only()
+    }
+
+    fn signatures(&self) -> Result<Vec<Signature>, IoError> {
+        self.inner.signatures()
     }
 
     fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError> {

@@ -3,18 +3,20 @@
 use std::path::Path;
 
 use super::compose;
-use super::look::{is_same_device, require_free, see, shown, Seen};
+use super::eligibility::{self, Facts, Family, Fitness, Obstacle};
+use super::look::{busy, is_same_device, require_free, see, shown, Seen};
 use super::plan::{copy_writes, Draft};
 use super::region;
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{Context, Operation, Plan, Refusal};
-use crate::inspect::Inspection;
+use crate::inspect::{scan_all, Inspection, MainMatch, Scan};
 use crate::port::{Access, Activation, Host};
 use crate::remap_core::commit::{prepare, Authority, Intent};
 use crate::remap_core::params::Options;
-use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
+use crate::remap_core::quorum::Verdict;
 use crate::remap_core::superblock::{Extension, Superblock};
-use crate::remap_core::units::Slot;
+use crate::remap_core::units::{BlockSize, IdentityDigest, Slot};
+use crate::text;
 
 /// What a new device is made of.
 #[derive(Clone, Copy)]
@@ -97,7 +99,7 @@ pub(super) fn plan_write(
         spare_path: compose::path_hint(parts.spare),
         extension: current.extension.map(|extension| Extension {
             // After a migration the operator's word is what main is known by first.
-            main_identity: main.inspection.identity,
+            main_identity: main.inspection.identity_as_main(),
             spare_identity: seen.identity,
             ..extension
         }),
@@ -131,8 +133,8 @@ pub(super) fn plan_write(
     Ok(draft.finish(host))
 }
 
-/// Whether the spare's metadata is of this very main: by identity where there is one,
-/// and by size.
+/// Whether the spare's metadata is of this very main: by size, and by identity where there
+/// is one. A main that was known by its file system alone may have another one by now.
 fn is_of_pair(main: &Seen, spare: &Seen) -> bool {
     let Some(superblock) = &spare.inspection.superblock else {
         return false;
@@ -141,10 +143,11 @@ fn is_of_pair(main: &Seen, spare: &Seen) -> bool {
         return false;
     };
     let fits =
-        |stored: crate::remap_core::units::IdentityDigest, is| stored.is_none() || stored == is;
+        |stored: &IdentityDigest, seen: &Inspection| stored.is_none() || seen.is_known_as(stored);
     superblock.main_sectors == main.inspection.size
-        && fits(extension.main_identity, main.inspection.identity)
-        && fits(extension.spare_identity, spare.inspection.identity)
+        && (fits(&extension.main_identity, &main.inspection)
+            || main.inspection.may_be_known_as(&extension.main_identity))
+        && fits(&extension.spare_identity, &spare.inspection)
 }
 
 fn unwritable(seen: &Inspection) -> Refusal {
@@ -167,26 +170,23 @@ fn format_spare(
     parts: Parts<'_>,
 ) -> Result<Draft, Refusal> {
     let name = compose::name_field(parts.name)?;
-    let (main, spare) = see_pair(host, parts)?;
-    let block_size = compose::block_size(&main, &spare, parts.options.block_size)?;
+    let pair = see_pair(host, parts)?;
+    let (main, spare) = (pair.main, pair.spare);
+    let block_size = pair.block_size;
     let layout = compose::layout(parts.spare, spare.inspection.size, block_size)?;
     let superblock = compose::superblock(context, &main, &spare, layout)?;
     let in_the_way = region::first_non_zero(&*spare.store, &layout)?;
-    let stake = stake(&spare, in_the_way.is_some());
-    if let (Stake::Known(what), false) = (&stake, parts.replace) {
-        return Err(Refusal::new(
-            "spare-not-empty",
-            format!("{} holds {what}.", shown(parts.spare)),
-            format!(
-                "Name another spare. If what it holds is not needed, run it again with --replace and confirm \
-                 with {}.",
-                spare.inspection.token()
-            ),
-        ));
+    let not_blank = in_the_way.map(|_| Obstacle::Data);
+    let stake = pair.stake.or(not_blank);
+    let lost = stake.as_ref().and_then(Obstacle::contents);
+    match &stake {
+        None | Some(Obstacle::Data) => {}
+        Some(_) if parts.replace => {}
+        Some(_) => return Err(not_empty(&spare.inspection, &lost.unwrap_or_default())),
     }
     let authority = match stake {
-        Stake::Nothing => Authority::Operator,
-        _ => Authority::Typed,
+        None => Authority::Operator,
+        Some(_) => Authority::Typed,
     };
     let seen = &spare.inspection;
     let prepared = prepare(
@@ -204,8 +204,8 @@ fn format_spare(
     draft.seen(seen);
     draft.name = Some(parts.name.to_owned());
     (draft.token, draft.token_aliases) = match &stake {
-        Stake::Nothing => (Some(parts.name.to_owned()), vec![seen.token()]),
-        _ => (Some(seen.token()), Vec::new()),
+        None => (Some(parts.name.to_owned()), vec![seen.token()]),
+        Some(_) => (Some(seen.token()), Vec::new()),
     };
     draft.predicted = Some(Verdict::Healthy);
     draft.writes = region::planned_writes(parts.spare, &layout);
@@ -218,12 +218,15 @@ fn format_spare(
         "remap unit {block_size} bytes; room for {} blocks",
         layout.replacement_blocks
     ));
+    draft.notes.extend(pair.notes);
     match stake {
-        Stake::Nothing => {}
-        Stake::Known(what) => draft.notes.push(format!("What is there is lost: {what}.")),
-        Stake::Unknown => draft
+        None => {}
+        Some(Obstacle::Data) => draft
             .notes
             .push("The spare is not blank; what is there is lost.".to_owned()),
+        Some(_) => draft
+            .notes
+            .extend(lost.map(|what| format!("What is there is lost: {what}."))),
     }
     draft.undoable = in_the_way.is_none() || region::fits_backup_whole(&layout);
     if !draft.undoable {
@@ -246,7 +249,7 @@ fn format_spare(
 }
 
 /// Looks at main and spare, and refuses what cannot be joined.
-fn see_pair(host: &mut dyn Host, parts: Parts<'_>) -> Result<(Seen, Seen), Refusal> {
+fn see_pair(host: &mut dyn Host, parts: Parts<'_>) -> Result<Pair, Refusal> {
     if host.is_name_taken(parts.name)? {
         return Err(Refusal::new(
             "name-taken",
@@ -267,58 +270,177 @@ fn see_pair(host: &mut dyn Host, parts: Parts<'_>) -> Result<(Seen, Seen), Refus
             "Main and spare must be two devices.",
         ));
     }
-    require_free(parts.main, &main.usage)?;
-    require_free(parts.spare, &spare.usage)?;
-    if main.inspection.is_ours() {
-        return Err(Refusal::new(
+    let scan = scan_all(host)?;
+    let main_of = |path: &Path| name_of_idle_array(&scan, path);
+    let main_facts = Facts {
+        main_of: main_of(parts.main),
+        ..main.facts()
+    };
+    let spare_facts = Facts {
+        main_of: main_of(parts.spare),
+        ..spare.facts()
+    };
+    let mut notes = Vec::new();
+    for obstacle in eligibility::against_main(&main_facts) {
+        match obstacle {
+            // What is on main stays there, so two devices may have been made from it.
+            Obstacle::MainOf(name) => notes.push(format!(
+                "{} is main of {name} as well, which is not up.",
+                shown(parts.main)
+            )),
+            bar => return Err(refusal(&main, &bar)),
+        }
+    }
+    if overlaps(&scan, parts) {
+        return Err(refusal(&spare, &Obstacle::Overlaps));
+    }
+    let least = main_facts.logical_block.max(spare_facts.logical_block);
+    let unit = parts.options.block_size.unwrap_or(least).max(least);
+    let obstacles = eligibility::against_spare(&spare_facts, &main_facts, unit);
+    let mut stake = None;
+    for obstacle in obstacles {
+        match obstacle.fitness() {
+            Fitness::Unfit => return Err(refusal(&spare, &obstacle)),
+            Fitness::Occupied | Fitness::Fit => stake = Some(obstacle),
+        }
+    }
+    notes.extend(clone_note(&scan, &main.inspection));
+    let block_size = compose::block_size(&main, &spare, parts.options.block_size)?;
+    Ok(Pair {
+        main,
+        spare,
+        block_size,
+        stake,
+        notes,
+    })
+}
+
+/// Main and spare of a new device, looked at and found to do.
+struct Pair {
+    main: Seen,
+    spare: Seen,
+    block_size: BlockSize,
+    /// What would be lost with what the spare holds.
+    stake: Option<Obstacle>,
+    /// What is to be said besides.
+    notes: Vec<String>,
+}
+
+/// The name of the array, not up, that has the device at `path` as main.
+fn name_of_idle_array<'a>(scan: &'a Scan, path: &Path) -> Option<&'a str> {
+    let idle = scan.arrays.iter().filter(|array| array.active_as.is_none());
+    let mut mains = idle.filter(
+        |array| matches!(&array.main, MainMatch::Found(main) if is_same_device(main, path)),
+    );
+    Some(mains.next()?.name.as_deref().unwrap_or("another device"))
+}
+
+/// Whether main and spare lie on each other, as a partition does on its disk.
+fn overlaps(scan: &Scan, parts: Parts<'_>) -> bool {
+    let devices = || scan.devices.iter().map(|device| &device.info);
+    let name = |path: &Path| {
+        let found = devices().find(|device| is_same_device(&device.path, path))?;
+        Some(found.name.as_str())
+    };
+    match (name(parts.main), name(parts.spare)) {
+        (Some(main), Some(spare)) => Family::new(devices()).overlap(main, spare),
+        _ => false,
+    }
+}
+
+/// What is to be said where other devices have main's identity: after a restart there
+/// would be no telling which is main.
+fn clone_note(scan: &Scan, main: &Inspection) -> Option<String> {
+    let alike = scan.devices.iter().filter(|device| {
+        let seen = device.seen.as_ref().ok();
+        seen.is_some_and(|seen| seen.is_known_as(&main.identity_as_main()))
+            && !is_same_device(&device.info.path, &main.path)
+    });
+    let alike: Vec<String> = alike.map(|device| shown(&device.info.path)).collect();
+    (!alike.is_empty()).then(|| {
+        format!(
+            "{} cannot be told from main by what is stable about it: to reassemble it, main must be named \
+             or the other taken away.",
+            alike.join(", ")
+        )
+    })
+}
+
+/// The refusal to take a device that cannot become what it was named for.
+fn refusal(device: &Seen, obstacle: &Obstacle) -> Refusal {
+    let path = shown(&device.inspection.path);
+    let another = "Name another device.";
+    match obstacle {
+        Obstacle::InUse(_) | Obstacle::Mapped { .. } => {
+            match require_free(&device.inspection.path, &device.usage) {
+                Err(refusal) => refusal,
+                Ok(()) => busy(&device.inspection.path, "somebody"),
+            }
+        }
+        Obstacle::ReadOnly => Refusal::new(
+            "read-only",
+            format!("{path} takes no writes."),
+            "Lift its write protection, or name another device.",
+        ),
+        Obstacle::Unread(why) => Refusal::new(
+            "unreadable",
+            format!("{path} could not be looked at: {}.", text::escape_str(why)),
+            another,
+        ),
+        Obstacle::NoSectors => Refusal::new(
+            "main-size",
+            format!("{path} has no sectors."),
+            "Name another main.",
+        ),
+        Obstacle::IsSpare(_) => Refusal::new(
             "main-is-a-spare",
             format!(
-                "{} holds metadata of {}: it is a spare.",
-                shown(parts.main),
-                main.inspection.token()
+                "{path} holds metadata of {}: it is a spare.",
+                device.inspection.token()
             ),
             "Name the disk whose data is to be kept as main, and the other one as the spare.",
-        ));
+        ),
+        Obstacle::SameIdentity => Refusal::new(
+            "same-identity",
+            format!("{path} has the identity of main: it is a clone of it, or another way to it."),
+            another,
+        ),
+        Obstacle::Overlaps => Refusal::new(
+            "same-device",
+            format!("{path} and main lie on each other: what is written to one changes the other."),
+            another,
+        ),
+        Obstacle::TooSmall { needs } => Refusal::new(
+            "spare-size",
+            format!(
+                "{path} cannot be the spare: it has {} sectors, and {needs} are needed.",
+                device.inspection.size
+            ),
+            format!(
+                "Name a device of at least {needs} sectors ({} bytes).",
+                needs.bytes().unwrap_or(u64::MAX)
+            ),
+        ),
+        Obstacle::NoLayout(error) => Refusal::new(
+            "spare-size",
+            format!("{path} cannot be the spare: {error}."),
+            another,
+        ),
+        Obstacle::Ours { .. } | Obstacle::MainOf(_) | Obstacle::Signature(_) | Obstacle::Data => {
+            not_empty(&device.inspection, &obstacle.contents().unwrap_or_default())
+        }
     }
-    if main.inspection.size.get() == 0 {
-        return Err(Refusal::new(
-            "main-size",
-            format!("{} has no sectors.", shown(parts.main)),
-            "Name another main.",
-        ));
-    }
-    Ok((main, spare))
 }
 
-/// What would be lost with what a spare holds.
-enum Stake {
-    /// Nothing: it is blank where anything is written.
-    Nothing,
-    /// Something that is known.
-    Known(String),
-    /// Something.
-    Unknown,
-}
-
-fn stake(spare: &Seen, in_the_way: bool) -> Stake {
-    let seen = &spare.inspection;
-    if seen.is_ours() {
-        let verdict = seen.verdict();
-        return Stake::Known(match &seen.name {
-            Some(name) => format!("the metadata of {name}, judged {verdict}"),
-            None => format!("metadata of ours, judged {verdict}"),
-        });
-    }
-    let states = &seen.judgement.states;
-    let signature = states.iter().find_map(|(_, state)| match state {
-        CopyState::Foreign(Foreign::Signature(signature)) => Some(*signature),
-        _ => None,
-    });
-    if let Some(signature) = signature {
-        return Stake::Known(format!("a signature of {signature}"));
-    }
-    if in_the_way || states.count(|state| *state == CopyState::Missing) < Slot::COUNT {
-        return Stake::Unknown;
-    }
-    Stake::Nothing
+/// The refusal to overwrite what the spare holds without a word of the operator.
+fn not_empty(spare: &Inspection, what: &str) -> Refusal {
+    Refusal::new(
+        "spare-not-empty",
+        format!("{} holds {what}.", shown(&spare.path)),
+        format!(
+            "Name another spare. If what it holds is not needed, run it again with --replace and confirm \
+             with {}.",
+            spare.token()
+        ),
+    )
 }

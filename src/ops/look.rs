@@ -3,6 +3,7 @@
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use super::eligibility::Facts;
 use super::Refusal;
 use crate::inspect::{inspect, Inspection};
 use crate::port::{Access, BlockStore, Host, Part, Usage};
@@ -16,6 +17,24 @@ pub struct Seen {
     pub inspection: Inspection,
     /// What it is used for.
     pub usage: Usage,
+}
+
+impl Seen {
+    /// What bears on its becoming part of a new device.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        let seen = &self.inspection;
+        Facts {
+            size: seen.size,
+            logical_block: seen.logical_block,
+            read_only: self.store.is_read_only(),
+            usage: &self.usage,
+            identity: seen.identity,
+            seen: Some(seen),
+            unread: None,
+            signatures: seen.signatures.as_deref().unwrap_or_default(),
+            main_of: None,
+        }
+    }
 }
 
 /// Opens `path` for reading and looks at it.

@@ -11,6 +11,7 @@ mod command;
 mod compose;
 mod corrupt;
 mod create;
+pub mod eligibility;
 mod execute;
 mod look;
 mod migrate;

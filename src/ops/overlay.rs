@@ -1,6 +1,7 @@
 //! A device as it would be after some writes, to judge before writing.
 
 use crate::format::backup::{Content, SavedRange};
+use crate::port::block::Signature;
 use crate::port::slots::judged_survey;
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::quorum::Judgement;
@@ -60,6 +61,14 @@ impl BlockStore for Overlay {
 
     fn identity(&self) -> IdentityDigest {
         self.under.identity()
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.under.is_read_only()
+    }
+
+    fn signatures(&self) -> Result<Vec<Signature>, IoError> {
+        self.under.signatures()
     }
 
     fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError> {

@@ -118,7 +118,12 @@ pub(super) fn plan(
     let scan = scan_all(host)?;
     require_single(&scan, &seen)?;
     let main = main_of(host, &scan, &seen, words.main)?;
-    let draft = draft_activation(operation, &seen, name, main, words.read_only);
+    let mut draft = draft_activation(operation, &seen, name, main.path, words.read_only);
+    if let Some(doubt) = main.doubt {
+        // The operator's word stands for what the device cannot tell.
+        draft.token = Some(seen.token());
+        draft.notes.push(doubt);
+    }
     Ok(draft.finish(host))
 }
 
@@ -229,13 +234,19 @@ fn require_single(scan: &Scan, seen: &Inspection) -> Result<(), Refusal> {
     ))
 }
 
+/// The device that is main, and what makes that doubtful.
+struct Main {
+    path: PathBuf,
+    doubt: Option<String>,
+}
+
 /// The device that is main: by its identity, or on the operator's word.
 fn main_of(
     host: &mut dyn Host,
     scan: &Scan,
     seen: &Inspection,
     named: Option<&Path>,
-) -> Result<PathBuf, Refusal> {
+) -> Result<Main, Refusal> {
     if let Some(named) = named {
         return named_main(host, seen, named);
     }
@@ -288,11 +299,15 @@ fn main_of(
     };
     let usage = host.usage(&path)?;
     require_free(&path, &usage)?;
-    Ok(path)
+    Ok(Main { path, doubt: None })
 }
 
 /// Main as the operator names it: nothing stable and no size may speak against it.
-fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<PathBuf, Refusal> {
+fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Main, Refusal> {
+    let certain = Main {
+        path: named.to_owned(),
+        doubt: None,
+    };
     let main = see(host, named)?;
     if is_same_device(named, &seen.path) {
         return Err(Refusal::new(
@@ -303,7 +318,7 @@ fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Pa
     }
     require_free(named, &main.usage)?;
     let Some(superblock) = seen.superblock else {
-        return Ok(named.to_owned());
+        return Ok(certain);
     };
     if superblock.main_sectors != main.inspection.size {
         return Err(Refusal::not_to_be_assembled(
@@ -317,12 +332,21 @@ fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Pa
             "It is not this main, or not all of it.",
         ));
     }
-    let identity = superblock
+    let known = superblock
         .extension
-        .map(|extension| extension.main_identity);
-    let contradicts = identity
-        .is_some_and(|identity| !identity.is_none() && identity != main.inspection.identity);
-    if contradicts {
+        .map(|extension| extension.main_identity)
+        .filter(|known| !known.is_none() && !main.inspection.is_known_as(known));
+    if let Some(known) = known {
+        if main.inspection.may_be_known_as(&known) {
+            return Ok(Main {
+                doubt: Some(format!(
+                    "{} does not hold the file system that main was known by, and has nothing else to be \
+                     known by: your word and its size must do.",
+                    shown(named)
+                )),
+                ..certain
+            });
+        }
         return Err(Refusal::not_to_be_assembled(
             "main-identity",
             format!(
@@ -333,7 +357,7 @@ fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Pa
             "Leave out --main: main is found by its identity.",
         ));
     }
-    Ok(named.to_owned())
+    Ok(certain)
 }
 
 /// The name to bring it up as: the operator's word, the metadata's, or one of ours.

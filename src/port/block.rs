@@ -127,9 +127,9 @@ pub struct Properties {
     pub number: DeviceNumber,
     /// What it is.
     pub kind: Kind,
-    /// The kernel's names of the devices that it lies on, sorted.
+    /// The names of the devices that it lies on, sorted.
     pub parents: Vec<String>,
-    /// The kernel's names of the devices that hold it, sorted.
+    /// The names of the devices that hold it, sorted.
     pub holders: Vec<String>,
     /// The name that device-mapper or an array has for it, or the file behind a loop.
     pub label: Option<String>,

@@ -1,25 +1,28 @@
 //! Lists of devices.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::{json, Value};
 
 use super::inspection::{inspection_json, inspection_text, merge};
 use super::style::Style;
-use super::{path_text, size_text};
+use super::{path_text, size_text, tree};
 use crate::error::Error;
 use crate::inspect::Inspection;
+use crate::port::block::{describe_signatures, Properties, Signature};
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::Slot;
+use crate::remap_core::units::{IdentityDigest, Slot};
 use crate::text::escape_str;
 
 /// A device with what was seen on it.
 pub struct ListRow {
     /// The device.
     pub info: DeviceInfo,
-    /// What was seen on it; none where it could not be opened.
-    pub seen: Option<Inspection>,
+    /// What was seen on it; or why it could not be opened.
+    pub seen: Result<Inspection, Error>,
 }
 
 impl ListRow {
@@ -34,9 +37,9 @@ impl ListRow {
             } => "spare",
             Usage::InUse(_) => "in use",
             Usage::Free => match &self.seen {
-                Some(seen) if seen.is_ours() => "spare",
-                Some(_) => "free",
-                None => "unknown",
+                Ok(seen) if seen.is_ours() => "spare",
+                Ok(_) => "free",
+                Err(_) => "unknown",
             },
         }
     }
@@ -45,20 +48,77 @@ impl ListRow {
     pub fn mapped_name(&self) -> Option<&str> {
         match &self.info.usage {
             Usage::Mapped { name, .. } => Some(name),
-            _ => self.seen.as_ref()?.name.as_deref(),
+            _ => self.seen.as_ref().ok()?.name.as_deref(),
         }
     }
 
     fn verdict(&self) -> Option<Verdict> {
-        let seen = self.seen.as_ref()?;
+        let seen = self.seen.as_ref().ok()?;
         seen.is_ours().then(|| seen.verdict())
     }
+
+    fn properties(&self) -> Option<&Properties> {
+        self.info.properties.as_deref()
+    }
+
+    /// What others wrote on it: as was found by looking, or else as the machine knows.
+    fn signatures(&self) -> Option<&[Signature]> {
+        let looked = self.seen.as_ref().ok();
+        let found = looked.and_then(|seen| seen.signatures.as_deref());
+        found.or_else(|| self.properties()?.signatures.as_deref())
+    }
+
+    fn identity(&self) -> IdentityDigest {
+        let known = self.properties().map(|known| known.identity);
+        let seen = || Some(self.seen.as_ref().ok()?.identity);
+        known.or_else(seen).unwrap_or_default()
+    }
+
+    /// What is to be said of a device that is not ours.
+    fn remarks(&self) -> String {
+        let mut remarks = Vec::new();
+        remarks.extend(self.signatures().map(describe_signatures));
+        if let Usage::InUse(by) = &self.info.usage {
+            remarks.push(format!("in use by {}", escape_str(by)));
+        }
+        if self.info.read_only {
+            remarks.push("read-only".to_owned());
+        }
+        if let Err(error) = &self.seen {
+            remarks.push(format!("not looked at: {}", escape_str(&error.message)));
+        }
+        remarks.retain(|remark| !remark.is_empty());
+        remarks.join("; ")
+    }
+}
+
+/// Devices of one identity, for each identity that several have: a disk and its clone,
+/// two ways to one disk, or disks whose maker gave them one number.
+fn look_alikes(rows: &[ListRow]) -> Vec<Vec<&ListRow>> {
+    let mut by_identity: BTreeMap<IdentityDigest, Vec<&ListRow>> = BTreeMap::new();
+    for row in rows {
+        by_identity.entry(row.identity()).or_default().push(row);
+    }
+    by_identity.remove(&IdentityDigest::NONE);
+    let mut several: Vec<_> = by_identity.into_values().collect();
+    several.retain(|alike| alike.len() > 1);
+    several.sort_by(|one, other| one[0].info.name.cmp(&other[0].info.name));
+    several
 }
 
 /// Devices, as a program reads them.
 pub fn list_json(rows: &[ListRow]) -> Value {
+    let mut same: HashMap<&Path, Vec<String>> = HashMap::new();
+    for alike in look_alikes(rows) {
+        for row in &alike {
+            let others = alike.iter().filter(|other| !std::ptr::eq(**other, *row));
+            let names = others.map(|other| escape_str(&other.info.name).into_owned());
+            same.insert(&row.info.path, names.collect());
+        }
+    }
     let devices = rows.iter().map(|row| {
-        json!({
+        let identity = row.identity();
+        let of_device = json!({
             "name": escape_str(&row.info.name),
             "device": path_text(&row.info.path),
             "size_sectors": row.info.size.get(),
@@ -74,35 +134,97 @@ pub fn list_json(rows: &[ListRow]) -> Value {
             },
             "verdict": row.verdict().map(Verdict::name),
             "faults": row.info.faults,
-        })
+            "signatures": row.signatures().map(signatures_json),
+            "identity": (!identity.is_none()).then(|| identity.to_string()),
+            "same_identity_as": same.remove(row.info.path.as_path()).unwrap_or_default(),
+            "error": row.seen.as_ref().err().map(|error| escape_str(&error.message)),
+        });
+        merge(of_device, properties_json(row.properties()))
     });
     json!({ "devices": devices.collect::<Vec<_>>() })
 }
 
-/// Devices, for a person.
-pub fn list_text(rows: &[ListRow], style: Style) -> String {
-    let name = |row: &ListRow| escape_str(&row.info.name).into_owned();
-    let mapped_name = |row: &ListRow| escape_str(row.mapped_name().unwrap_or("-")).into_owned();
-    let width = |text: &dyn Fn(&ListRow) -> String| {
-        let widths = rows.iter().map(|row| text(row).chars().count());
-        widths.max().unwrap_or(0).max(6)
+/// What others wrote on a device, as a program reads it.
+pub(super) fn signatures_json(signatures: &[Signature]) -> Value {
+    let signatures = signatures.iter().map(|signature| {
+        json!({
+            "type": escape_str(&signature.kind),
+            "usage": signature.used_for.name(),
+            "uuid": signature.uuid.as_deref().map(escape_str),
+            "label": signature.label.as_deref().map(escape_str),
+        })
+    });
+    signatures.collect()
+}
+
+/// What the machine knows of a block device. An image has every key as well.
+fn properties_json(known: Option<&Properties>) -> Value {
+    let none = Properties::default();
+    let of = known.unwrap_or(&none);
+    let texts = |texts: &[String]| -> Vec<String> {
+        texts
+            .iter()
+            .map(|text| escape_str(text).into_owned())
+            .collect()
     };
-    let names = width(&name);
-    let mapped = width(&mapped_name);
+    json!({
+        "kind": known.map_or("image", |known| known.kind.name()),
+        "number": known.map(|known| known.number.to_string()),
+        "parents": texts(&of.parents),
+        "holders": texts(&of.holders),
+        "label": of.label.as_deref().map(escape_str),
+        "model": of.model.as_deref().map(escape_str),
+        "serial": of.serial.as_deref().map(escape_str),
+        "wwid": of.wwid.as_deref().map(escape_str),
+        "partition_uuid": of.partition_uuid.as_deref().map(escape_str),
+        "physical_block_bytes": of.physical_block_bytes,
+        "rotational": of.rotational,
+        "mounts": texts(&of.mounts),
+        "swap": of.is_swap,
+        "unread": texts(&of.unread),
+    })
+}
+
+/// Devices, for a person: block devices as a tree of what lies on what.
+pub fn list_text(rows: &[ListRow], style: Style) -> String {
+    let devices: Vec<&DeviceInfo> = rows.iter().map(|row| &row.info).collect();
+    let lines: Vec<(String, &ListRow)> = tree::arrange(&devices)
+        .iter()
+        .map(|place| {
+            let row = &rows[place.index];
+            let name = escape_str(&row.info.name);
+            (format!("{}{name}", tree::branch(place, style.ascii)), row)
+        })
+        .collect();
+    let mapped_name = |row: &ListRow| escape_str(row.mapped_name().unwrap_or("-")).into_owned();
+    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).max(6);
+    let names = width(&mut lines.iter().map(|(name, _)| name.chars().count()));
+    let mapped = width(&mut rows.iter().map(|row| mapped_name(row).chars().count()));
+    // Images have no kind that would be worth a column.
+    let has_kinds = rows.iter().any(|row| row.properties().is_some());
+    let kind = |name: &str| match has_kinds {
+        true => format!("{name:<7}  "),
+        false => String::new(),
+    };
     let mut out = format!(
-        "{:<names$}  {:>9}  {:<7}  {:<mapped$}  {:<8}  STATE\n",
-        "NAME", "SIZE", "PART", "MAPPED", "ACTIVE"
+        "{:<names$}  {:>9}  {}{:<7}  {:<mapped$}  {:<8}  STATE\n",
+        "NAME",
+        "SIZE",
+        kind("TYPE"),
+        "PART",
+        "MAPPED",
+        "ACTIVE"
     );
-    for row in rows {
+    for (name, row) in &lines {
         let active = matches!(row.info.usage, Usage::Mapped { .. });
         let state = match row.verdict() {
             Some(verdict) => format!("{}  {}", strip(row, style), style.verdict(verdict, 0)),
-            None => String::new(),
+            None => row.remarks(),
         };
         let line = format!(
-            "{:<names$}  {:>9}  {:<7}  {:<mapped$}  {:<8}  {state}",
-            name(row),
+            "{name:<names$}  {:>9}  {}{:<7}  {:<mapped$}  {:<8}  {state}",
             size_text(row.info.size),
+            kind(row.properties().map_or("image", |known| known.kind.name())),
             row.part(),
             mapped_name(row),
             if active { "active" } else { "-" },
@@ -110,11 +232,38 @@ pub fn list_text(rows: &[ListRow], style: Style) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{}", line.trim_end());
     }
+    push_notes(&mut out, rows);
     out
 }
 
+/// What is to be said of several devices together.
+fn push_notes(out: &mut String, rows: &[ListRow]) {
+    for alike in look_alikes(rows) {
+        let names: Vec<_> = alike.iter().map(|row| escape_str(&row.info.name)).collect();
+        let _ = writeln!(
+            out,
+            "{} have one identity: one may be a clone of the other, or another way to it.",
+            names.join(" and ")
+        );
+    }
+    let denied = rows.iter().filter(|row| {
+        let error = row.seen.as_ref().err();
+        error.is_some_and(|error| error.code == "not-permitted")
+    });
+    match denied.count() {
+        0 => {}
+        count => {
+            let _ = writeln!(
+                out,
+                "{count} of {} could not be looked at: that takes root, or a user who may read them.",
+                rows.len()
+            );
+        }
+    }
+}
+
 fn strip(row: &ListRow, style: Style) -> String {
-    let Some(seen) = &row.seen else {
+    let Ok(seen) = &row.seen else {
         return String::new();
     };
     Slot::ALL

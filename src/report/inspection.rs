@@ -29,6 +29,8 @@ pub fn inspection_json(seen: &Inspection) -> Value {
         "working_sequence": seen.judgement.sequence.map(|sequence| sequence.get()),
         "winners": seen.judgement.winner_count(),
         "token": seen.token(),
+        "identity": (!seen.identity.is_none()).then(|| seen.identity.to_string()),
+        "signatures": seen.signatures.as_deref().map(super::device::signatures_json),
         "copies": copies,
         "fields": fields_json(seen),
         "headers": headers_json(seen),
@@ -206,6 +208,16 @@ fn push_copies(out: &mut String, seen: &Inspection, style: Style) {
 }
 
 fn push_summary(out: &mut String, seen: &Inspection) {
+    for signature in seen.signatures.iter().flatten() {
+        let _ = write!(out, "  holds  {signature}");
+        if let Some(uuid) = &signature.uuid {
+            let _ = write!(out, "  {}", escape(uuid.as_bytes()));
+        }
+        if let Some(label) = &signature.label {
+            let _ = write!(out, "  {}", escape(label.as_bytes()));
+        }
+        out.push('\n');
+    }
     let Some(superblock) = &seen.superblock else {
         return;
     };

@@ -8,6 +8,7 @@ mod device;
 mod inspection;
 mod status;
 pub mod style;
+mod tree;
 
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,30 +1,20 @@
 //! Which devices can become main or spare, best first, and why the others cannot.
 //!
-//! This orders a menu. What may be done is for the plan to say, which looks again.
+//! This orders a menu by the rule that the plan goes by as well; the plan looks again.
 
 use std::path::{Path, PathBuf};
 
 use super::show;
 use super::state::State;
-use crate::inspect::Inspection;
-use crate::port::{DeviceInfo, Part, Usage};
+use crate::ops::eligibility::{self, Facts, Family, Fitness, Obstacle};
+use crate::port::block::describe_signatures;
+use crate::port::DeviceInfo;
 use crate::remap_core::layout::Layout;
 use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
 use crate::remap_core::units::{BlockSize, Sectors};
 
 /// A spare with room for this share of main, or more, has room enough: one in so many.
 const ENOUGH: u64 = 100;
-
-/// How a device would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fitness {
-    /// Well.
-    Fit,
-    /// Well, but what it holds is lost.
-    Occupied,
-    /// Not at all.
-    Unfit,
-}
 
 /// A device to choose, or not to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,30 +40,18 @@ pub struct Candidate {
 /// The devices that can become main, the others behind them.
 pub fn mains(state: &State) -> Vec<Candidate> {
     let candidates = state.devices().iter().map(|device| {
-        let holds = contents(state, device);
-        let (fitness, remark) = match obstacle(device) {
-            Some(why) => (Fitness::Unfit, why),
-            None => match &holds {
-                Some(_) if is_ours(state, device) => {
-                    (Fitness::Unfit, "it is a spare itself".to_owned())
-                }
-                Some(_) if state.idle_main_of(&device.path).is_some() => {
-                    (Fitness::Occupied, "another device needs it".to_owned())
-                }
-                // What is on main stays there: it is what is to be protected.
-                _ => (
-                    Fitness::Fit,
-                    format!("{}-byte blocks", device.logical_block),
-                ),
-            },
-        };
+        let facts = facts(state, device);
+        let obstacles = eligibility::against_main(&facts);
         Candidate {
             path: device.path.clone(),
             name: device.name.clone(),
             size: device.size,
-            fitness,
-            holds,
-            remark,
+            fitness: eligibility::fitness(&obstacles),
+            holds: contents(&facts),
+            remark: match obstacles.first() {
+                Some(obstacle) => obstacle.remark(),
+                None => format!("{}-byte blocks", device.logical_block),
+            },
             unit: device.logical_block,
             rank: 0,
         }
@@ -90,7 +68,8 @@ pub fn spares(state: &State, main: &Path) -> Vec<Candidate> {
         .devices()
         .iter()
         .filter(|device| device.path != main.path);
-    ranked(others.map(|device| as_spare(state, main, device)))
+    let family = Family::new(state.devices());
+    ranked(others.map(|device| as_spare(state, main, device, &family)))
 }
 
 fn ranked(candidates: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
@@ -100,42 +79,49 @@ fn ranked(candidates: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
     ranked
 }
 
-fn as_spare(state: &State, main: &DeviceInfo, device: &DeviceInfo) -> Candidate {
+fn as_spare(
+    state: &State,
+    main: &DeviceInfo,
+    device: &DeviceInfo,
+    family: &Family<'_>,
+) -> Candidate {
     let unit = main.logical_block.max(device.logical_block);
-    let holds = contents(state, device);
-    let room = room(device.size, unit);
-    let (fitness, remark) = match (obstacle(device), &room) {
-        (Some(why), _) => (Fitness::Unfit, why),
-        (None, Err(why)) => (Fitness::Unfit, why.clone()),
-        (None, Ok(room)) => {
-            let fitness = match holds {
-                Some(_) => Fitness::Occupied,
-                None => Fitness::Fit,
-            };
-            (fitness, describe_room(*room, unit, main))
-        }
-    };
+    let spare_facts = facts(state, device);
+    let mut obstacles = eligibility::against_spare(&spare_facts, &facts(state, main), unit);
+    if family.overlap(&device.name, &main.name) {
+        obstacles.insert(0, Obstacle::Overlaps);
+    }
+    let room =
+        Layout::for_spare(device.size, unit).map_or(0, |layout| layout.replacement_blocks.get());
+    let bar = obstacles
+        .iter()
+        .find(|obstacle| obstacle.fitness() == Fitness::Unfit);
     Candidate {
         path: device.path.clone(),
         name: device.name.clone(),
         size: device.size,
-        fitness,
-        holds,
-        remark,
+        fitness: eligibility::fitness(&obstacles),
+        holds: contents(&spare_facts),
+        remark: match bar {
+            Some(Obstacle::TooSmall { needs }) => {
+                format!("needs at least {}", show::least_size(*needs))
+            }
+            Some(bar) => bar.remark(),
+            None => describe_room(room, unit, main),
+        },
         unit,
-        rank: rank(room.unwrap_or(0), unit, main),
+        rank: rank(room, unit, main),
     }
 }
 
-/// Remap units that a spare of this size has room for, or why it has none.
-fn room(size: Sectors, unit: BlockSize) -> Result<u64, String> {
-    match Layout::for_spare(size, unit) {
-        Ok(layout) => Ok(layout.replacement_blocks.get()),
-        Err(_) if size < Layout::smallest_spare(unit) => Err(format!(
-            "needs at least {}",
-            show::least_size(Layout::smallest_spare(unit))
-        )),
-        Err(error) => Err(error.to_string()),
+/// What is known of a device.
+fn facts<'a>(state: &'a State, device: &'a DeviceInfo) -> Facts<'a> {
+    let examined = state.examined.get(&device.path);
+    let unread = examined.and_then(|examined| examined.as_ref().err());
+    Facts {
+        unread: unread.map(String::as_str),
+        main_of: state.idle_main_of(&device.path),
+        ..Facts::new(device, state.inspection(&device.path))
     }
 }
 
@@ -165,37 +151,18 @@ fn rank(room: u64, unit: BlockSize, main: &DeviceInfo) -> u64 {
     }
 }
 
-fn obstacle(device: &DeviceInfo) -> Option<String> {
-    match &device.usage {
-        Usage::InUse(by) => Some(format!("in use: {}", crate::text::escape_str(by))),
-        Usage::Mapped {
-            name,
-            part: Part::Main,
-        } => Some(format!("main of {name}")),
-        Usage::Mapped {
-            name,
-            part: Part::Spare,
-        } => Some(format!("spare of {name}")),
-        Usage::Free if device.read_only => Some("read-only".to_owned()),
-        Usage::Free => None,
-    }
-}
-
-fn is_ours(state: &State, device: &DeviceInfo) -> bool {
-    state
-        .inspection(&device.path)
-        .is_some_and(Inspection::is_ours)
-}
-
-/// What a device holds, as far as its slots tell, and the metadata of others.
-fn contents(state: &State, device: &DeviceInfo) -> Option<String> {
-    if let Some(name) = state.idle_main_of(&device.path) {
+/// What a device holds, as far as is known.
+fn contents(facts: &Facts<'_>) -> Option<String> {
+    if let Some(name) = facts.main_of {
         return Some(format!("main of {name}, not up"));
     }
-    let inspection = match state.examined.get(&device.path)? {
-        Ok(inspection) => inspection,
-        Err(why) => return Some(why.clone()),
-    };
+    if !facts.signatures.is_empty() {
+        return Some(describe_signatures(facts.signatures));
+    }
+    if let Some(why) = facts.unread {
+        return Some(why.to_owned());
+    }
+    let inspection = facts.seen?;
     if inspection.is_ours() {
         return Some(match &inspection.name {
             Some(name) => format!("metadata of {name}"),

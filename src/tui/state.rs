@@ -405,16 +405,17 @@ impl State {
     /// The name of the mapped device, not up, whose metadata says that the device at
     /// `path` is its main.
     pub fn idle_main_of(&self, path: &Path) -> Option<&str> {
-        let identity = self.inspection(path)?.identity;
+        let identity = self.inspection(path)?.identity_as_main();
         let name = self.idle_mains.get(&identity)?;
         self.active(name).is_none().then_some(name)
     }
 
     /// Takes in what was found on some devices.
     pub fn take_examined(&mut self, found: Vec<(PathBuf, Examined)>) {
-        for (path, examined) in found {
+        for (path, mut examined) in found {
             let before = self.examined.get(&path);
-            if let (Some(Ok(before)), Ok(after)) = (before, &examined) {
+            if let (Some(Ok(before)), Ok(after)) = (before, &mut examined) {
+                keep_signatures(after, before);
                 self.note_change(&Arc::clone(before), after);
             }
             self.examined.insert(path, examined);
@@ -460,6 +461,15 @@ impl State {
     pub fn next_ticket(&mut self) -> u64 {
         self.ticket += 1;
         self.ticket
+    }
+}
+
+/// A quick look does not look for what others wrote on a device: what was found before
+/// still counts while its slots read the same.
+fn keep_signatures(new: &mut Arc<Inspection>, known: &Inspection) {
+    let same = new.survey == known.survey && new.superblock.is_none();
+    if same && new.signatures.is_none() && known.signatures.is_some() {
+        Arc::make_mut(new).signatures.clone_from(&known.signatures);
     }
 }
 

@@ -116,6 +116,9 @@ struct Worker {
     /// What was found and not told yet.
     found: Vec<(PathBuf, Examined)>,
     found_since: Instant,
+    /// Whether those are looked over for signatures of others, too: that takes longer
+    /// than the rest, and nobody waits for it while something else changes.
+    thorough: bool,
     /// Whether something changed since the last look, and when that was.
     stale: bool,
     looked: Instant,
@@ -141,6 +144,7 @@ impl Worker {
             waiting: VecDeque::new(),
             found: Vec::new(),
             found_since: now,
+            thorough: false,
             stale: false,
             looked: now,
             due: None,
@@ -284,6 +288,8 @@ impl Worker {
     /// rest one by one. On a real machine a change is no reason to wake every disk:
     /// only `everything` looks at those that nothing is known to have happened to.
     fn look(&mut self, everything: bool) {
+        // On a real machine only what changed is looked at, each time as closely as can be.
+        self.thorough |= everything || self.host.lab_directory().is_none();
         self.stale = false;
         self.looked = Instant::now();
         let before = std::mem::take(&mut self.devices);
@@ -375,7 +381,13 @@ impl Worker {
 
     fn open_and_look(&mut self, path: &Path, depth: Depth) -> Examined {
         match self.host.open(path, Access::Read) {
-            Ok(store) => Ok(Arc::new(inspect::look(store.as_ref(), path, depth))),
+            Ok(store) => {
+                let mut seen = inspect::look(store.as_ref(), path, depth);
+                if self.thorough || depth == Depth::Full {
+                    seen.look_for_signatures(store.as_ref());
+                }
+                Ok(Arc::new(seen))
+            }
             Err(error) => Err(crate::text::escape_str(&error.to_string()).into_owned()),
         }
     }
@@ -394,6 +406,7 @@ impl Worker {
             let found = std::mem::take(&mut self.found);
             self.tell(Answer::Examined(found));
         }
+        self.thorough &= !self.waiting.is_empty();
     }
 
     fn tell_remaps(&mut self) {

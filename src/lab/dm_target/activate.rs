@@ -6,6 +6,7 @@ use std::fmt;
 use super::map::{Loaded, Map};
 use super::record::Record;
 use super::{Arguments, Counters, Disks, Joined, Judged, Metadata, Now, Schedule, Target};
+use crate::port::identity;
 use crate::port::slots::{read_header, survey};
 use crate::port::BlockStore;
 use crate::remap_core::bytes::Text;
@@ -307,7 +308,8 @@ fn check_disks(
     let said = [extension.main_identity, extension.spare_identity];
     for ((disk, store), says) in stores.into_iter().zip(said) {
         let is = store.identity();
-        if !says.is_none() && is != says {
+        // Whoever brings a device up has looked for the file system; a target knows none.
+        if !says.is_none() && is != says && !identity::is_of_contents(&says) {
             return Err(ActivateError::Identity { disk, is, says });
         }
     }

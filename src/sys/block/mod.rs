@@ -245,7 +245,9 @@ impl Tree {
         parents.sort();
         let shown = |names: &[OsString]| -> Vec<String> {
             let names = names.iter();
-            names.map(|name| escape_os(name).into_owned()).collect()
+            names
+                .map(|name| escape_os(&node::slashes(name)).into_owned())
+                .collect()
         };
         let mut unread = node.unread.clone();
         if disk.logical_block.is_none() {

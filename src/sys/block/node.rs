@@ -271,7 +271,7 @@ fn product_page(page: &[u8]) -> Option<String> {
 }
 
 /// The kernel writes `!` where a device's name below `/dev` has a slash.
-fn slashes(name: &OsStr) -> OsString {
+pub(super) fn slashes(name: &OsStr) -> OsString {
     let bytes = name.as_bytes().iter();
     let bytes: Vec<u8> = bytes
         .map(|byte| if *byte == b'!' { b'/' } else { *byte })

@@ -1,8 +1,8 @@
 //! Corruption, the wizard, and plans on their way to an outcome.
 
 use super::{browse, half_page, moved, Effect, Request};
+use crate::ops::eligibility::Fitness;
 use crate::remap_core::units::Slot;
-use crate::tui::candidates::Fitness;
 use crate::tui::corruption::{Corruption, Forecast};
 use crate::tui::dialog::{Dialog, Prompt, Stage};
 use crate::tui::keymap::Command;

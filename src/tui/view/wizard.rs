@@ -5,7 +5,8 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 
 use super::{label, mark_row, put_line, window};
-use crate::tui::candidates::{Candidate, Fitness};
+use crate::ops::eligibility::Fitness;
+use crate::tui::candidates::Candidate;
 use crate::tui::layout::{centred, first_row};
 use crate::tui::show::{self, Side};
 use crate::tui::state::State;

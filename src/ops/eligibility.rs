@@ -1,0 +1,496 @@
+//! Which devices can become main or a spare, and what stands against the others.
+//!
+//! One rule for the menu, which goes by what is known already, and for the plan, which
+//! looks again. Nothing here looks at a device.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::inspect::Inspection;
+use crate::port::block::{describe_signatures, Signature};
+use crate::port::{DeviceInfo, Part, Usage};
+use crate::remap_core::layout::{Layout, LayoutError};
+use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
+use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors, Slot};
+use crate::text::escape_str;
+
+/// What is known of a device that could become main or a spare.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Its size.
+    pub size: Sectors,
+    /// The smallest unit that can be written.
+    pub logical_block: BlockSize,
+    /// Whether it takes no writes.
+    pub read_only: bool,
+    /// What it is used for.
+    pub usage: &'a Usage,
+    /// What is stable about it.
+    pub identity: IdentityDigest,
+    /// What was seen on it, where it could be looked at.
+    pub seen: Option<&'a Inspection>,
+    /// Why it could not be looked at.
+    pub unread: Option<&'a str>,
+    /// What others wrote on it, where that is known.
+    pub signatures: &'a [Signature],
+    /// The mapped device, not up, that has it as main.
+    pub main_of: Option<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    /// What a host lists of a device, with what was seen on it.
+    pub fn new(info: &'a DeviceInfo, seen: Option<&'a Inspection>) -> Self {
+        let properties = info.properties.as_deref();
+        let looked = seen.and_then(|seen| seen.signatures.as_deref());
+        let known = || properties?.signatures.as_deref();
+        Self {
+            size: info.size,
+            logical_block: info.logical_block,
+            read_only: info.read_only,
+            usage: &info.usage,
+            identity: seen.map_or_else(
+                || properties.map(|known| known.identity).unwrap_or_default(),
+                |seen| seen.identity,
+            ),
+            seen,
+            unread: None,
+            signatures: looked.or_else(known).unwrap_or_default(),
+            main_of: None,
+        }
+    }
+}
+
+/// How a device would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fitness {
+    /// Well.
+    Fit,
+    /// Well, but what it holds is lost.
+    Occupied,
+    /// Not at all.
+    Unfit,
+}
+
+/// What stands against a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Somebody uses it: it is mounted, held by another device, swapped to. The text says
+    /// by whom.
+    InUse(String),
+    /// It is part of a mapped device that is up.
+    Mapped {
+        /// That device.
+        name: String,
+        /// Which part.
+        part: Part,
+    },
+    /// It takes no writes.
+    ReadOnly,
+    /// It could not be looked at; the text says why.
+    Unread(String),
+    /// It has no sectors.
+    NoSectors,
+    /// It was to become main and is a spare; of which device, where that is known.
+    IsSpare(Option<String>),
+    /// It has the identity of main: it is a clone of it, or another way to it.
+    SameIdentity,
+    /// It lies on main, or main on it.
+    Overlaps,
+    /// It has no room for the metadata.
+    TooSmall {
+        /// With so much it would have.
+        needs: Sectors,
+    },
+    /// There is no layout for a spare like it.
+    NoLayout(LayoutError),
+    /// It holds metadata of ours.
+    Ours {
+        /// The name in it.
+        name: Option<String>,
+        /// What it is judged.
+        verdict: Verdict,
+    },
+    /// It is main of a device that is not up.
+    MainOf(String),
+    /// Others wrote on it to know it again.
+    Signature(String),
+    /// It is not blank where something would be written.
+    Data,
+}
+
+impl Obstacle {
+    /// What is left of a device against which this stands.
+    pub const fn fitness(&self) -> Fitness {
+        match self {
+            Self::Ours { .. } | Self::MainOf(_) | Self::Signature(_) | Self::Data => {
+                Fitness::Occupied
+            }
+            _ => Fitness::Unfit,
+        }
+    }
+
+    /// In a few words, for a menu.
+    pub fn remark(&self) -> String {
+        match self {
+            Self::InUse(by) => format!("in use: {}", escape_str(by)),
+            Self::Mapped {
+                name,
+                part: Part::Main,
+            } => format!("main of {}", escape_str(name)),
+            Self::Mapped {
+                name,
+                part: Part::Spare,
+            } => format!("spare of {}", escape_str(name)),
+            Self::ReadOnly => "read-only".to_owned(),
+            Self::Unread(why) => format!("not looked at: {}", escape_str(why)),
+            Self::NoSectors => "it has no sectors".to_owned(),
+            Self::IsSpare(_) => "it is a spare itself".to_owned(),
+            Self::SameIdentity => "the same disk as main, or a clone of it".to_owned(),
+            Self::Overlaps => "it lies on main, or main on it".to_owned(),
+            Self::TooSmall { needs } => format!("needs at least {needs} sectors"),
+            Self::NoLayout(error) => error.to_string(),
+            Self::MainOf(_) => "another device needs it".to_owned(),
+            Self::Ours { .. } | Self::Signature(_) | Self::Data => {
+                format!("it holds {}", self.contents().unwrap_or_default())
+            }
+        }
+    }
+
+    /// What would be lost, if it is that what stands against the device.
+    pub fn contents(&self) -> Option<String> {
+        Some(match self {
+            Self::Ours {
+                name: Some(name),
+                verdict,
+            } => format!("the metadata of {name}, judged {verdict}"),
+            Self::Ours {
+                name: None,
+                verdict,
+            } => format!("metadata of ours, judged {verdict}"),
+            Self::MainOf(name) => format!("the data of {}, whose main it is", escape_str(name)),
+            Self::Signature(what) => format!("a signature of {what}"),
+            Self::Data => "data".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// What stands against a device as main, the most serious first. What it holds does not:
+/// that is to be protected.
+pub fn against_main(main: &Facts<'_>) -> Vec<Obstacle> {
+    let mut obstacles = against_use(main);
+    if let Some(seen) = main.seen.filter(|seen| seen.is_ours()) {
+        obstacles.push(Obstacle::IsSpare(seen.name.clone()));
+    }
+    if main.size.get() == 0 {
+        obstacles.push(Obstacle::NoSectors);
+    }
+    obstacles.extend(main.main_of.map(|name| Obstacle::MainOf(name.to_owned())));
+    obstacles
+}
+
+/// What stands against a device as the spare of `main` with remap units of `unit`, the
+/// most serious first.
+pub fn against_spare(spare: &Facts<'_>, main: &Facts<'_>, unit: BlockSize) -> Vec<Obstacle> {
+    let mut obstacles = against_use(spare);
+    // A maker who gives every disk one number does not make them one disk.
+    let alike = main.identity == spare.identity && main.size == spare.size;
+    if alike && !main.identity.is_none() {
+        obstacles.push(Obstacle::SameIdentity);
+    }
+    obstacles.extend(match Layout::for_spare(spare.size, unit) {
+        Ok(_) => None,
+        Err(LayoutError::TooSmall { needs, .. }) => Some(Obstacle::TooSmall { needs }),
+        Err(error) => Some(Obstacle::NoLayout(error)),
+    });
+    obstacles.extend(held(spare));
+    obstacles
+}
+
+/// How a device does against which these stand.
+pub fn fitness(obstacles: &[Obstacle]) -> Fitness {
+    let worst = obstacles.iter().map(Obstacle::fitness).max();
+    worst.unwrap_or(Fitness::Fit)
+}
+
+fn against_use(device: &Facts<'_>) -> Vec<Obstacle> {
+    let used = match device.usage {
+        Usage::Free => None,
+        Usage::InUse(by) => Some(Obstacle::InUse(by.clone())),
+        Usage::Mapped { name, part } => Some(Obstacle::Mapped {
+            name: name.clone(),
+            part: *part,
+        }),
+    };
+    let read_only = device.read_only.then_some(Obstacle::ReadOnly);
+    let unread = device.unread.map(|why| Obstacle::Unread(why.to_owned()));
+    used.into_iter().chain(read_only).chain(unread).collect()
+}
+
+/// What would be lost with what a device holds.
+fn held(device: &Facts<'_>) -> Option<Obstacle> {
+    if let Some(seen) = device.seen.filter(|seen| seen.is_ours()) {
+        return Some(Obstacle::Ours {
+            name: seen.name.clone(),
+            verdict: seen.verdict(),
+        });
+    }
+    if let Some(name) = device.main_of {
+        return Some(Obstacle::MainOf(name.to_owned()));
+    }
+    if !device.signatures.is_empty() {
+        return Some(Obstacle::Signature(describe_signatures(device.signatures)));
+    }
+    let states = &device.seen?.judgement.states;
+    let in_slot = states.iter().find_map(|(_, state)| match state {
+        CopyState::Foreign(Foreign::Signature(signature)) => Some(signature.to_string()),
+        _ => None,
+    });
+    let blank = states.count(|state| *state == CopyState::Missing);
+    match in_slot {
+        Some(signature) => Some(Obstacle::Signature(signature)),
+        None if blank < Slot::COUNT => Some(Obstacle::Data),
+        None => None,
+    }
+}
+
+/// Which devices lie on which.
+pub struct Family<'a> {
+    by_name: HashMap<&'a str, &'a DeviceInfo>,
+}
+
+impl<'a> Family<'a> {
+    /// The family of all these devices.
+    pub fn new(devices: impl IntoIterator<Item = &'a DeviceInfo>) -> Self {
+        let devices = devices.into_iter();
+        Self {
+            by_name: devices
+                .map(|device| (device.name.as_str(), device))
+                .collect(),
+        }
+    }
+
+    /// Whether one of two devices lies on the other, through whatever lies between them.
+    pub fn overlap(&self, one: &str, other: &str) -> bool {
+        self.lies_on(one, other) || self.lies_on(other, one)
+    }
+
+    fn lies_on(&self, upper: &str, lower: &str) -> bool {
+        let mut met: HashSet<&str> = HashSet::new();
+        let mut waiting = vec![upper];
+        while let Some(name) = waiting.pop() {
+            if name == lower {
+                return true;
+            }
+            let Some(device) = self.by_name.get(name) else {
+                continue;
+            };
+            if met.insert(name) {
+                let properties = device.properties.as_deref();
+                let parents = properties.into_iter().flat_map(|known| &known.parents);
+                waiting.extend(parents.map(String::as_str));
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::look;
+    use crate::inspect::Depth;
+    use crate::lab::ram::RamDisk;
+    use crate::port::block::{Properties, SignatureUse};
+    use crate::port::BlockStore as _;
+    use crate::remap_core::units::Sector;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    const ROOM: Sectors = Sectors::new(1 << 17);
+
+    fn facts(usage: &Usage) -> Facts<'_> {
+        Facts {
+            size: ROOM,
+            logical_block: BlockSize::B512,
+            read_only: false,
+            usage,
+            identity: IdentityDigest::NONE,
+            seen: None,
+            unread: None,
+            signatures: &[],
+            main_of: None,
+        }
+    }
+
+    fn seen(disk: &RamDisk) -> Inspection {
+        look(disk, Path::new("/dev/x"), Depth::Scan)
+    }
+
+    fn spare(spare: &Facts<'_>) -> Vec<Obstacle> {
+        against_spare(spare, &facts(&Usage::Free), BlockSize::B512)
+    }
+
+    #[test]
+    fn a_blank_device_that_nobody_uses_does_well_as_either() {
+        let blank = seen(&RamDisk::new(ROOM));
+        let blank = Facts {
+            seen: Some(&blank),
+            ..facts(&Usage::Free)
+        };
+        assert_eq!(spare(&blank), []);
+        assert_eq!(against_main(&blank), []);
+        assert_eq!(fitness(&[]), Fitness::Fit);
+    }
+
+    #[test]
+    fn whoever_uses_a_device_keeps_it_from_being_either_part() {
+        let mounted = Usage::InUse("a mount on /srv".to_owned());
+        let mapped = Usage::Mapped {
+            name: "vault".to_owned(),
+            part: Part::Spare,
+        };
+        for (usage, remark) in [
+            (&mounted, "in use: a mount on /srv"),
+            (&mapped, "spare of vault"),
+        ] {
+            for obstacles in [spare(&facts(usage)), against_main(&facts(usage))] {
+                assert_eq!(obstacles[0].remark(), remark);
+                assert_eq!(fitness(&obstacles), Fitness::Unfit);
+            }
+        }
+        let denied = Facts {
+            unread: Some("permission denied"),
+            ..facts(&Usage::Free)
+        };
+        assert_eq!(fitness(&spare(&denied)), Fitness::Unfit);
+        assert_eq!(fitness(&against_main(&denied)), Fitness::Unfit);
+        let fixed = Facts {
+            read_only: true,
+            ..facts(&Usage::Free)
+        };
+        assert_eq!(spare(&fixed), [Obstacle::ReadOnly]);
+        assert_eq!(against_main(&fixed), [Obstacle::ReadOnly]);
+    }
+
+    #[test]
+    fn what_is_too_small_is_told_with_what_it_needs() {
+        let needs = Layout::smallest_spare(BlockSize::B512);
+        for (size, obstacles) in [
+            (needs, vec![]),
+            (
+                Sectors::new(needs.get() - 1),
+                vec![Obstacle::TooSmall { needs }],
+            ),
+        ] {
+            let small = Facts {
+                size,
+                ..facts(&Usage::Free)
+            };
+            assert_eq!(spare(&small), obstacles, "{size}");
+        }
+        let none = Facts {
+            size: Sectors::new(0),
+            ..facts(&Usage::Free)
+        };
+        assert_eq!(against_main(&none), [Obstacle::NoSectors]);
+    }
+
+    #[test]
+    fn a_signature_is_named_and_does_no_harm_on_main() {
+        let found = [Signature {
+            kind: "crypto_LUKS".to_owned(),
+            used_for: SignatureUse::Crypto,
+            uuid: None,
+            label: None,
+        }];
+        let encrypted = Facts {
+            signatures: &found,
+            ..facts(&Usage::Free)
+        };
+        let obstacles = spare(&encrypted);
+        assert_eq!(obstacles, [Obstacle::Signature("crypto_LUKS".to_owned())]);
+        assert_eq!(fitness(&obstacles), Fitness::Occupied);
+        assert_eq!(against_main(&encrypted), []);
+    }
+
+    #[test]
+    fn a_device_that_is_not_blank_holds_something() {
+        let mut disk = RamDisk::new(ROOM);
+        disk.write_at(Sector::new(1024), &[0x5a; 512]).unwrap();
+        let written = seen(&disk);
+        let written = Facts {
+            seen: Some(&written),
+            ..facts(&Usage::Free)
+        };
+        assert_eq!(spare(&written), [Obstacle::Data]);
+    }
+
+    #[test]
+    fn the_main_of_another_device_is_not_taken_for_blank() {
+        let needed = Facts {
+            main_of: Some("vault"),
+            ..facts(&Usage::Free)
+        };
+        assert_eq!(spare(&needed), [Obstacle::MainOf("vault".to_owned())]);
+        assert_eq!(fitness(&against_main(&needed)), Fitness::Occupied);
+    }
+
+    #[test]
+    fn two_ways_to_one_disk_are_not_main_and_spare() {
+        let disk = Facts {
+            identity: IdentityDigest::new([7; 16]),
+            ..facts(&Usage::Free)
+        };
+        let obstacles = against_spare(&disk, &disk, BlockSize::B512);
+        assert_eq!(obstacles, [Obstacle::SameIdentity]);
+        assert_eq!(spare(&disk), [], "main has none");
+        let larger = Facts {
+            size: Sectors::new(ROOM.get() * 2),
+            ..disk
+        };
+        assert_eq!(against_spare(&larger, &disk, BlockSize::B512), []);
+    }
+
+    fn device(name: &str, parents: &[&str]) -> DeviceInfo {
+        let properties = Properties {
+            parents: parents.iter().map(|name| (*name).to_owned()).collect(),
+            ..Properties::default()
+        };
+        DeviceInfo {
+            path: Path::new("/dev").join(name),
+            name: name.to_owned(),
+            size: ROOM,
+            logical_block: BlockSize::B512,
+            read_only: false,
+            usage: Usage::Free,
+            faults: 0,
+            properties: Some(Arc::new(properties)),
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_disk_and_what_lies_on_it_overlap_the_disk() {
+        let devices = [
+            device("sda", &[]),
+            device("sda1", &["sda"]),
+            device("sda2", &["sda"]),
+            device("dm-0", &["sda1", "sdb"]),
+            device("sdb", &[]),
+            device("a", &["b"]),
+            device("b", &["a"]),
+        ];
+        let family = Family::new(&devices);
+        for (one, other, expected) in [
+            ("sda", "sda1", true),
+            ("sda1", "sda", true),
+            ("dm-0", "sda", true),
+            ("sdb", "dm-0", true),
+            ("sda1", "sda2", false),
+            ("sda2", "dm-0", false),
+            ("a", "sda", false),
+            ("sda", "gone", false),
+        ] {
+            assert_eq!(family.overlap(one, other), expected, "{one} {other}");
+        }
+    }
+}
