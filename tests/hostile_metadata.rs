@@ -25,8 +25,8 @@ use dmremap::remap_core::superblock::{read_copy, readdress, Content, RawCopy};
 use dmremap::remap_core::units::{BlockSize, Slot, Timestamp};
 use dmremap::report::style::Style;
 use dmremap::report::{
-    event_json, inspection_json, inspection_text, list_json, list_text, mapped_json, mapped_text,
-    object, scan_json, scan_text, ListRow, ScanRow,
+    event_json, inspection_text, list_json, list_text, mapped_json, mapped_text, object, scan_text,
+    Form, ListRow, ScanReport, ScanRow, Seen,
 };
 use dmremap::text;
 
@@ -229,16 +229,11 @@ fn reports(seen: &Inspection) -> Vec<String> {
         part: Part::Spare,
     };
     let rows = [Usage::Free, Usage::InUse(HOSTILE.to_owned()), part].map(row);
-    let scanned = [ScanRow {
-        path: seen.path.clone(),
-        seen: Ok(seen.clone()),
-        outcome: "scan-only",
-        reason: None,
-    }];
+    let scanned = |form| [ScanRow::new(seen.path.clone(), &Ok(seen.clone()), form)];
     let mut reports = vec![
-        object("inspect", inspection_json(seen)).to_string(),
+        object("inspect", Seen::new(seen)).to_string(),
         object("list", list_json(&rows)).to_string(),
-        object("scan", scan_json(&scanned)).to_string(),
+        object("scan", ScanReport::new(&scanned(Form::Json))).to_string(),
     ];
     for ascii in [false, true] {
         let style = Style {
@@ -247,7 +242,10 @@ fn reports(seen: &Inspection) -> Vec<String> {
         };
         reports.push(inspection_text(seen, style, true));
         reports.push(list_text(&rows, style));
-        reports.push(scan_text(&scanned, style, true));
+        for verbose in [false, true] {
+            let rows = scanned(Form::Text { style, verbose });
+            reports.push(scan_text(&rows));
+        }
     }
     reports
 }

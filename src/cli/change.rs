@@ -9,7 +9,7 @@ use super::args::{CreateArgs, OptionArgs, WriteMetadataArgs};
 use super::look::candidates;
 use super::session::{Done, Session};
 use crate::error::{Error, Exit};
-use crate::ops::{CorruptionKind, Operation, Target};
+use crate::ops::{CorruptionKind, Operation, Surroundings, Target};
 use crate::port::journal::ActionId;
 use crate::port::Mapped;
 use crate::remap_core::message::{Device, Direction, Fault, Message};
@@ -98,6 +98,7 @@ pub(super) fn reassemble(
     let mut rows = Vec::new();
     let mut text = String::new();
     let mut single = None;
+    let mut surroundings = Surroundings::default();
     for target in &targets {
         let operation = Operation::Reassemble {
             target: target.clone(),
@@ -109,7 +110,7 @@ pub(super) fn reassemble(
             Target::Name(name) => name.clone(),
             Target::Path(path) => report::path_text(path),
         };
-        let result = session.carry_out(&operation);
+        let result = session.carry_out_in(&mut surroundings, &operation);
         let (exit, row) = match result {
             Ok(Done::Planned(plan)) => {
                 text += &report::plan_text(&plan, session.style);

@@ -1,21 +1,19 @@
 //! Commands that look: list, scan, inspect, status, log.
 
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{json, Value};
 
-use super::args::{InspectArgs, ScanArgs};
+use super::args::InspectArgs;
 use super::change::find_mapped;
-use super::session::{Done, Session};
+use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inspect::{inspect, inspect_table, look, status_findings, Depth, Inspection};
-use crate::ops::{Operation, Target};
 use crate::port::journal::ActionRecord;
 use crate::port::{Access, DeviceInfo, Usage, Watcher};
-use crate::remap_core::quorum::{Assembly, Verdict};
-use crate::report::{self, ListRow, ScanRow};
+use crate::report::{self, ListRow, Seen};
 
 pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
     let mut rows = Vec::new();
@@ -42,132 +40,32 @@ fn look_for_list(session: &mut Session, info: &DeviceInfo) -> Result<Inspection,
     Ok(seen)
 }
 
+/// What `inspect` tells a program.
+#[derive(Serialize)]
+struct Inspected {
+    #[serde(flatten)]
+    seen: Seen,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<Value>,
+}
+
 pub(super) fn inspect_one(session: &mut Session, args: &InspectArgs) -> Result<Exit, Error> {
     let path = session.spare(&args.path)?;
     let store = session.host.open(&path, Access::Read)?;
     let seen = inspect(&*store, &path);
     let json = || {
-        let seen_json = report::inspection_json(&seen);
-        if !args.verbose {
-            return seen_json;
-        }
-        let superblock = seen.superblock.as_ref();
+        let superblock = seen.superblock.as_ref().filter(|_| args.verbose);
         let table = superblock.and_then(|it| inspect_table(&*store, it));
-        let table = table.as_ref().map_or(Value::Null, report::table_json);
-        report::merge(seen_json, json!({ "table": table }))
+        Inspected {
+            seen: Seen::new(&seen),
+            table: args
+                .verbose
+                .then(|| table.as_ref().map_or(Value::Null, report::table_json)),
+        }
     };
     let text = || report::inspection_text(&seen, session.style, args.verbose);
     session.print("inspect", json, text)?;
     Ok(Exit::of_verdict(seen.verdict()))
-}
-
-/// Looks at the named devices, or at all there are; assembles what may be, unless told
-/// not to. Reports the worst it met: of all devices only ours count, of named ones each.
-pub(super) fn scan(session: &mut Session, args: &ScanArgs) -> Result<Exit, Error> {
-    let mut rows = Vec::new();
-    let mut are_named = Vec::new();
-    for (path, is_named) in scan_paths(session, &args.device)? {
-        let seen = session.look(&path, Depth::Scan);
-        let is_ours = seen.as_ref().is_ok_and(Inspection::is_ours);
-        if is_named || is_ours || args.verbose {
-            are_named.push(is_named);
-            rows.push(ScanRow {
-                path,
-                seen,
-                outcome: "scan-only",
-                reason: None,
-            });
-        }
-    }
-    let mut worst = Exit::Done;
-    for (row, is_named) in rows.iter_mut().zip(are_named) {
-        let exit = match &row.seen {
-            Ok(seen) if seen.is_ours() => {
-                let exit = Exit::of_verdict(seen.verdict());
-                if !args.scan_only {
-                    (row.outcome, row.reason) = try_assemble(session, &row.path, seen.verdict());
-                }
-                exit
-            }
-            Ok(seen) => {
-                row.outcome = "not-ours";
-                if is_named {
-                    Exit::of_verdict(seen.verdict())
-                } else {
-                    Exit::Done
-                }
-            }
-            Err(error) => {
-                row.outcome = "refused";
-                row.reason = Some(error.message.clone());
-                error.exit
-            }
-        };
-        worst = worst.max(exit);
-    }
-    session.print(
-        "scan",
-        || report::scan_json(&rows),
-        || report::scan_text(&rows, session.style, args.verbose),
-    )?;
-    Ok(worst)
-}
-
-/// The devices to scan: those named, the images in a named directory, or all there are;
-/// each with whether it was named itself.
-fn scan_paths(session: &mut Session, named: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Error> {
-    if named.is_empty() {
-        let devices = session.host.devices()?.into_iter();
-        return Ok(devices.map(|device| (device.path, false)).collect());
-    }
-    let mut paths = Vec::new();
-    for word in named {
-        let path = session.device(word)?;
-        match std::fs::read_dir(&path) {
-            Ok(entries) => {
-                let files = entries
-                    .filter_map(Result::ok)
-                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-                let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
-                files.sort();
-                paths.extend(files.into_iter().map(|path| (path, false)));
-            }
-            // Not a directory, or not to be read: opening it will say which.
-            Err(_) => paths.push((path, true)),
-        }
-    }
-    Ok(paths)
-}
-
-/// Assembles what may be assembled without a person, and says what came of it.
-fn try_assemble(
-    session: &mut Session,
-    path: &Path,
-    verdict: Verdict,
-) -> (&'static str, Option<String>) {
-    match session.host.usage(path) {
-        Ok(Usage::Mapped { .. }) => return ("already-active", None),
-        Ok(_) => {}
-        Err(error) => return ("refused", Some(error.to_string())),
-    }
-    if !matches!(verdict.assembly(), Assembly::Yes | Assembly::WithEvent) {
-        let reason = format!("copies judged {verdict} are not assembled without a person");
-        return ("refused", Some(reason));
-    }
-    if let Err(why) = session.host.can_activate(&[path]) {
-        return ("refused", Some(why));
-    }
-    let operation = Operation::Reassemble {
-        target: Target::Path(path.to_owned()),
-        main: None,
-        name: None,
-        read_only: session.global.read_only,
-    };
-    match session.carry_out(&operation) {
-        Ok(Done::Planned(plan)) => ("scan-only", Some(plan.title)),
-        Ok(Done::CarriedOut(..)) => ("assembled", None),
-        Err(error) => ("refused", Some(error.message)),
-    }
 }
 
 /// Spares that may be assembled without a person and are not up.

@@ -10,6 +10,7 @@ mod doctor;
 mod lab;
 mod look;
 mod quick;
+mod scan;
 mod session;
 
 use std::ffi::OsString;
@@ -111,8 +112,8 @@ fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
 fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
     match command {
         Command::List => look::list(session),
-        Command::Scan(scan) => look::scan(session, &scan),
-        Command::Inspect(inspect) => look::inspect_one(session, &inspect),
+        Command::Scan(args) => scan::scan(session, &args),
+        Command::Inspect(args) => look::inspect_one(session, &args),
         Command::Status { name, watch } => look::status(session, name.as_deref(), watch),
         Command::Log => look::log(session),
         Command::Create(create) => change::create(session, create),

@@ -1,9 +1,10 @@
 //! What the commands work with: a host, the journal, and how to ask and answer.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::{json, Value};
+use serde::Serialize;
+use serde_json::json;
 
 use super::args::{ColorChoice, Global};
 use super::Ports;
@@ -13,7 +14,7 @@ use crate::inspect::{look, Depth, Inspection};
 
 use crate::lab::{Contents, Lab};
 use crate::machine::Machine;
-use crate::ops::{self, Context, Operation, Outcome, Plan, Target};
+use crate::ops::{self, Context, Operation, Outcome, Plan, Surroundings, Target};
 use crate::port::journal::Journal;
 use crate::port::{Access, Host};
 use crate::report::{self, style::Style};
@@ -160,7 +161,17 @@ impl Session {
 
     /// Plans, asks and carries out, without telling.
     pub(super) fn carry_out(&mut self, operation: &Operation) -> Result<Done, Error> {
-        let plan = ops::plan(&mut *self.host, &mut self.context, operation)?;
+        self.carry_out_in(&mut Surroundings::default(), operation)
+    }
+
+    /// As [`Session::carry_out`], for one of several operations in a row.
+    pub(super) fn carry_out_in(
+        &mut self,
+        surroundings: &mut Surroundings,
+        operation: &Operation,
+    ) -> Result<Done, Error> {
+        let (host, context) = (&mut *self.host, &mut self.context);
+        let plan = ops::plan_in(surroundings, host, context, operation)?;
         if self.global.dry_run {
             return Ok(Done::Planned(Box::new(plan)));
         }
@@ -208,18 +219,17 @@ impl Session {
     }
 
     /// Prints the report of a command: only the form that was asked for is made.
-    pub(super) fn print(
+    pub(super) fn print<T: Serialize>(
         &self,
         command: &str,
-        json: impl FnOnce() -> Value,
+        json: impl FnOnce() -> T,
         text: impl FnOnce() -> String,
     ) -> Result<(), Error> {
-        let report = if self.global.json {
-            format!("{}\n", report::object(command, json()))
+        if self.global.json {
+            print_json(&report::object(command, json()))
         } else {
-            text()
-        };
-        print_bytes(report.as_bytes()).map(drop)
+            print_bytes(text().as_bytes()).map(drop)
+        }
     }
 }
 
@@ -256,10 +266,27 @@ pub(super) fn wants_color(global: &Global, setting: Option<bool>) -> bool {
 /// Prints to stdout. A reader who has seen enough is no error.
 pub(super) fn print_bytes(bytes: &[u8]) -> Result<Exit, Error> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    printed(written).map(|()| Exit::Done)
+}
+
+/// Prints one line of JSON to stdout as it is made: that of a scan can be large.
+fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    const AT_ONCE: usize = 1 << 16;
+    let mut stdout = BufWriter::with_capacity(AT_ONCE, std::io::stdout().lock());
+    let written = serde_json::to_writer(&mut stdout, value).map_err(std::io::Error::from);
+    printed(
+        written
+            .and_then(|()| stdout.write_all(b"\n"))
+            .and_then(|()| stdout.flush()),
+    )
+}
+
+fn printed(written: std::io::Result<()>) -> Result<(), Error> {
+    match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::failed("io", format!("stdout: {error}")))
         }
-        _ => Ok(Exit::Done),
+        _ => Ok(()),
     }
 }

@@ -18,7 +18,7 @@ pub use crate::remap_core::params::{check_name, NameError};
 pub use finding::{sort as sort_findings, Finding};
 pub use heal::{healing, Healing, Rewrite};
 pub use lints::name_copies;
-pub use scan::{scan_all, Array, MainMatch, Scan, Scanned};
+pub use scan::{look_at_each, scan_all, Array, MainMatch, Scan, Scanned};
 pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, TableInspection};
 pub use why::verdict_reason;
@@ -247,6 +247,9 @@ impl Inspection {
     /// How many of a copy's 512 bytes differ from the winning copy's, brought to the
     /// same slot; `None` where there is no winner or nothing could be read.
     pub fn bytes_off(&self, slot: Slot) -> Option<usize> {
+        if *self.judgement.winners.get(slot) {
+            return Some(0);
+        }
         let winning = self.judgement.winning_copy(&self.survey)?;
         let expected = crate::remap_core::superblock::readdress(winning, slot);
         match self.survey.slots.get(slot) {

@@ -1,6 +1,10 @@
 //! Many devices at once: which are ours, and which belong together.
 
+use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use super::{look, Depth, Inspection};
 use crate::error::Error;
@@ -21,6 +25,16 @@ impl Scanned {
     /// What was seen, if it is ours.
     pub fn ours(&self) -> Option<&Inspection> {
         self.seen.as_ref().ok().filter(|seen| seen.is_ours())
+    }
+
+    /// Everything that it is known as.
+    fn known_as(&self) -> impl Iterator<Item = IdentityDigest> {
+        let seen = self.seen.as_ref().ok();
+        let stable = seen.map(|seen| seen.identity);
+        let contents = seen.and_then(|seen| seen.signatures.as_deref());
+        let contents = contents.map(identity::of_contents);
+        let contents = contents.filter(move |contents| Some(*contents) != stable);
+        stable.into_iter().chain(contents)
     }
 
     /// The identity of main that the metadata on it tells.
@@ -106,17 +120,16 @@ pub fn scan_all(host: &mut dyn Host) -> Result<Scan, HostError> {
 }
 
 fn scan(host: &mut dyn Host, devices: Vec<DeviceInfo>) -> Scan {
-    let mut scanned = Vec::with_capacity(devices.len());
-    for mut info in devices {
-        let seen = host.open(&info.path, Access::Read);
-        let seen = seen.map(|store| look(&*store, &info.path, Depth::Scan));
+    let paths: Vec<&Path> = devices.iter().map(|info| info.path.as_path()).collect();
+    let seen = look_at_each(host, &paths, |_, seen| seen);
+    let scanned = devices.into_iter().zip(seen).map(|(mut info, seen)| {
         if let Ok(seen) = &seen {
             info.size = seen.size;
             info.logical_block = seen.logical_block;
         }
-        let seen = seen.map_err(Error::from);
-        scanned.push(Scanned { info, seen });
-    }
+        Scanned { info, seen }
+    });
+    let mut scanned: Vec<Scanned> = scanned.collect();
     look_for_contents(host, &mut scanned);
     let arrays = group(&scanned);
     Scan {
@@ -143,9 +156,78 @@ fn look_for_contents(host: &mut dyn Host, devices: &mut [Scanned]) {
     }
 }
 
+/// So many devices are opened at once: one thread opens while others read, and no more
+/// files are open than there are threads times this.
+const BATCH: usize = 8;
+
+/// For fewer devices than this another thread costs more than it saves.
+const WORTH_A_THREAD: usize = 32;
+
+/// Looks at every device as closely as a scan needs, and keeps of each what `keep` makes
+/// of it, in the order of `paths`. With many devices, several threads look and keep.
+pub fn look_at_each<P, T>(
+    host: &mut dyn Host,
+    paths: &[P],
+    keep: impl Fn(&Path, Result<Inspection, Error>) -> T + Sync,
+) -> Vec<T>
+where
+    P: AsRef<Path> + Sync,
+    T: Send,
+{
+    let threads = match paths.len() / WORTH_A_THREAD {
+        0 | 1 => 1,
+        worth => thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(worth),
+    };
+    let queue = Mutex::new((host, 0));
+    let work = || {
+        let mut kept = Vec::new();
+        let mut opened = Vec::with_capacity(BATCH);
+        loop {
+            let mut next = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let (host, first) = &mut *next;
+            let rest = paths.get(*first..).unwrap_or_default();
+            for (index, path) in (*first..).zip(rest.iter().take(BATCH)) {
+                let path = path.as_ref();
+                opened.push((index, path, host.open(path, Access::Read)));
+            }
+            *first += opened.len();
+            drop(next);
+            if opened.is_empty() {
+                return kept;
+            }
+            for (index, path, store) in opened.drain(..) {
+                let seen = store.map(|store| look(&*store, path, Depth::Scan));
+                kept.push((index, keep(path, seen.map_err(Error::from))));
+            }
+        }
+    };
+    let mut kept = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut kept = work();
+        for other in others {
+            match other.join() {
+                Ok(more) => kept.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        kept
+    });
+    kept.sort_unstable_by_key(|(index, _)| *index);
+    kept.into_iter().map(|(_, kept)| kept).collect()
+}
+
 /// Puts spares of one array together. Spares of plain v4 have nothing that would bind
 /// them: each is on its own.
 fn group(devices: &[Scanned]) -> Vec<Array> {
+    let mut by_identity = ByIdentity::new();
+    for device in devices {
+        for known in device.known_as() {
+            by_identity.entry(known).or_default().push(device);
+        }
+    }
+    let mut by_uuid: BTreeMap<ArrayUuid, usize> = BTreeMap::new();
     let mut arrays: Vec<Array> = Vec::new();
     for device in devices {
         let Some(seen) = device.ours() else { continue };
@@ -157,10 +239,8 @@ fn group(devices: &[Scanned]) -> Vec<Array> {
             } => Some(name.clone()),
             _ => None,
         };
-        let known = arrays
-            .iter_mut()
-            .find(|array| uuid.is_some() && array.uuid == uuid);
-        match known {
+        let known = uuid.map(|uuid| *by_uuid.entry(uuid).or_insert(arrays.len()));
+        match known.and_then(|index| arrays.get_mut(index)) {
             Some(array) => {
                 array.spares.push(seen.path.clone());
                 array.active_as = array.active_as.take().or(active_as);
@@ -169,7 +249,7 @@ fn group(devices: &[Scanned]) -> Vec<Array> {
                 uuid,
                 name: seen.name.clone(),
                 spares: vec![seen.path.clone()],
-                main: find_main(seen, devices),
+                main: find_main(seen, &by_identity),
                 active_as,
             }),
         }
@@ -177,8 +257,10 @@ fn group(devices: &[Scanned]) -> Vec<Array> {
     arrays
 }
 
+type ByIdentity<'a> = BTreeMap<IdentityDigest, Vec<&'a Scanned>>;
+
 /// Finds main by what is stable about it. A path in the metadata is never looked at.
-fn find_main(spare: &Inspection, devices: &[Scanned]) -> MainMatch {
+fn find_main(spare: &Inspection, devices: &ByIdentity<'_>) -> MainMatch {
     let Some(superblock) = &spare.superblock else {
         return MainMatch::Unknown;
     };
@@ -186,14 +268,8 @@ fn find_main(spare: &Inspection, devices: &[Scanned]) -> MainMatch {
         Some(extension) if !extension.main_identity.is_none() => extension.main_identity,
         _ => return MainMatch::Unknown,
     };
-    let matching: Vec<&Scanned> = devices
-        .iter()
-        .filter(|device| {
-            let seen = device.seen.as_ref();
-            seen.is_ok_and(|seen| seen.is_known_as(&main))
-        })
-        .collect();
-    match matching[..] {
+    let matching = devices.get(&main).map_or(&[][..], Vec::as_slice);
+    match matching {
         // Another file system may have been made on it since.
         [] if identity::is_of_contents(&main) => MainMatch::Unknown,
         [] => MainMatch::NotFound,

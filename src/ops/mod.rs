@@ -33,6 +33,7 @@ pub use execute::execute;
 pub use look::is_same_device;
 pub use operation::{CorruptionKind, Operation, Target, UnknownKind};
 pub use plan::{Confirmed, Outcome, Plan, PlannedWrite};
+pub use reassemble::Surroundings;
 pub use refusal::Refusal;
 
 use crate::port::journal::Journal;
@@ -60,7 +61,22 @@ pub fn plan(
     context: &mut Context,
     operation: &Operation,
 ) -> Result<Plan, Refusal> {
-    let mut plan = plan_operation(host, context, operation)?;
+    plan_in(&mut Surroundings::default(), host, context, operation)
+}
+
+/// As [`plan()`], for one of several operations in a row: `surroundings` serve all of them,
+/// so that not every one looks at every device again.
+///
+/// # Errors
+///
+/// As [`plan()`].
+pub fn plan_in(
+    surroundings: &mut Surroundings,
+    host: &mut dyn Host,
+    context: &mut Context,
+    operation: &Operation,
+) -> Result<Plan, Refusal> {
+    let mut plan = plan_operation(surroundings, host, context, operation)?;
     // Whoever named a disk by the host's short name for it confirms with that name too.
     let device = plan.device.as_deref();
     let of_path = device.map(crate::inspect::last_component);
@@ -78,6 +94,7 @@ pub fn plan(
 }
 
 fn plan_operation(
+    surroundings: &mut Surroundings,
     host: &mut dyn Host,
     context: &mut Context,
     operation: &Operation,
@@ -145,7 +162,7 @@ fn plan_operation(
                 name: name.as_deref(),
                 read_only: *read_only,
             };
-            reassemble::plan(host, operation, target, words)
+            reassemble::plan(host, surroundings, operation, target, words)
         }
         Operation::Remove { name } => active::plan_remove(host, operation, name),
         Operation::Message { name, message } => {

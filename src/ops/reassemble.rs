@@ -11,11 +11,25 @@ use super::step::Step;
 use super::{compose, Operation, Plan, Refusal, Target};
 use crate::command_line;
 use crate::error::Error;
-use crate::inspect::{scan_all, Array, Inspection, MainMatch, Scan};
-use crate::port::{Activation, Host, Part, Usage};
+use crate::inspect::{inspect, scan_all, Array, Inspection, MainMatch, Scan};
+use crate::port::{Access, Activation, Host, HostError, Part, Usage};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::{Assembly, Verdict};
 use crate::text;
+
+/// The devices of a host, looked at once for as many plans as are made in a row: what
+/// they decide by it they make sure of again on the devices concerned.
+#[derive(Debug, Default)]
+pub struct Surroundings(Option<Scan>);
+
+impl Surroundings {
+    fn look(&mut self, host: &mut dyn Host) -> Result<&Scan, HostError> {
+        Ok(match &mut self.0 {
+            Some(scan) => scan,
+            unseen => unseen.insert(scan_all(host)?),
+        })
+    }
+}
 
 /// What a name or a path led to.
 pub(super) enum Found {
@@ -26,7 +40,11 @@ pub(super) enum Found {
 }
 
 /// Finds the spare that `target` means: by its path, or by the name in its metadata.
-pub(super) fn find_spare(host: &mut dyn Host, target: &Target) -> Result<Found, Refusal> {
+pub(super) fn find_spare(
+    host: &mut dyn Host,
+    surroundings: &mut Surroundings,
+    target: &Target,
+) -> Result<Found, Refusal> {
     let name = match target {
         Target::Path(path) => return Ok(Found::Inactive(path.clone())),
         Target::Name(name) => name,
@@ -34,7 +52,7 @@ pub(super) fn find_spare(host: &mut dyn Host, target: &Target) -> Result<Found, 
     if host.mapped()?.iter().any(|mapped| mapped.name == *name) {
         return Ok(Found::Active(name.clone()));
     }
-    let scan = scan_all(host)?;
+    let scan = surroundings.look(host)?;
     let named = scan
         .spares()
         .filter(|seen| seen.name.as_ref() == Some(name));
@@ -84,11 +102,12 @@ pub(super) struct Words<'a> {
 /// Plans to bring up one device.
 pub(super) fn plan(
     host: &mut dyn Host,
+    surroundings: &mut Surroundings,
     operation: &Operation,
     target: &Target,
     words: Words<'_>,
 ) -> Result<Plan, Refusal> {
-    let path = match find_spare(host, target)? {
+    let path = match find_spare(host, surroundings, target)? {
         Found::Active(name) => return Ok(already_active(host, operation, &name)),
         Found::Inactive(path) => path,
     };
@@ -115,9 +134,9 @@ pub(super) fn plan(
             "Name a lab with --lab, or use a machine with device-mapper and the target.",
         ));
     }
-    let scan = scan_all(host)?;
-    require_single(&scan, &seen)?;
-    let main = main_of(host, &scan, &seen, words.main)?;
+    let scan = surroundings.look(host)?;
+    require_single(scan, &seen)?;
+    let main = main_of(host, scan, &seen, words.main)?;
     let mut draft = draft_activation(operation, &seen, name, main.path, words.read_only);
     if let Some(doubt) = main.doubt {
         // The operator's word stands for what the device cannot tell.
@@ -297,6 +316,25 @@ fn main_of(
             ))
         }
     };
+    // The scan may have been made for another plan, before that one was carried out.
+    let main = host.open(&path, Access::Read)?;
+    let stated = seen
+        .superblock
+        .and_then(|it| Some((it.extension?.main_identity, it.main_sectors)));
+    let is_still_main = |(known, size)| {
+        main.size() == size
+            && (main.identity() == known || inspect(&*main, &path).is_known_as(&known))
+    };
+    if !stated.is_some_and(is_still_main) {
+        return refuse(
+            "main-changed",
+            format!(
+                "{} is not the main any more that it was a moment ago.",
+                shown(&path)
+            ),
+            "Run it again.",
+        );
+    }
     let usage = host.usage(&path)?;
     require_free(&path, &usage)?;
     Ok(Main { path, doubt: None })

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::look::{require_free, see, shown, Seen};
 use super::overlay::Overlay;
 use super::plan::{copy_writes, Draft};
-use super::reassemble::{find_spare, Found};
+use super::reassemble::{find_spare, Found, Surroundings};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{Operation, Plan, Refusal, Target};
 use crate::format::backup::{Content, SavedRange};
@@ -33,7 +33,7 @@ pub(super) fn plan(
     target: &Target,
     choices: Choices,
 ) -> Result<Plan, Refusal> {
-    let path = match find_spare(host, target)? {
+    let path = match find_spare(host, &mut Surroundings::default(), target)? {
         Found::Active(name) => return plan_message(host, operation, &name, choices),
         Found::Inactive(path) => path,
     };

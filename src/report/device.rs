@@ -1,4 +1,4 @@
-//! Lists of devices.
+//! The list of devices.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -6,9 +6,8 @@ use std::path::Path;
 
 use serde_json::{json, Value};
 
-use super::inspection::{inspection_json, inspection_text, merge};
 use super::style::Style;
-use super::{path_text, size_text, tree};
+use super::{merge, path_text, size_text, tree};
 use crate::error::Error;
 use crate::inspect::Inspection;
 use crate::port::block::{describe_signatures, Properties, Signature};
@@ -217,8 +216,14 @@ pub fn list_text(rows: &[ListRow], style: Style) -> String {
     );
     for (name, row) in &lines {
         let active = matches!(row.info.usage, Usage::Mapped { .. });
-        let state = match row.verdict() {
-            Some(verdict) => format!("{}  {}", strip(row, style), style.verdict(verdict, 0)),
+        let state = match row.seen.as_ref().ok().filter(|seen| seen.is_ours()) {
+            Some(seen) => {
+                format!(
+                    "{}  {}",
+                    strip(seen, style),
+                    style.verdict(seen.verdict(), 0)
+                )
+            }
             None => row.remarks(),
         };
         let line = format!(
@@ -262,83 +267,10 @@ fn push_notes(out: &mut String, rows: &[ListRow]) {
     }
 }
 
-fn strip(row: &ListRow, style: Style) -> String {
-    let Ok(seen) = &row.seen else {
-        return String::new();
-    };
+/// The five copies of a device, a glyph for each.
+pub(super) fn strip(seen: &Inspection, style: Style) -> String {
     Slot::ALL
         .into_iter()
         .map(|slot| style.copy(seen.judgement.states.get(slot)))
         .collect()
-}
-
-/// A device that a scan met.
-pub struct ScanRow {
-    /// Where it is.
-    pub path: std::path::PathBuf,
-    /// What was seen on it, or why nothing was.
-    pub seen: Result<Inspection, Error>,
-    /// What was done about it, in one word: `scan-only`, `assembled`, `already-active`,
-    /// `refused` or `not-ours`.
-    pub outcome: &'static str,
-    /// Why, where it was not assembled.
-    pub reason: Option<String>,
-}
-
-/// What a scan met, as a program reads it.
-pub fn scan_json(rows: &[ScanRow]) -> Value {
-    let ours = |row: &&ScanRow| row.seen.as_ref().is_ok_and(Inspection::is_ours);
-    let devices = rows.iter().map(|row| {
-        let seen = match &row.seen {
-            Ok(seen) => merge(
-                inspection_json(seen),
-                json!({
-                    "name": seen.name,
-                    "array_uuid": seen.array_uuid().map(|uuid| uuid.to_string()),
-                    "error": null,
-                }),
-            ),
-            Err(error) => json!({
-                "device": path_text(&row.path),
-                "verdict": null,
-                "error": error.message,
-            }),
-        };
-        merge(
-            seen,
-            json!({ "outcome": row.outcome, "reason": row.reason }),
-        )
-    });
-    json!({
-        "scanned": rows.len(),
-        "found": rows.iter().filter(ours).count(),
-        "devices": devices.collect::<Vec<_>>(),
-    })
-}
-
-/// What a scan met, for a person. With `verbose`, every copy of every device.
-pub fn scan_text(rows: &[ScanRow], style: Style, verbose: bool) -> String {
-    let mut out = String::new();
-    for row in rows {
-        // Writing to a string cannot fail.
-        let _ = match &row.seen {
-            Ok(seen) if verbose => write!(out, "{}", inspection_text(seen, style, false)),
-            Ok(seen) => {
-                let strip: String = Slot::ALL
-                    .into_iter()
-                    .map(|slot| style.copy(seen.judgement.states.get(slot)))
-                    .collect();
-                let verdict = style.verdict(seen.verdict(), 19);
-                let name = seen.name.as_deref().unwrap_or("-");
-                writeln!(out, "{strip}  {verdict}  {name}  {}", path_text(&seen.path))
-            }
-            Err(error) => writeln!(out, "?????  {:<19}  -  {}", "error", error.message),
-        };
-        if let Some(reason) = &row.reason {
-            let _ = writeln!(out, "       {}: {reason}", row.outcome);
-        } else if matches!(row.outcome, "assembled" | "already-active") {
-            let _ = writeln!(out, "       {}", row.outcome);
-        }
-    }
-    out
 }

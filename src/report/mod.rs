@@ -6,36 +6,55 @@
 mod change;
 mod device;
 mod inspection;
+mod scan;
+mod seen;
 mod status;
 pub mod style;
 mod tree;
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde_json::{json, Map, Value};
+use serde::Serialize;
+use serde_json::{json, Value};
 
 pub use change::{outcome_json, outcome_text, plan_json, plan_text};
-pub use device::{list_json, list_text, scan_json, scan_text, ListRow, ScanRow};
-pub use inspection::{inspection_json, inspection_text, merge, table_json};
+pub use device::{list_json, list_text, ListRow};
+pub use inspection::{inspection_text, merge, table_json};
+pub use scan::{scan_text, Form, ScanReport, ScanRow};
+pub use seen::Seen;
 pub use status::{event_json, mapped_json, mapped_text};
 
 use crate::error::Error;
 use crate::remap_core::units::{Sectors, Timestamp};
 use crate::text::escape_path;
 
-/// An object that names the schema of a command's output first.
-pub fn object(command: &str, fields: Value) -> Value {
-    let mut object = Map::new();
-    object.insert("schema".to_owned(), format!("dmremap/{command}/1").into());
-    if let Value::Object(fields) = fields {
-        object.extend(fields);
+/// A JSON object that names the schema of a command's output first.
+#[derive(Debug, Serialize)]
+pub struct Object<T> {
+    schema: String,
+    #[serde(flatten)]
+    fields: T,
+}
+
+/// The object that `command` prints; `fields` are a structure or a map.
+pub fn object<T: Serialize>(command: &str, fields: T) -> Object<T> {
+    Object {
+        schema: format!("dmremap/{command}/1"),
+        fields,
     }
-    Value::Object(object)
+}
+
+impl<T: Serialize> fmt::Display for Object<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
 }
 
 /// An error as a program reads it.
-pub fn error_json(error: &Error) -> Value {
+pub fn error_json(error: &Error) -> Object<Value> {
     object(
         "error",
         json!({

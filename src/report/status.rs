@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{json, Value};
 
-use super::inspection::{findings_json, push_findings};
+use super::inspection::push_findings;
+use super::seen::findings_json;
 use super::style::Style;
 use super::{path_text, size_text};
 use crate::inspect::Finding;

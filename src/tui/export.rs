@@ -81,7 +81,7 @@ fn of_state(state: &State) -> Value {
         let findings = crate::inspect::status_findings(&mapped);
         report::mapped_json(&mapped, &findings)
     });
-    let inspection = subject.and_then(|subject| subject.inspection().map(report::inspection_json));
+    let inspection = subject.and_then(|subject| subject.inspection().map(report::Seen::new));
     json!({
         "page": state.tab.title().to_lowercase(),
         "sort": state.options.sort.by.name(),

@@ -7,6 +7,7 @@ mod journal;
 mod json;
 mod labs;
 mod lines;
+mod many;
 mod settings;
 mod statuses;
 

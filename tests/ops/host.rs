@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dmremap::error::Error;
@@ -58,6 +59,8 @@ pub struct Machine {
     pub mapped: Vec<Mapped>,
     /// Whether bringing up a device fails.
     pub activation_fails: bool,
+    /// How often a disk was opened.
+    pub opened: usize,
     /// How often a disk was opened for writing.
     pub opened_for_writing: usize,
     /// Whether there are no targets at all.
@@ -284,6 +287,7 @@ impl Host for Machine {
             });
         }
         let writable = access != Access::Read;
+        self.opened += 1;
         self.opened_for_writing += usize::from(writable);
         Ok(Box::new(Handle {
             disk,
@@ -445,8 +449,11 @@ impl Journal for MemoryJournal {
     }
 }
 
-/// Time that stands still, and chance that repeats itself.
-struct Still;
+/// Time that stands still, and chance that counts from where it began.
+#[derive(Default)]
+struct Still {
+    drawn: AtomicU8,
+}
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {
@@ -486,7 +493,7 @@ impl Platform for Still {
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<(), HostError> {
-        bytes.fill(0x5a);
+        bytes.fill(0x5a ^ self.drawn.fetch_add(1, Ordering::Relaxed));
         Ok(())
     }
 }
@@ -496,7 +503,7 @@ pub fn context() -> (Context, MemoryJournal) {
     let journal = MemoryJournal::default();
     let context = Context {
         journal: Box::new(journal.clone()),
-        platform: Arc::new(Still),
+        platform: Arc::<Still>::default(),
         read_only: false,
     };
     (context, journal)

@@ -1,12 +1,16 @@
 //! Bringing up what metadata describes: by identity, never by a path.
 
-use dmremap::inspect::{scan_all, MainMatch};
-use dmremap::ops::{execute, CorruptionKind, Operation, Target};
+use std::path::Path;
+
+use dmremap::inspect::{look, scan_all, Depth, Inspection, MainMatch};
+use dmremap::ops::{execute, plan_in, CorruptionKind, Operation, Surroundings, Target};
+use dmremap::port::{Access, Host as _};
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::{Sectors, Slot};
 
 use crate::host::{
     confirmed, context, created, planned, ram, run, with_plain, Machine, MAIN, MAIN_SECTORS, SPARE,
+    SPARE_SECTORS,
 };
 
 fn reassemble() -> Operation {
@@ -289,4 +293,111 @@ fn a_scan_groups_arrays_and_finds_their_mains() {
     machine.map("vault", MAIN, SPARE);
     let scan = scan_all(&mut machine).unwrap();
     assert_eq!(scan.arrays[0].active_as.as_deref(), Some("vault"));
+}
+
+/// So many arrays, each with a main and a spare of its own.
+fn many(count: u8) -> Machine {
+    let mut machine = Machine::default();
+    let (mut context, _) = context();
+    for number in 0..count {
+        let [main, spare] = ["main", "spare"].map(|part| format!("/disks/{part}-{number:03}"));
+        machine.add(&main, ram(MAIN_SECTORS, 2 * number + 1));
+        machine.add(&spare, ram(SPARE_SECTORS, 2 * number + 2));
+        let create = Operation::Create {
+            name: format!("vault-{number}"),
+            main: main.into(),
+            spare: spare.into(),
+            options: Default::default(),
+            replace: false,
+        };
+        run(&mut machine, &mut context, &create).unwrap();
+    }
+    machine.mapped.clear();
+    machine
+}
+
+fn spare_of_many(number: u8) -> Operation {
+    Operation::Reassemble {
+        target: Target::Path(format!("/disks/spare-{number:03}").into()),
+        main: None,
+        name: None,
+        read_only: false,
+    }
+}
+
+#[test]
+fn arrays_brought_up_in_a_row_share_one_look_at_all_devices() {
+    let opened = [20, 40, 80].map(|count| {
+        let mut machine = many(count);
+        let (mut context, _) = context();
+        let mut surroundings = Surroundings::default();
+        machine.opened = 0;
+        for number in 0..count {
+            let operation = spare_of_many(number);
+            let plan = plan_in(&mut surroundings, &mut machine, &mut context, &operation).unwrap();
+            execute(&mut machine, &mut context, confirmed(plan)).unwrap();
+        }
+        assert_eq!(machine.mapped.len(), usize::from(count));
+        for (number, device) in machine.mapped.iter().enumerate() {
+            let main = format!("/disks/main-{number:03}");
+            assert_eq!(
+                (device.name.as_str(), device.main.to_str()),
+                (format!("vault-{number}").as_str(), Some(main.as_str()))
+            );
+        }
+        machine.opened
+    });
+    assert_eq!(opened, [opened[0], 2 * opened[0], 4 * opened[0]]);
+}
+
+#[test]
+fn a_main_that_was_exchanged_since_the_look_at_all_devices_is_refused() {
+    let mut machine = many(2);
+    let (mut context, _) = context();
+    let mut surroundings = Surroundings::default();
+    let mut plan = |machine: &mut Machine, number| {
+        plan_in(
+            &mut surroundings,
+            machine,
+            &mut context,
+            &spare_of_many(number),
+        )
+    };
+    plan(&mut machine, 0).unwrap();
+    for other in [
+        ram(MAIN_SECTORS, 99),
+        ram(Sectors::new(MAIN_SECTORS.get() + 8), 3),
+    ] {
+        machine.add("/disks/main-001", other);
+        let refusal = plan(&mut machine, 1).unwrap_err();
+        assert_eq!((refusal.code(), refusal.exit().code()), ("main-changed", 4));
+    }
+    machine.add("/disks/main-001", ram(MAIN_SECTORS, 3));
+    plan(&mut machine, 1).unwrap();
+}
+
+#[test]
+fn a_scan_tells_devices_in_their_order_however_many_there_are() {
+    let mut machine = many(100);
+    let scan = scan_all(&mut machine).unwrap();
+    let paths: Vec<_> = scan
+        .devices
+        .iter()
+        .map(|device| &device.info.path)
+        .collect();
+    assert!(paths.is_sorted() && paths.len() == 200);
+    for device in &scan.devices {
+        let seen = device.seen.as_ref().unwrap();
+        assert_eq!(*seen, inspect_as_scan(&mut machine, &device.info.path));
+    }
+    assert_eq!(scan.arrays.len(), 100);
+    for (number, array) in scan.arrays.iter().enumerate() {
+        let main = format!("/disks/main-{number:03}");
+        assert_eq!(array.main, MainMatch::Found(main.into()));
+    }
+}
+
+fn inspect_as_scan(machine: &mut Machine, path: &Path) -> Inspection {
+    let store = machine.open(path, Access::Read).unwrap();
+    look(&*store, path, Depth::Scan)
 }
