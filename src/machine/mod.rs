@@ -198,7 +198,9 @@ impl Host for Machine {
 
     fn open(&mut self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {
         if access == Access::Exclusive {
-            if let Some(Usage::Mapped { name, .. }) = part_in(&self.ours()?, path) {
+            // To whoever may not ask the targets the kernel says that it is busy.
+            let mapped = self.ours().unwrap_or_default();
+            if let Some(Usage::Mapped { name, .. }) = part_in(&mapped, path) {
                 return Err(HostError::Busy {
                     what: escape_path(path).into_owned(),
                     by: format!("the mapped device {}", escape_str(&name)),

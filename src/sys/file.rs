@@ -61,25 +61,31 @@ pub(super) struct BlockFile {
 struct Lock(File);
 
 impl Lock {
-    /// Takes the lock for `file`, which `path` led to.
-    fn take(file: &File, path: &Path, disk: Option<&Path>) -> Result<Self, HostError> {
-        let file = match disk {
+    /// Takes the lock for `file`, which `path` led to. Of a partition it is that of its
+    /// `disk`; where this process has it already, for another partition, there is none to
+    /// be taken.
+    fn take(file: &File, path: &Path, disk: Option<&Path>) -> Result<Option<Self>, HostError> {
+        let locked = match disk {
             // Opened for reading: closing what was open for writing has udev look.
             Some(disk) => File::open(disk).map_err(|source| host_error(disk, source))?,
             None => file
                 .try_clone()
                 .map_err(|source| host_error(path, source))?,
         };
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(HostError::Busy {
+        let owned = match locked.try_lock() {
+            Ok(()) => return Ok(Some(Self(locked))),
+            Err(TryLockError::WouldBlock) => locked.metadata(),
+            Err(TryLockError::Error(source)) => return Err(host_error(path, source)),
+        };
+        match owned {
+            Ok(metadata) if disk.is_some() && lock_owner::is_this_process(&metadata) => Ok(None),
+            owned => Err(HostError::Busy {
                 what: escape_path(path).into_owned(),
-                by: match file.metadata() {
+                by: match owned {
                     Ok(metadata) => lock_owner::describe(&metadata),
                     Err(_) => "another process".to_owned(),
                 },
             }),
-            Err(TryLockError::Error(source)) => Err(host_error(path, source)),
         }
     }
 }
@@ -135,7 +141,7 @@ impl BlockFile {
         let lock = match access {
             Access::Exclusive | Access::HandOver => {
                 let disk = number.and_then(|number| block::whole_disk(roots, number));
-                Some(Lock::take(&file, path, disk.as_deref())?)
+                Lock::take(&file, path, disk.as_deref())?
             }
             Access::Read | Access::Damage => None,
         };

@@ -19,6 +19,12 @@ pub(super) fn describe(file: &Metadata) -> String {
     }
 }
 
+/// Whether it is this process that holds a lock on the file of this metadata.
+pub(super) fn is_this_process(file: &Metadata) -> bool {
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    find(&locks, file.dev(), file.ino()) == Some(std::process::id())
+}
+
 /// The process that holds a lock on the inode, in the kernel's list of locks.
 fn find(locks: &str, device: u64, inode: u64) -> Option<u32> {
     let wanted = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));

@@ -50,14 +50,18 @@ compile_init() {
 compile_application() {
     (cd "$top" && nice cargo build --quiet --locked --bin dmremap-tui) >&2
     application=${CARGO_TARGET_DIR:-$top/target}/debug/dmremap-tui
+    # Tests of the adapter to device-mapper, which take a kernel that has one.
+    adapter_tests=$(cd "$top" && nice cargo test --quiet --locked --no-run --message-format=json --test device_mapper |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 }
 
-# Puts the application into the guest, with the libraries that it is linked with.
-take_application() {
-    local to=$1 library
+# Puts a program into the guest, with the libraries that it is linked with.
+#   take_program FILE NAME ROOT
+take_program() {
+    local file=$1 name=$2 to=$3 library
     mkdir -p "$to/bin"
-    strip -o "$to/bin/dmremap-tui" "$application"
-    ldd "$application" | grep -o '/[^ ]*' | while read -r library; do
+    strip -o "$to/bin/$name" "$file"
+    ldd "$file" | grep -o '/[^ ]*' | while read -r library; do
         mkdir -p "$to$(dirname "$library")"
         cp -L "$library" "$to$library"
     done
@@ -83,7 +87,8 @@ pack() {
     for name in "${modules[@]}"; do take_module "$name" "$root/modules"; done
     cp "$init" "$root/init"
     cp "$module/dm_remap_v4.ko" "$root/modules/"
-    take_application "$root"
+    take_program "$application" dmremap-tui "$root"
+    take_program "$adapter_tests" device_mapper "$root"
     (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$work/initramfs.gz"
 }
 

@@ -1,9 +1,10 @@
 //! The application, run in the guest as an operator's script would run it.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
@@ -42,20 +43,49 @@ pub fn run_unprivileged(words: &str) -> Answer {
     ask(1000, words)
 }
 
+/// A command that goes on, with one report for each change.
+pub struct Watch {
+    child: Child,
+    reports: Lines<BufReader<ChildStdout>>,
+}
+
+impl Watch {
+    /// Starts it, as root.
+    pub fn start(words: &str) -> Self {
+        let mut child = command(0, words)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
+        let stdout = child.stdout.take().expect("its output is a pipe");
+        Self {
+            child,
+            reports: BufReader::new(stdout).lines(),
+        }
+    }
+
+    /// The next report; waits for it.
+    pub fn next(&mut self) -> Value {
+        let line = self.reports.next().expect("it goes on");
+        let line = line.expect("its output can be read");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// Takes reports until one says so. A change that is never told hangs, and the guest
+    /// is ended for that.
+    pub fn until(&mut self, says: impl Fn(&Value) -> bool) {
+        while !says(&self.next()) {}
+    }
+
+    /// Ends it.
+    pub fn end(mut self) {
+        self.child.kill().expect("it runs still");
+        self.child.wait().expect("it can be waited for");
+    }
+}
+
 fn ask(user: u32, words: &str) -> Answer {
-    let home = format!("/home/{user}");
-    fs::create_dir_all(&home)
-        .and_then(|()| chown(&home, Some(user), Some(user)))
-        .unwrap_or_else(|error| panic!("{home}: {error}"));
-    let output = Command::new(PROGRAM)
-        .args(words.split_whitespace())
-        .arg("--json")
-        .env_clear()
-        .env("HOME", &home)
-        .uid(user)
-        .gid(user)
-        .output()
-        .unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
+    let output = command(user, words).output();
+    let output = output.unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
     let text = match output.stdout.is_empty() {
         true => &output.stderr,
         false => &output.stdout,
@@ -66,4 +96,20 @@ fn ask(user: u32, words: &str) -> Answer {
         status: output.status.code().expect("the application exits"),
         json,
     }
+}
+
+fn command(user: u32, words: &str) -> Command {
+    let home = format!("/home/{user}");
+    fs::create_dir_all(&home)
+        .and_then(|()| chown(&home, Some(user), Some(user)))
+        .unwrap_or_else(|error| panic!("{home}: {error}"));
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(words.split_whitespace())
+        .arg("--json")
+        .env_clear()
+        .env("HOME", &home)
+        .uid(user)
+        .gid(user);
+    command
 }

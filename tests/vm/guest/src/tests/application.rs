@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
+use super::pass_through::make_partitions;
 use super::{join, table, words};
-use crate::application::{run, run_unprivileged};
+use crate::application::{run, run_unprivileged, Watch};
 use crate::block::Device;
-use crate::disk::Disk;
+use crate::disk::{Disk, MIB};
 use crate::dm::{Line, Mapped};
 use crate::kernel_log::KernelLog;
 use crate::modules;
@@ -162,6 +164,9 @@ pub fn whole_life(_: &mut KernelLog) {
     let vault = Path::new("/dev/mapper/vault");
     Device::open_read_only(vault).check_pattern(0, 64, 1);
 
+    // That something of ours is up is no secret; what its target says is root's.
+    assert_eq!(run_unprivileged("status").code(1), "not-permitted");
+
     // The target alone writes while it is up, and what it wrote is seen on the disk.
     run("write-metadata vault").done();
     let inspect = format!("inspect {}", spare.word());
@@ -217,6 +222,60 @@ pub fn whole_life(_: &mut KernelLog) {
     assert_eq!(run(&inspect).status, 3);
     run("undo --confirm vault").done();
     run(&inspect).done();
+}
+
+/// What changes is told when it changes, without anybody asking again and again.
+pub fn tells_of_changes(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(8));
+    run(&create_vault(&main, &spare)).done();
+    let mut watch = Watch::start("status vault --watch");
+    let first = watch.next();
+    assert_eq!(first["working_sequence"], 1);
+    run("write-metadata vault").done();
+    watch.until(|report| report["working_sequence"] == 2);
+    run("scrub vault").done();
+    let scrubs = first["scrubs"].as_u64().expect("scrubs are counted");
+    watch.until(|report| report["scrubs"].as_u64().is_some_and(|now| now > scrubs));
+    watch.end();
+    run("remove vault").done();
+}
+
+/// Both disks may be partitions of one, whose lock is taken once.
+pub fn partitions_of_one_disk(_: &mut KernelLog) {
+    let disk = Disk::of_mib(32);
+    let paths = make_partitions(&disk, &[16 * MIB, 8 * MIB]);
+    let [main, spare] = [&paths[0], &paths[1]].map(|path| path.display().to_string());
+    run(&format!(
+        "create vault --main {main} --spare {spare} --confirm vault"
+    ))
+    .done();
+    let status = run("status vault").done();
+    assert_eq!(
+        (&status["main"], &status["spare"]),
+        (&main.into(), &spare.into())
+    );
+    assert_eq!(status["copies"], "VVVVV");
+    let third = Disk::of_mib(8);
+    let whole = create_vault(&disk, &third).replace("vault", "other");
+    assert_eq!(run(&whole).code(5), "busy", "its partitions are in use");
+    run("remove vault").done();
+}
+
+/// The adapter does what its port says, also what no command asks of it.
+pub fn adapter(_: &mut KernelLog) {
+    let (one, other) = (Disk::of_mib(16), Disk::of_mib(8));
+    let output = Command::new("/bin/device_mapper")
+        .args(["--ignored", "--test-threads=1"])
+        .env(
+            "DMREMAP_TEST_DISKS",
+            format!("{} {}", one.word(), other.word()),
+        )
+        .output()
+        .expect("the adapter's tests run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    // A run of no tests passes as well.
+    assert!(!said.contains(" 0 passed"), "{said}");
 }
 
 fn create_vault(main: &Disk, spare: &Disk) -> String {

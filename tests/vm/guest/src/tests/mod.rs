@@ -109,6 +109,15 @@ pub const ALL: &[(&str, Test)] = &[
     ),
     ("application-whole-life", application::whole_life),
     (
+        "application-tells-of-changes",
+        application::tells_of_changes,
+    ),
+    (
+        "application-joins-partitions-of-one-disk",
+        application::partitions_of_one_disk,
+    ),
+    ("application-adapter", application::adapter),
+    (
         "application-create-leaves-nothing-behind",
         application::create_rolls_back,
     ),

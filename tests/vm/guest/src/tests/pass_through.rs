@@ -136,20 +136,26 @@ pub fn two_targets(_: &mut KernelLog) {
 /// The first sector of the partition that `partition` makes.
 const PARTITION: u64 = 4096;
 
-/// Gives `disk` one partition, from sector [`PARTITION`] on and `sectors` long.
-fn make_partition(disk: &Disk, sectors: u64) -> PathBuf {
+/// Gives `disk` partitions of so many sectors, the first from sector [`PARTITION`] on.
+pub(super) fn make_partitions(disk: &Disk, lengths: &[u64]) -> Vec<PathBuf> {
     let device = Device::open(disk.path());
     let mut table = Buffer::sectors(1);
     let bytes = table.bytes_mut();
-    bytes[446 + 4] = 0x83;
-    bytes[446 + 8..446 + 12].copy_from_slice(&(PARTITION as u32).to_le_bytes());
-    bytes[446 + 12..446 + 16].copy_from_slice(&(sectors as u32).to_le_bytes());
+    let mut start = PARTITION;
+    for (entry, sectors) in bytes[446..].chunks_exact_mut(16).zip(lengths) {
+        entry[4] = 0x83;
+        entry[8..12].copy_from_slice(&(start as u32).to_le_bytes());
+        entry[12..16].copy_from_slice(&(*sectors as u32).to_le_bytes());
+        start += sectors;
+    }
     bytes[510..].copy_from_slice(&[0x55, 0xaa]);
     device.write(0, &table).unwrap();
     sys::reread_partitions(device.file()).expect("the kernel reads the partition table");
-    let path = PathBuf::from(format!("{}p1", disk.word()));
+    let paths =
+        (1..=lengths.len()).map(|number| PathBuf::from(format!("{}p{number}", disk.word())));
+    let paths: Vec<PathBuf> = paths.collect();
     let patience = Instant::now() + Duration::from_secs(5);
-    while !path.exists() {
+    while let Some(path) = paths.iter().find(|path| !path.exists()) {
         assert!(
             Instant::now() < patience,
             "{} does not appear",
@@ -157,12 +163,12 @@ fn make_partition(disk: &Disk, sectors: u64) -> PathBuf {
         );
         thread::sleep(Duration::from_millis(10));
     }
-    path
+    paths
 }
 
 pub fn partition(_: &mut KernelLog) {
     let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
-    let path = make_partition(&main, 4 * MIB);
+    let path = make_partitions(&main, &[4 * MIB]).remove(0);
     let line = format!("{} {}", path.display(), spare.word());
     let mapped = Mapped::create("joined", &table(4 * MIB, line.clone())).unwrap();
     assert!(
