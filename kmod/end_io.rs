@@ -18,7 +18,7 @@ use crate::target::Joined;
 /// What is being done about one bio.
 struct Serving<'a, 't> {
     to: &'a Joined<'t>,
-    bio: &'a HeldBio,
+    bio: &'a HeldBio<'a>,
     first: MainBlock,
     count: Blocks,
     outcome: Result<(), Errno>,
@@ -67,12 +67,12 @@ impl Engine {
     ///
     /// The first error, if any of its blocks could not be read or written; all others
     /// were.
-    pub fn serve(&mut self, to: &Joined<'_>, bio: &HeldBio) -> Result<(), Errno> {
+    pub fn serve(&mut self, to: &Joined<'_>, bio: &HeldBio<'_>) -> Result<(), Errno> {
         let unit = to.unit();
         let mut serving = Serving {
             to,
             bio,
-            first: unit.block_of(bio.offset()),
+            first: unit.block_of(to.on_main(bio.sector())),
             count: Blocks::new(bio.length().get() >> unit.sector_shift()),
             outcome: Ok(()),
         };

@@ -14,12 +14,12 @@
 
 use kernel::error::Result;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Acquire, Atomic, Relaxed, Release};
+use kernel::sync::atomic::{Atomic, Relaxed, Release};
 use kernel::sync::rcu;
 
-use crate::dm::published::Published;
+use crate::dm::published::{read_once, Published};
 use crate::remap_core::remap_table::{Entry, EntryState};
-use crate::remap_core::units::{Blocks, MainBlock, Replacement};
+use crate::remap_core::units::{BlockSize, Blocks, MainBlock, Replacement, Sector, Sectors};
 
 /// What a bio has to mind, as bits of one word.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,13 +34,19 @@ impl Minding {
     pub const HOLD_WRITES: Self = Self(1 << 2);
     /// Everything goes through the worker.
     pub const HOLD_ALL: Self = Self(1 << 3);
-    /// Writes to one block go through the worker.
+    /// Every write goes through the worker, while a block is copied.
     pub const FENCE: Self = Self(1 << 4);
 
     /// Whether the straight way to main is the only one.
     #[inline]
     pub fn is_nothing(self) -> bool {
         self.0 == 0
+    }
+
+    /// Whether remaps are all that is to be minded.
+    #[inline]
+    pub fn is_remaps(self) -> bool {
+        self == Self::REMAPS
     }
 
     /// Whether all of `what` is to be minded.
@@ -53,20 +59,27 @@ impl Minding {
 /// The bitmap has no more bits than this, so that it stays small beside the disk.
 const MOST_GROUPS: u64 = 1 << 24;
 
-/// Blocks in the smallest group, as a power of two.
+/// Sectors in the smallest group, as a power of two: 4 KiB, what most bios are made of.
 const SMALLEST_GROUP: u32 = 3;
 
 /// Entries that are made room for at once; also what is kept free, so that a bad block
 /// can be recorded when memory is short.
 const HEADROOM: usize = 256;
 
+/// Set in the word of an entry that lookups lead to.
+const SEEN: u32 = 1 << 8;
+const SEEN_MASK: u32 = SEEN | 0xff;
+const SEEN_ACTIVE: u32 = SEEN | EntryState::Active.number() as u32;
+const SEEN_PENDING: u32 = SEEN | EntryState::Pending.number() as u32;
+
 /// Where blocks of main are served.
 pub struct Index {
     minding: Atomic<u32>,
-    fenced: Atomic<u64>,
+    /// Which groups of blocks have remaps.
     groups: KVVec<Atomic<u64>>,
-    /// Blocks in a group, as a power of two.
+    /// Sectors in a group, as a power of two.
     group_shift: u32,
+    unit: BlockSize,
     places: Published<Places>,
 }
 
@@ -74,7 +87,7 @@ pub struct Index {
 struct Places {
     /// The block of main that an entry is about.
     blocks: KVVec<Atomic<u64>>,
-    /// An entry's state and its count of moves.
+    /// An entry's state, whether lookups see it, and its count of moves.
     states: KVVec<Atomic<u32>>,
     /// Open-addressed: one more than the index of the live entry of a block; 0 where
     /// there is none.
@@ -118,22 +131,22 @@ fn atomics<T: kernel::sync::atomic::AtomicType + Copy>(
 }
 
 impl Index {
-    /// An index in which nothing is remapped, for a device of so many blocks.
+    /// An index in which nothing is remapped, for a main of this size.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new(blocks: Blocks) -> Result<Self> {
+    pub fn new(main: Sectors, unit: BlockSize) -> Result<Self> {
         let mut group_shift = SMALLEST_GROUP;
-        while (blocks.get() >> group_shift) >= MOST_GROUPS {
+        while (main.get() >> group_shift) >= MOST_GROUPS {
             group_shift += 1;
         }
-        let words = (blocks.get() >> group_shift) / 64 + 1;
+        let words = (main.get() >> group_shift) / 64 + 1;
         Ok(Self {
             minding: Atomic::new(0),
-            fenced: Atomic::new(u64::MAX),
             groups: atomics(words as usize, 0u64)?,
             group_shift,
+            unit,
             places: Published::nothing(),
         })
     }
@@ -150,7 +163,7 @@ impl Index {
     /// What a bio has to mind now.
     #[inline]
     pub fn minding(&self) -> Minding {
-        Minding(self.minding.load(Relaxed))
+        Minding(read_once(&self.minding))
     }
 
     /// Changes what bios have to mind from now on.
@@ -160,41 +173,33 @@ impl Index {
         self.minding.store(then, Release);
     }
 
-    /// Sends writes to `block` through the worker, or to none.
-    pub fn fence(&self, block: Option<MainBlock>) {
-        self.fenced
-            .store(block.map_or(u64::MAX, MainBlock::get), Relaxed);
-        self.mind(Minding::FENCE, block.is_some());
-    }
-
-    /// Whether the fenced block is among `count` from `first` on.
-    pub fn is_fenced(&self, first: MainBlock, count: Blocks) -> bool {
-        let distance = self.fenced.load(Relaxed).wrapping_sub(first.get());
-        distance < count.get()
-    }
-
+    /// The group that a sector is in.
     #[inline]
-    fn group(&self, block: MainBlock) -> bool {
-        let group = block.get() >> self.group_shift;
-        let word = self.groups.get((group / 64) as usize);
-        word.is_some_and(|word| word.load(Relaxed) & (1 << (group % 64)) != 0)
+    fn group(&self, sector: Sector) -> u64 {
+        sector.get() >> self.group_shift
     }
 
-    /// Whether any of `count` blocks from `first` on may be remapped; if not, none is.
-    #[inline]
-    pub fn may_have(&self, first: MainBlock, count: Blocks) -> bool {
-        let last = first.get() + count.get().saturating_sub(1);
-        let mut group = first.get() >> self.group_shift;
-        let end = last >> self.group_shift;
-        loop {
-            if self.group(MainBlock::new(group << self.group_shift)) {
-                return true;
-            }
-            if group >= end {
-                return false;
-            }
-            group += 1;
+    /// Whether any block of these sectors may be remapped; if not, none is.
+    #[inline(always)]
+    pub fn may_have(&self, at: Sector, length: Sectors) -> bool {
+        let first = self.group(at);
+        let last = self.group(Sector::new(at.get() + length.get() - 1));
+        let bits = (u64::MAX << (first % 64)) & (u64::MAX >> (63 - last % 64));
+        let word = self.groups.get((first / 64) as usize);
+        if first / 64 == last / 64 {
+            return word.is_some_and(|word| read_once(word) & bits != 0);
         }
+        (first..=last).any(|group| self.has_group(group))
+    }
+
+    /// The group that a block is in: no group is smaller than a block.
+    fn group_of(&self, block: MainBlock) -> u64 {
+        self.group(self.unit.first_sector(block).unwrap_or_default())
+    }
+
+    fn has_group(&self, group: u64) -> bool {
+        let word = self.groups.get((group / 64) as usize);
+        word.is_some_and(|word| read_once(word) & (1 << (group % 64)) != 0)
     }
 
     /// The first of `count` blocks from `first` on that is live; with `active`, that is
@@ -206,9 +211,11 @@ impl Index {
         let mut at = first.get();
         while at < end {
             let block = MainBlock::new(at);
-            if !self.group(block) {
+            let group = self.group_of(block);
+            if !self.has_group(group) {
                 // To the beginning of the next group.
-                at = ((at >> self.group_shift) + 1) << self.group_shift;
+                let next = Sector::new((group + 1) << self.group_shift);
+                at = self.unit.block_of(next).get();
                 continue;
             }
             match places.find(block) {
@@ -298,7 +305,7 @@ impl Index {
         };
         places.put(replacement, entry, visible);
         if visible {
-            let group = entry.main.get() >> self.group_shift;
+            let group = self.group_of(entry.main);
             if let Some(word) = self.groups.get((group / 64) as usize) {
                 word.store(word.load(Relaxed) | (1 << (group % 64)), Relaxed);
             }
@@ -335,8 +342,8 @@ impl Places {
         // There is always an empty slot: there are more slots than entries.
         for _ in 0..self.slots.len() {
             let slot = self.slots.get(at & mask)?;
-            let leads = slot.load(Acquire) as usize;
-            if leads == 0 || self.blocks.get(leads - 1)?.load(Relaxed) == block.get() {
+            let leads = read_once(slot) as usize;
+            if leads == 0 || read_once(self.blocks.get(leads - 1)?) == block.get() {
                 return Some((slot, leads));
             }
             at += 1;
@@ -353,11 +360,11 @@ impl Places {
 
     #[inline]
     fn live(&self, index: usize) -> Option<Live> {
-        let word = self.states.get(index)?.load(Relaxed);
-        let state = EntryState::from_number(word as u8)?;
-        matches!(state, EntryState::Active | EntryState::Pending).then_some(Live {
+        let word = read_once(self.states.get(index)?);
+        let active = word & SEEN_MASK == SEEN_ACTIVE;
+        (active || word & SEEN_MASK == SEEN_PENDING).then_some(Live {
             replacement: Replacement::new(index as u64),
-            active: state == EntryState::Active,
+            active,
             moves: (word >> 16) as u16,
         })
     }
@@ -365,20 +372,19 @@ impl Places {
     /// How many blocks from `block` on, at most `most`, lie one behind the other.
     #[inline]
     fn run(&self, block: MainBlock, live: Live, most: u64) -> Blocks {
-        let mut run = 1;
-        while live.active && run < most {
-            let next = live.replacement.get() + run;
-            let follows = self
-                .blocks
-                .get(next as usize)
-                .is_some_and(|of| of.load(Relaxed) == block.get() + run)
-                && self
-                    .find(MainBlock::new(block.get() + run))
-                    .is_some_and(|of| of.active && of.replacement.get() == next);
-            if !follows {
+        let next = live.replacement.get() as usize + 1;
+        let behind = self.blocks.get(next..).zip(self.states.get(next..));
+        let Some((blocks, states)) = behind.filter(|_| live.active) else {
+            return Blocks::new(1);
+        };
+        let mut expected = block.get();
+        let mut run = 1u64;
+        for (of, state) in blocks.iter().zip(states).take(most as usize - 1) {
+            expected = expected.wrapping_add(1);
+            if read_once(of) != expected || read_once(state) & SEEN_MASK != SEEN_ACTIVE {
                 break;
             }
-            run += 1;
+            run = run.wrapping_add(1);
         }
         Blocks::new(run)
     }
@@ -399,12 +405,19 @@ impl Places {
             return;
         };
         block.store(entry.main.get(), Relaxed);
-        let word = u32::from(entry.state.number()) | u32::from(entry.moves) << 16;
+        let seen = if visible { SEEN } else { 0 };
+        let word = u32::from(entry.state.number()) | seen | u32::from(entry.moves) << 16;
         state.store(word, Release);
-        if visible {
-            if let Some((slot, _)) = self.probe(entry.main) {
-                slot.store(index as u32 + 1, Release);
-            }
+        if !visible {
+            return;
+        }
+        let Some((slot, before)) = self.probe(entry.main) else {
+            return;
+        };
+        slot.store(index as u32 + 1, Release);
+        let superseded = before.checked_sub(1).filter(|before| *before != index);
+        if let Some(state) = superseded.and_then(|before| self.states.get(before)) {
+            state.store(state.load(Relaxed) & !SEEN, Release);
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::dm::bio::{Bio, Ended, EndedBio, Mapped};
 use crate::index::Minding;
 use crate::remap_core::policy::Failure;
-use crate::remap_core::units::{Blocks, Errno, Sector, Sectors};
+use crate::remap_core::units::{Blocks, Sector, Sectors};
 use crate::target::Joined;
 
 /// Equal bios that a flush is sent as: one for each device.
@@ -16,23 +16,19 @@ const FLUSH_OF_SPARE: u32 = 1;
 impl Joined<'_> {
     /// Sends a bio where its blocks are served. Neither sleeps nor allocates.
     #[inline]
-    pub fn send(&self, mut bio: Bio) -> Mapped {
-        if bio.is_write() {
-            if bio.is_empty() {
-                return self.send_flush(bio);
-            }
-            // Before anything is looked up: whoever copies a block fences it first and
-            // then waits for those that entered.
-            bio.enter(self.gate());
+    pub fn send(&self, bio: Bio) -> Mapped {
+        if bio.is_empty() {
+            return self.send_flush(bio);
         }
+        let at = self.on_main(bio.sector());
         let minding = self.index().minding();
         if minding.is_nothing() {
-            let at = bio.offset();
             return bio.send_to(self.main(), at);
         }
         self.send_minding(bio, minding)
     }
 
+    #[inline(never)]
     fn send_flush(&self, bio: Bio) -> Mapped {
         let nowhere = Sector::new(0);
         match bio.number() {
@@ -41,22 +37,23 @@ impl Joined<'_> {
         }
     }
 
+    #[inline(never)]
     fn send_minding(&self, bio: Bio, minding: Minding) -> Mapped {
+        let at = self.on_main(bio.sector());
+        if minding.is_remaps() {
+            return match self.index().may_have(at, bio.length()) {
+                false => bio.send_to(self.main(), at),
+                true => self.send_around(bio, at),
+            };
+        }
         let write = bio.is_write();
-        let (at, length) = (bio.offset(), bio.length());
-        let first = self.unit().block_of(at);
-        let count = Blocks::new(length.get() >> self.unit().sector_shift());
         if write && minding.has(Minding::READ_ONLY) {
             return bio.fail(self.gate());
         }
         let held = minding.has(Minding::HOLD_ALL)
-            || (write && minding.has(Minding::HOLD_WRITES))
-            || (write && minding.has(Minding::FENCE) && self.index().is_fenced(first, count));
+            || write && (minding.has(Minding::HOLD_WRITES) || minding.has(Minding::FENCE));
         if held {
             return bio.hold(self.gate(), self.worker());
-        }
-        if !minding.has(Minding::REMAPS) || !self.index().may_have(first, count) {
-            return bio.send_to(self.main(), at);
         }
         self.send_around(bio, at)
     }
@@ -92,19 +89,24 @@ impl Joined<'_> {
     /// worker, if there is anything to be done about it.
     #[inline]
     pub fn receive(&self, bio: EndedBio) -> Ended {
-        match bio.error() {
-            Some(errno) if self.can_help(errno) => return bio.hold(errno, self.worker()),
-            Some(_) => {}
-            None => {
-                if bio.failed_flush() == Some(FLUSH_OF_SPARE) && self.has_table() {
-                    self.note_failed_flush();
-                }
-            }
+        match bio.is_well() {
+            true => bio.finish(self.gate()),
+            false => self.receive_failed(bio),
         }
-        bio.finish()
     }
 
-    fn can_help(&self, errno: Errno) -> bool {
-        self.has_table() && Failure::from_errno(errno).is_of_blocks()
+    #[inline(never)]
+    fn receive_failed(&self, bio: EndedBio) -> Ended {
+        if self.has_table() {
+            match bio.error() {
+                Some(errno) if Failure::from_errno(errno).is_of_blocks() => {
+                    return bio.hold(errno, self.gate(), self.worker())
+                }
+                Some(_) => {}
+                None if bio.failed_flush() == Some(FLUSH_OF_SPARE) => self.note_failed_flush(),
+                None => {}
+            }
+        }
+        bio.finish(self.gate())
     }
 }

@@ -242,17 +242,17 @@ impl Joined<'_> {
         }
         // Writes that come from now on wait for the worker, and those that came before
         // have reached main when the gate is drained: what is copied is the last word.
-        self.fence(Some(block));
+        self.fence(true);
         self.gate().drain();
         let moved = self.engine().lock().copy(self, block);
-        self.fence(None);
+        self.fence(false);
         moved
     }
 
-    fn fence(&self, block: Option<MainBlock>) {
+    fn fence(&self, on: bool) {
         // The lock of whoever changes the index.
         let _engine = self.engine().lock();
-        self.index().fence(block);
+        self.index().mind(Minding::FENCE, on);
     }
 
     fn print_remaps(&self, from: MainBlock, reply: &mut dyn fmt::Write) -> Result {

@@ -55,7 +55,7 @@ pub struct Job {
 /// Where the data of blocks to be moved are.
 pub enum Data<'a> {
     /// In a bio, which begins at this block.
-    Bio(&'a HeldBio, MainBlock),
+    Bio(&'a HeldBio<'a>, MainBlock),
     /// In a page.
     Page(&'a Buffer),
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The kernel's static inlines that the Rust side calls. No policy is here. */
+#include <linux/delay.h>
+#include <linux/rcupdate.h>
 #include "shim.h"
 
 static_assert((__force unsigned int)BLK_OPEN_WRITE == dm_remap_open_write);
 static_assert((__force unsigned int)REQ_OP_WRITE == DM_REMAP_WRITE);
 static_assert((__force unsigned int)(REQ_OP_WRITE | REQ_SYNC | REQ_FUA) == DM_REMAP_WRITE_DURABLY);
 
-void dm_remap_bio_set_dev(struct bio *bio, struct block_device *bdev)
+int dm_remap_bio_set_dev(struct bio *bio, struct block_device *bdev)
 {
 	bio_set_dev(bio, bdev);
+	return DM_MAPIO_REMAPPED;
 }
 
 /* Makes a clone of what a bio carried, from @skip bytes on, that can be waited for. */
@@ -47,42 +50,57 @@ void dm_remap_memalloc_noio_restore(unsigned int flags)
 	memalloc_noio_restore(flags);
 }
 
+struct dm_remap_gate_counts {
+	unsigned long entered;
+	unsigned long left;
+};
+
 int dm_remap_gate_init(struct dm_remap_gate *gate)
 {
-/* Without memory barriers on the way in and out, where the kernel has it. */
-#ifdef init_srcu_struct_fast_updown
-	return init_srcu_struct_fast_updown(&gate->srcu);
-#else
-	return init_srcu_struct(&gate->srcu);
-#endif
+	gate->counts = alloc_percpu(struct dm_remap_gate_counts);
+	return gate->counts ? 0 : -ENOMEM;
 }
 
 void dm_remap_gate_destroy(struct dm_remap_gate *gate)
 {
-	cleanup_srcu_struct(&gate->srcu);
+	free_percpu(gate->counts);
 }
 
-unsigned long dm_remap_gate_enter(struct dm_remap_gate *gate)
+void *dm_remap_gate_enter(struct dm_remap_gate *gate, struct bio *bio, size_t beside)
 {
-#ifdef init_srcu_struct_fast_updown
-	return (__force unsigned long)srcu_down_read_fast(&gate->srcu);
-#else
-	return srcu_down_read(&gate->srcu);
-#endif
+	this_cpu_inc(gate->counts->entered);
+	return dm_per_bio_data(bio, beside);
 }
 
-void dm_remap_gate_leave(struct dm_remap_gate *gate, unsigned long ticket)
+int dm_remap_gate_leave(struct dm_remap_gate *gate)
 {
-#ifdef init_srcu_struct_fast_updown
-	srcu_up_read_fast(&gate->srcu, (struct srcu_ctr __percpu *)ticket);
-#else
-	srcu_up_read(&gate->srcu, ticket);
-#endif
+	this_cpu_inc(gate->counts->left);
+	return DM_ENDIO_DONE;
 }
 
+static bool dm_remap_gate_is_empty(struct dm_remap_gate *gate)
+{
+	unsigned long entered = 0, left = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		left += READ_ONCE(per_cpu_ptr(gate->counts, cpu)->left);
+	/* Whoever left is seen to have entered. */
+	smp_mb();
+	for_each_possible_cpu(cpu)
+		entered += READ_ONCE(per_cpu_ptr(gate->counts, cpu)->entered);
+	return entered == left;
+}
+
+/*
+ * Waits until all have left who entered without seeing what the caller wrote before. After
+ * the grace period each CPU has been through a full barrier: who did not see it had entered.
+ */
 void dm_remap_gate_drain(struct dm_remap_gate *gate)
 {
-	synchronize_srcu(&gate->srcu);
+	synchronize_rcu_expedited();
+	while (!dm_remap_gate_is_empty(gate))
+		usleep_range(50, 500);
 }
 
 static void dm_remap_on_work(struct work_struct *work)

@@ -7,7 +7,7 @@
 #include <linux/blkdev.h>
 #include <linux/device-mapper.h>
 #include <linux/sched/mm.h>
-#include <linux/srcu.h>
+#include <linux/percpu.h>
 #include <linux/workqueue.h>
 
 /* BLK_OPEN_WRITE, which is no plain number in C. */
@@ -20,17 +20,18 @@ enum dm_remap_op {
 };
 
 /*
- * Lets a writer wait until everybody who entered has left, wherever they leave. Entering
- * and leaving touch memory of one CPU alone.
+ * Counts what enters and what leaves, wherever it leaves, in memory of one CPU at a time.
+ * Entering goes together with finding what is kept beside a bio, and leaving with what
+ * device-mapper is to be told: each is on the way of every write.
  */
 struct dm_remap_gate {
-	struct srcu_struct srcu;
+	struct dm_remap_gate_counts __percpu *counts;
 };
 
 int dm_remap_gate_init(struct dm_remap_gate *gate);
 void dm_remap_gate_destroy(struct dm_remap_gate *gate);
-unsigned long dm_remap_gate_enter(struct dm_remap_gate *gate);
-void dm_remap_gate_leave(struct dm_remap_gate *gate, unsigned long ticket);
+void *dm_remap_gate_enter(struct dm_remap_gate *gate, struct bio *bio, size_t beside);
+int dm_remap_gate_leave(struct dm_remap_gate *gate);
 void dm_remap_gate_drain(struct dm_remap_gate *gate);
 
 /* An ordered queue with a thread kept for it, a piece of work and a timer on it. */
@@ -53,7 +54,8 @@ void dm_remap_worker_stop(struct dm_remap_worker *worker);
 
 int dm_remap_bio_clone(struct bio *part, struct block_device *bdev, struct bio *bio,
 		       const struct bvec_iter *whole, unsigned int skip, bool durable);
-void dm_remap_bio_set_dev(struct bio *bio, struct block_device *bdev);
+/* Gives what a map callback returns for a bio that goes on. */
+int dm_remap_bio_set_dev(struct bio *bio, struct block_device *bdev);
 bool dm_remap_bdev_read_only(struct block_device *bdev);
 unsigned int dm_remap_bdev_logical_block_size(struct block_device *bdev);
 unsigned int dm_remap_memalloc_noio_save(void);

@@ -36,6 +36,8 @@ pub struct Joined<'t> {
     owner: Owner<'t>,
     main: Device<'t>,
     spare: Device<'t>,
+    /// Where on the mapped device the target begins.
+    begin: Sector,
     main_path: CString,
     spare_path: CString,
     options: Options,
@@ -68,6 +70,14 @@ impl<'t> Joined<'t> {
     /// The mapped device.
     pub fn owner(&self) -> &Owner<'t> {
         &self.owner
+    }
+
+    /// How far behind the beginning of the target a sector of the mapped device is: where
+    /// main has it.
+    #[inline]
+    pub fn on_main(&self, sector: Sector) -> Sector {
+        // Device-mapper hands a target only what is within it.
+        Sector::new(sector.get().wrapping_sub(self.begin.get()))
     }
 
     /// The mapped device's number, as logs name it.
@@ -229,8 +239,9 @@ impl Target for Remap {
         let size = Blocks::new(main.size().get() >> unit.sector_shift());
         let engine = Engine::new(read_only, unit).map_err(no_memory)?;
         let shown = engine.shown();
-        let index = Index::new(size).map_err(no_memory)?;
+        let index = Index::new(main.size(), unit).map_err(no_memory)?;
         let joined = try_pin_init!(Joined {
+            begin: constructor.owner().begin(),
             owner: constructor.owner(),
             main_path: text(args.main)?,
             spare_path: text(args.spare)?,

@@ -15,7 +15,7 @@ impl Joined<'_> {
         if self.take_flush_failed() {
             self.engine().lock().spare_failed(self.number());
         }
-        for bio in self.worker().take_held() {
+        for bio in self.worker().take_held(self.gate()) {
             let result = {
                 let mut engine = self.engine().lock();
                 engine.serve(self, &bio)

@@ -15,7 +15,7 @@ use kernel::prelude::*;
 
 use super::device::{errno_of, Device};
 use super::ffi;
-use super::gate::{Gate, Ticket};
+use super::gate::Gate;
 use super::worker::Worker;
 use crate::remap_core::units::{Errno, Sector, Sectors, SECTOR_BYTES};
 
@@ -25,10 +25,9 @@ pub(super) type RawBio = bindings::bio;
 /// What is kept beside each bio while it is under way, in memory that device-mapper
 /// allocates with it.
 pub(super) struct Beside {
-    /// What it carries; `bi_sector` counts from the beginning of the target. The bio's own
-    /// is used up when it ends.
+    /// What it carries, and where on the mapped device. The bio's own is used up when it
+    /// ends.
     part: bindings::bvec_iter,
-    ticket: Ticket,
     stage: Stage,
 }
 
@@ -46,6 +45,7 @@ enum Stage {
 /// How much is kept beside each bio, in bytes.
 pub(super) const BESIDE_BYTES: u32 = mem::size_of::<Beside>() as u32;
 
+#[inline]
 fn beside(bio: NonNull<RawBio>) -> NonNull<Beside> {
     // SAFETY: the bio is a clone of device-mapper's, for a target that asked for so much.
     // The memory before it is never null, and aligned like the bio.
@@ -61,14 +61,14 @@ fn beside(bio: NonNull<RawBio>) -> NonNull<Beside> {
 ///
 /// # Invariants
 ///
-/// - `bio` is a clone that device-mapper handed to the `map` callback of a target which
-///   begins at sector `begin` of the mapped device; the callback has not returned.
-/// - A clone that carries data begins at or behind `begin`.
-/// - `ticket` is one of the gate that the bio entered, or none.
+/// - `bio` is a clone that device-mapper handed to the `map` callback; the callback has not
+///   returned.
+/// - `beside` is the memory beside it.
+/// - If it writes it has entered the target's gate, and leaves it when it is answered for in
+///   another way than being sent.
 pub struct Bio {
     bio: NonNull<RawBio>,
-    begin: u64,
-    ticket: Ticket,
+    beside: NonNull<Beside>,
 }
 
 /// How a bio was answered.
@@ -87,17 +87,21 @@ impl Bio {
     ///
     /// # Safety
     ///
-    /// `bio` must be what device-mapper handed to the `map` callback of a target that
-    /// begins at `begin`, and the wrapper must not outlive the callback.
+    /// `bio` must be what device-mapper handed to the `map` callback, `gate` that of its
+    /// target, and the wrapper must not outlive the callback.
     #[inline]
-    pub(super) unsafe fn new(bio: NonNull<RawBio>, begin: u64) -> Self {
-        // INVARIANT: as the caller promises; device-mapper hands a target only bios
-        // within it.
-        Self {
-            bio,
-            begin,
-            ticket: Ticket::NONE,
-        }
+    pub(super) unsafe fn new(bio: NonNull<RawBio>, gate: &Gate) -> Self {
+        // SAFETY: the bio is valid, and a clone for a target that asks for so much.
+        let beside = unsafe {
+            if is_write(bio.as_ref()) {
+                let beside = gate.enter(bio.as_ptr(), mem::size_of::<Beside>());
+                NonNull::new_unchecked(beside.cast::<Beside>())
+            } else {
+                beside(bio)
+            }
+        };
+        // INVARIANT: as the caller promises; who writes has entered.
+        Self { bio, beside }
     }
 
     #[inline]
@@ -127,23 +131,16 @@ impl Bio {
         unsafe { ffi::dm_bio_get_target_bio_nr(self.bio.as_ptr()) }
     }
 
-    /// Where it begins, counted from the beginning of the target.
+    /// Where on the mapped device it begins.
     #[inline]
-    pub fn offset(&self) -> Sector {
-        Sector::new(self.iter().bi_sector.wrapping_sub(self.begin))
+    pub fn sector(&self) -> Sector {
+        Sector::new(self.iter().bi_sector)
     }
 
     /// How much it carries.
     #[inline]
     pub fn length(&self) -> Sectors {
         Sectors::from_bytes(u64::from(self.iter().bi_size))
-    }
-
-    /// Enters a gate, which it leaves when it ends or is held. That is before anything
-    /// is decided about it.
-    #[inline]
-    pub fn enter(&mut self, gate: &Gate) {
-        self.ticket = gate.enter();
     }
 
     /// Answers for its first `length` alone; the rest comes back as a bio of its own. It
@@ -158,15 +155,18 @@ impl Bio {
 
     #[inline]
     fn remember(&self, stage: Stage) {
-        let mut part = *self.iter();
-        part.bi_sector = part.bi_sector.wrapping_sub(self.begin);
-        let kept = Beside {
-            part,
-            ticket: self.ticket,
-            stage,
-        };
-        // SAFETY: the memory beside the bio is ours until it has ended.
-        unsafe { beside(self.bio).write(kept) }
+        let beside = self.beside.as_ptr();
+        // SAFETY: by the invariants.
+        unsafe {
+            (&raw mut (*beside).part).write(*self.iter());
+            (&raw mut (*beside).stage).write(stage);
+        }
+    }
+
+    fn leave(&self, gate: &Gate) {
+        if self.is_write() {
+            gate.leave();
+        }
     }
 
     /// Sends it to `at` on `device`.
@@ -175,44 +175,35 @@ impl Bio {
         self.remember(Stage::Sent);
         // SAFETY: the bio is ours until the callback returns, and the device is held until
         // after every bio of the target has ended.
-        unsafe {
-            ffi::dm_remap_bio_set_dev(self.bio.as_ptr(), device.bdev());
+        Mapped(unsafe {
             self.bio.as_mut().bi_iter.bi_sector = at.get();
-        }
-        Mapped(ffi::DM_MAPIO_REMAPPED as c_int)
+            ffi::dm_remap_bio_set_dev(self.bio.as_ptr(), device.bdev())
+        })
     }
 
     /// Hands it to the worker. It leaves the gate first, for it may have to wait for
     /// whoever drains it.
-    pub fn hold(mut self, gate: &Gate, worker: &Worker) -> Mapped {
-        leave(gate, mem::replace(&mut self.ticket, Ticket::NONE));
+    pub fn hold(self, gate: &Gate, worker: &Worker) -> Mapped {
+        self.leave(gate);
         self.remember(Stage::Held);
-        // INVARIANT: device-mapper leaves it to us until we end it.
-        worker.hold(HeldBio { bio: self.bio });
+        // SAFETY: by the invariants. Device-mapper leaves the bio to us until we end it.
+        unsafe { worker.hold(self.bio) };
         Mapped(ffi::DM_MAPIO_SUBMITTED as c_int)
     }
 
     /// Ends it with an I/O error.
     #[inline]
     pub fn fail(self, gate: &Gate) -> Mapped {
-        leave(gate, self.ticket);
+        self.leave(gate);
         // No trace of it is left: device-mapper does not call `end_io` for it.
         Mapped(ffi::DM_MAPIO_KILL as c_int)
     }
 }
 
+#[inline]
 fn is_write(bio: &RawBio) -> bool {
     // Operations that write have odd numbers.
     bio.bi_opf & 1 != 0
-}
-
-#[inline]
-fn leave(gate: &Gate, ticket: Ticket) {
-    if ticket.0 != Ticket::NONE.0 {
-        // SAFETY: the ticket is of the gate that the target's bios enter, and whoever calls
-        // this forgets it.
-        unsafe { gate.leave(ticket) }
-    }
 }
 
 /// A bio that came back from a device.
@@ -237,27 +228,36 @@ impl Ended {
 }
 
 impl EndedBio {
-    /// Wraps what the `end_io` callback was handed, and takes it out of the gate.
+    /// Wraps what the `end_io` callback was handed.
     ///
     /// # Safety
     ///
     /// `bio` must be what device-mapper handed to the `end_io` callback, together with
-    /// `status`, and `gate` what the target's bios enter.
+    /// `status`.
     #[inline]
-    pub(super) unsafe fn new(
-        bio: NonNull<RawBio>,
-        status: bindings::blk_status_t,
-        gate: &Gate,
-    ) -> Self {
-        // SAFETY: it was answered for, so that what is beside it was written.
-        let beside = unsafe { beside(bio).as_mut() };
-        leave(gate, mem::replace(&mut beside.ticket, Ticket::NONE));
+    pub(super) unsafe fn new(bio: NonNull<RawBio>, status: bindings::blk_status_t) -> Self {
+        // INVARIANT: as the caller promises.
         Self { bio, status }
+    }
+
+    /// Lets it end as it is, out of the gate.
+    #[inline]
+    pub fn finish(self, gate: &Gate) -> Ended {
+        // SAFETY: by the invariants.
+        if unsafe { is_write(self.bio.as_ref()) } {
+            return Ended(gate.leave());
+        }
+        Ended(ffi::DM_ENDIO_DONE as c_int)
+    }
+
+    /// Whether all went well.
+    #[inline]
+    pub fn is_well(&self) -> bool {
+        self.status == 0
     }
 
     /// The error with which a device gave it back; `None` if all went well, if it carries
     /// no data, or if the worker has dealt with it already.
-    #[inline]
     pub fn error(&self) -> Option<Errno> {
         if self.status == 0 {
             return None;
@@ -275,7 +275,6 @@ impl EndedBio {
 
     /// Of several equal flushes that failed, which this is; `None` if it is no flush or
     /// all went well.
-    #[inline]
     pub fn failed_flush(&self) -> Option<u32> {
         // SAFETY: as in `new`; the number is kept until the bio has ended.
         unsafe {
@@ -284,18 +283,16 @@ impl EndedBio {
         }
     }
 
-    /// Lets it end as it is.
-    #[inline]
-    pub fn finish(self) -> Ended {
-        Ended(ffi::DM_ENDIO_DONE as c_int)
-    }
-
     /// Hands it to the worker with the error it came back with.
-    pub fn hold(self, error: Errno, worker: &Worker) -> Ended {
-        // SAFETY: as in `new`.
-        unsafe { beside(self.bio).as_mut().stage = Stage::Failed(error) };
-        // INVARIANT: device-mapper leaves it to us until we end it.
-        worker.hold(HeldBio { bio: self.bio });
+    pub fn hold(self, error: Errno, gate: &Gate, worker: &Worker) -> Ended {
+        // SAFETY: by the invariants. Device-mapper leaves the bio to us until we end it.
+        unsafe {
+            beside(self.bio).as_mut().stage = Stage::Failed(error);
+            if is_write(self.bio.as_ref()) {
+                gate.leave();
+            }
+            worker.hold(self.bio);
+        }
         Ended(ffi::DM_ENDIO_INCOMPLETE as c_int)
     }
 }
@@ -304,29 +301,26 @@ impl EndedBio {
 ///
 /// # Invariants
 ///
-/// `bio` is a clone of device-mapper's that was answered for by [`Bio`] and is ours until
-/// it is ended, by this being dropped at the latest.
-pub struct HeldBio {
+/// `bio` is a clone of device-mapper's that was answered for by [`Bio`], has left `gate`, and
+/// is ours until it is ended, by this being dropped at the latest.
+pub struct HeldBio<'g> {
     bio: NonNull<RawBio>,
+    gate: &'g Gate,
 }
 
 // SAFETY: a held bio may be dealt with by any task.
-unsafe impl Send for HeldBio {}
+unsafe impl Send for HeldBio<'_> {}
 
-impl HeldBio {
-    /// Gives up the wrapper, not the bio.
-    pub(super) fn into_raw(self) -> *mut RawBio {
-        mem::ManuallyDrop::new(self).bio.as_ptr()
-    }
-
-    /// Takes up a bio again.
+impl<'g> HeldBio<'g> {
+    /// Takes up a bio that was handed to a worker.
     ///
     /// # Safety
     ///
-    /// It must have come from `into_raw`, and be used nowhere else.
-    pub(super) unsafe fn from_raw(bio: NonNull<RawBio>) -> Self {
+    /// It must have been handed to the worker of the target whose gate this is, and be used
+    /// nowhere else.
+    pub(super) unsafe fn new(bio: NonNull<RawBio>, gate: &'g Gate) -> Self {
         // INVARIANT: as the caller promises.
-        Self { bio }
+        Self { bio, gate }
     }
 
     fn beside(&self) -> &Beside {
@@ -340,8 +334,8 @@ impl HeldBio {
         is_write(unsafe { self.bio.as_ref() })
     }
 
-    /// Where it begins, counted from the beginning of the target.
-    pub fn offset(&self) -> Sector {
+    /// Where on the mapped device it begins.
+    pub fn sector(&self) -> Sector {
         Sector::new(self.beside().part.bi_sector)
     }
 
@@ -415,13 +409,13 @@ impl HeldBio {
     }
 
     fn end_with(self, status: bindings::blk_status_t) {
-        let bio = mem::ManuallyDrop::new(self).bio.as_ptr();
+        let this = mem::ManuallyDrop::new(self);
+        let bio = this.bio.as_ptr();
         // SAFETY: by the invariants; it is not used after this. `end_io` is called for it
-        // once more, and lets it pass.
+        // once more, and lets it pass out of the gate, which it enters here to that end.
         unsafe {
-            let beside = beside(NonNull::new_unchecked(bio)).as_mut();
-            if beside.stage == Stage::Sent {
-                beside.stage = Stage::Held;
+            if this.is_write() {
+                this.gate.enter(bio, mem::size_of::<Beside>());
             }
             (*bio).bi_status = status;
             bindings::bio_endio(bio);
@@ -429,10 +423,13 @@ impl HeldBio {
     }
 }
 
-impl Drop for HeldBio {
+impl Drop for HeldBio<'_> {
     fn drop(&mut self) {
         // INVARIANT: the bio is ended here instead.
-        let bio = Self { bio: self.bio };
+        let bio = HeldBio {
+            bio: self.bio,
+            gate: self.gate,
+        };
         bio.end(Err(Errno::EIO));
     }
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Waiting for bios that are on their way.
 
+use kernel::bindings;
 use kernel::error::to_result;
+use kernel::ffi::{c_int, c_void};
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
 use super::ffi;
 
-/// Bios enter it when they are mapped and leave it when they end; [`Gate::drain`] waits
-/// for all that entered before.
+/// Bios that write enter it when they are mapped, before anything is decided about them,
+/// and leave it when they end or are held. Whoever has sent new ones another way can wait,
+/// with [`Gate::drain`], for those that went by.
 ///
 /// # Invariants
 ///
@@ -24,16 +27,6 @@ unsafe impl Send for Gate {}
 // SAFETY: as above.
 unsafe impl Sync for Gate {}
 
-/// What entering gave, to be given back when leaving.
-#[derive(Clone, Copy)]
-pub(super) struct Ticket(pub(super) usize);
-
-impl Ticket {
-    /// Of who did not enter. The kernel's tickets are offsets into memory of each CPU, or
-    /// 0 and 1.
-    pub(super) const NONE: Self = Self(usize::MAX);
-}
-
 impl Gate {
     /// An open gate.
     pub fn new() -> impl PinInit<Self, Error> {
@@ -45,25 +38,27 @@ impl Gate {
         })
     }
 
-    /// Enters. Does not sleep.
-    #[inline]
-    pub(super) fn enter(&self) -> Ticket {
-        // SAFETY: by the invariants.
-        Ticket(unsafe { ffi::dm_remap_gate_enter(self.gate.get()) } as usize)
-    }
-
-    /// Leaves again, from any context.
+    /// Enters, and gives the memory of so many bytes beside a bio. Does not sleep.
     ///
     /// # Safety
     ///
-    /// The ticket must be one of this gate that was not given back.
+    /// The bio must be a clone of device-mapper's for a target that asked for so much
+    /// beside each.
     #[inline]
-    pub(super) unsafe fn leave(&self, ticket: Ticket) {
-        // SAFETY: as the caller promises.
-        unsafe { ffi::dm_remap_gate_leave(self.gate.get(), ticket.0 as _) }
+    pub(super) unsafe fn enter(&self, bio: *mut bindings::bio, beside: usize) -> *mut c_void {
+        // SAFETY: by the invariants, and as the caller promises.
+        unsafe { ffi::dm_remap_gate_enter(self.gate.get(), bio, beside) }
     }
 
-    /// Waits until everybody has left who entered before. Sleeps.
+    /// Leaves again, from any context; gives what `end_io` returns to let a bio end.
+    #[inline]
+    pub(super) fn leave(&self) -> c_int {
+        // SAFETY: by the invariants.
+        unsafe { ffi::dm_remap_gate_leave(self.gate.get()) }
+    }
+
+    /// Waits until all have left who did not see what the caller wrote before this. Those
+    /// who do must leave again at once, or it never ends. Sleeps.
     pub fn drain(&self) {
         // SAFETY: by the invariants.
         unsafe { ffi::dm_remap_gate_drain(self.gate.get()) }

@@ -401,8 +401,11 @@ impl<T: Target> Callbacks<T> {
         // SAFETY: device-mapper hands over a valid bio of this target, and `dtr` is not
         // called while there are any.
         let (target, bio) = unsafe {
-            let bio = Bio::new(NonNull::new_unchecked(bio), (*ti).begin);
-            (Self::data(ti), bio)
+            let target = Self::data(ti);
+            (
+                target,
+                Bio::new(NonNull::new_unchecked(bio), T::gate(target)),
+            )
         };
         T::map(target, bio).code()
     }
@@ -419,9 +422,8 @@ impl<T: Target> Callbacks<T> {
         // SAFETY: `dtr` is not called while there are bios; the bio is one that `map`
         // answered for, and `status` is where its status is kept.
         let (target, bio) = unsafe {
-            let target = Self::data(ti);
-            let bio = EndedBio::new(NonNull::new_unchecked(bio), *status, T::gate(target));
-            (target, bio)
+            let bio = EndedBio::new(NonNull::new_unchecked(bio), *status);
+            (Self::data(ti), bio)
         };
         T::end_io(target, bio).code()
     }

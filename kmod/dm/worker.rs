@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A target's own thread of work, and the bios it is given.
 
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use kernel::error::to_result;
 use kernel::ffi::c_void;
@@ -11,6 +11,7 @@ use kernel::types::Opaque;
 
 use super::bio::{HeldBio, RawBio};
 use super::ffi;
+use super::gate::Gate;
 use super::memory::NoIo;
 use super::target::Target;
 
@@ -92,11 +93,16 @@ impl Worker {
     }
 
     /// Takes a bio in, from any context.
-    pub(super) fn hold(&self, bio: HeldBio) {
-        let bio = bio.into_raw();
+    ///
+    /// # Safety
+    ///
+    /// It must have been answered for, be left to the target until it ends it, and be used
+    /// nowhere else.
+    pub(super) unsafe fn hold(&self, bio: NonNull<RawBio>) {
+        let bio = bio.as_ptr();
         let mut head = self.held.load(Relaxed);
         loop {
-            // SAFETY: a held bio is ours alone, its link included.
+            // SAFETY: as the caller promises, it is ours alone, its link included.
             unsafe { (*bio).bi_next = head };
             match self.held.cmpxchg(head, bio, Full) {
                 Ok(_) => break,
@@ -112,8 +118,9 @@ impl Worker {
         unsafe { ffi::dm_remap_worker_kick(self.worker.get()) }
     }
 
-    /// Takes all bios that are waiting, in the order in which they came.
-    pub fn take_held(&self) -> Held {
+    /// Takes all bios that are waiting, in the order in which they came. The gate is that of
+    /// the same target.
+    pub fn take_held<'g>(&self, gate: &'g Gate) -> Held<'g> {
         let mut newest = self.held.xchg(ptr::null_mut(), Full);
         let mut oldest = ptr::null_mut();
         while !newest.is_null() {
@@ -126,7 +133,7 @@ impl Worker {
             }
         }
         // INVARIANT: a list of held bios that nobody else has.
-        Held(oldest)
+        Held { oldest, gate }
     }
 }
 
@@ -135,19 +142,29 @@ impl Worker {
 /// # Invariants
 ///
 /// A list, through `bi_next`, of held bios that nobody else has.
-pub struct Held(*mut RawBio);
+pub struct Held<'g> {
+    oldest: *mut RawBio,
+    gate: &'g Gate,
+}
 
-impl Iterator for Held {
-    type Item = HeldBio;
+impl<'g> Iterator for Held<'g> {
+    type Item = HeldBio<'g>;
 
-    fn next(&mut self) -> Option<HeldBio> {
-        let bio = ptr::NonNull::new(self.0)?;
+    fn next(&mut self) -> Option<HeldBio<'g>> {
+        let bio = NonNull::new(self.oldest)?;
         // SAFETY: by the invariants; the bio leaves the list here.
         unsafe {
-            self.0 = (*bio.as_ptr()).bi_next;
+            self.oldest = (*bio.as_ptr()).bi_next;
             (*bio.as_ptr()).bi_next = ptr::null_mut();
-            Some(HeldBio::from_raw(bio))
+            Some(HeldBio::new(bio, self.gate))
         }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Whoever does not want them lets them end.
+        self.for_each(drop);
     }
 }
 
