@@ -6,12 +6,11 @@ use kernel::prelude::*;
 
 use crate::dm::bio::HeldBio;
 use crate::engine::Engine;
-use crate::index::Live;
 use crate::relocate::{Data, Job, Origin, AT_ONCE};
 use crate::remap_core::event::Event;
 use crate::remap_core::message::Device as Which;
 use crate::remap_core::policy::{Failure, PassUp};
-use crate::remap_core::units::{Blocks, Errno, MainBlock, Sector, Sectors};
+use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement, Sector, Sectors};
 use crate::store::Spare;
 use crate::target::Joined;
 
@@ -91,7 +90,8 @@ impl Engine {
             let left = Blocks::new(end - at);
             let next = match to.index().first(block, left, !bio.is_write()) {
                 Some(found) if found.block == block => {
-                    self.serve_live(&mut serving, block, found.live);
+                    let place = found.active.then_some(found.replacement);
+                    self.serve_live(&mut serving, block, place);
                     at + 1
                 }
                 found => {
@@ -108,14 +108,19 @@ impl Engine {
     }
 
     /// Serves a block that is on the spare, or is to be moved there.
-    fn serve_live(&mut self, serving: &mut Serving<'_, '_>, block: MainBlock, live: Live) {
-        if !live.active {
+    fn serve_live(
+        &mut self,
+        serving: &mut Serving<'_, '_>,
+        block: MainBlock,
+        place: Option<Replacement>,
+    ) {
+        let Some(place) = place else {
             self.add_job(serving, block, Failure::Medium, Origin::Pending);
             return;
-        }
+        };
         let at = self
             .table()
-            .and_then(|table| table.layout().replacement_sector(live.replacement));
+            .and_then(|table| table.layout().replacement_sector(place));
         let done = match at {
             Some(at) => serving.spare(self, block, at),
             None => Err(Errno::EIO),

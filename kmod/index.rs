@@ -66,11 +66,12 @@ const SMALLEST_GROUP: u32 = 3;
 /// can be recorded when memory is short.
 const HEADROOM: usize = 256;
 
-/// Set in the word of an entry that lookups lead to.
-const SEEN: u32 = 1 << 8;
-const SEEN_MASK: u32 = SEEN | 0xff;
-const SEEN_ACTIVE: u32 = SEEN | EntryState::Active.number() as u32;
-const SEEN_PENDING: u32 = SEEN | EntryState::Pending.number() as u32;
+/// Set beside the block of an entry that serves it, and to which lookups lead.
+const ACTIVE: u64 = 1 << 63;
+/// Set beside the block of an entry that is to serve it, and to which lookups lead.
+const PENDING: u64 = 1 << 62;
+/// The block itself: no disk has as many.
+const BLOCK: u64 = PENDING - 1;
 
 /// Where blocks of main are served.
 pub struct Index {
@@ -85,9 +86,9 @@ pub struct Index {
 
 /// The entries by their index, and the way to them by block.
 struct Places {
-    /// The block of main that an entry is about.
+    /// The block of main that an entry is about, and what lookups see of it.
     blocks: KVVec<Atomic<u64>>,
-    /// An entry's state, whether lookups see it, and its count of moves.
+    /// An entry's state and its count of moves.
     states: KVVec<Atomic<u32>>,
     /// Open-addressed: one more than the index of the live entry of a block; 0 where
     /// there is none.
@@ -112,8 +113,10 @@ pub struct Live {
 pub struct Found {
     /// The block.
     pub block: MainBlock,
-    /// Where it is served.
-    pub live: Live,
+    /// Which replacement serves it, or is to.
+    pub replacement: Replacement,
+    /// Whether it does.
+    pub active: bool,
     /// How many blocks from there on are served one behind the other; 1 unless it is
     /// active.
     pub run: Blocks,
@@ -194,7 +197,7 @@ impl Index {
 
     /// The group that a block is in: no group is smaller than a block.
     fn group_of(&self, block: MainBlock) -> u64 {
-        self.group(self.unit.first_sector(block).unwrap_or_default())
+        block.get() >> self.group_shift.saturating_sub(self.unit.sector_shift())
     }
 
     fn has_group(&self, group: u64) -> bool {
@@ -204,11 +207,16 @@ impl Index {
 
     /// The first of `count` blocks from `first` on that is live; with `active`, that is
     /// served from the spare.
+    #[inline]
     pub fn first(&self, first: MainBlock, count: Blocks, active: bool) -> Option<Found> {
         let guard = rcu::read_lock();
         let places = self.places.read(&guard)?;
+        // Most bios are asked about because their first block is one.
+        if let Some(found) = places.look(first, count.get(), active) {
+            return Some(found);
+        }
         let end = first.get().saturating_add(count.get());
-        let mut at = first.get();
+        let mut at = first.get().saturating_add(1);
         while at < end {
             let block = MainBlock::new(at);
             let group = self.group_of(block);
@@ -218,16 +226,11 @@ impl Index {
                 at = self.unit.block_of(next).get();
                 continue;
             }
-            match places.find(block) {
-                Some(live) if live.active || !active => {
-                    return Some(Found {
-                        block,
-                        live,
-                        run: places.run(block, live, end - at),
-                    })
-                }
-                _ => at += 1,
+            let found = places.look(block, end - at, active);
+            if found.is_some() {
+                return found;
             }
+            at += 1;
         }
         None
     }
@@ -235,7 +238,14 @@ impl Index {
     /// What is known of one block.
     pub fn get(&self, block: MainBlock) -> Option<Live> {
         let guard = rcu::read_lock();
-        self.places.read(&guard)?.find(block)
+        let places = self.places.read(&guard)?;
+        let (index, active) = places.find(block)?;
+        let replacement = Replacement::new(index as u64);
+        Some(Live {
+            replacement,
+            active,
+            moves: places.entry(replacement)?.moves,
+        })
     }
 
     /// The entry of `replacement`; free where none was ever put.
@@ -343,7 +353,7 @@ impl Places {
         for _ in 0..self.slots.len() {
             let slot = self.slots.get(at & mask)?;
             let leads = read_once(slot) as usize;
-            if leads == 0 || read_once(self.blocks.get(leads - 1)?) == block.get() {
+            if leads == 0 || read_once(self.blocks.get(leads - 1)?) & BLOCK == block.get() {
                 return Some((slot, leads));
             }
             at += 1;
@@ -351,42 +361,55 @@ impl Places {
         None
     }
 
+    /// The live entry of a block: its index, and whether it serves the block.
     #[inline]
-    fn find(&self, block: MainBlock) -> Option<Live> {
-        let (_, leads) = self.probe(block)?;
-        let index = leads.checked_sub(1)?;
-        self.live(index)
+    fn find(&self, block: MainBlock) -> Option<(usize, bool)> {
+        loop {
+            let (slot, leads) = self.probe(block)?;
+            let index = leads.checked_sub(1)?;
+            let word = read_once(self.blocks.get(index)?);
+            if word & !BLOCK != 0 {
+                return Some((index, word & ACTIVE != 0));
+            }
+            // Nothing is seen of it: if the slot leads elsewhere by now, it was superseded
+            // between the two looks.
+            if read_once(slot) as usize == leads {
+                return None;
+            }
+        }
     }
 
-    #[inline]
-    fn live(&self, index: usize) -> Option<Live> {
-        let word = read_once(self.states.get(index)?);
-        let active = word & SEEN_MASK == SEEN_ACTIVE;
-        (active || word & SEEN_MASK == SEEN_PENDING).then_some(Live {
+    /// What is live about `block`; with `active`, if it is served from the spare. A run goes
+    /// on for `most` blocks at the most.
+    #[inline(always)]
+    fn look(&self, block: MainBlock, most: u64, active: bool) -> Option<Found> {
+        let (index, serves) = self.find(block)?;
+        if active && !serves {
+            return None;
+        }
+        let run = if serves { self.run(index, most) } else { 1 };
+        Some(Found {
+            block,
             replacement: Replacement::new(index as u64),
-            active,
-            moves: (word >> 16) as u16,
+            active: serves,
+            run: Blocks::new(run),
         })
     }
 
-    /// How many blocks from `block` on, at most `most`, lie one behind the other.
+    /// How many blocks from that of entry `index` on, at most `most`, are served one behind
+    /// the other.
     #[inline]
-    fn run(&self, block: MainBlock, live: Live, most: u64) -> Blocks {
-        let next = live.replacement.get() as usize + 1;
-        let behind = self.blocks.get(next..).zip(self.states.get(next..));
-        let Some((blocks, states)) = behind.filter(|_| live.active) else {
-            return Blocks::new(1);
+    fn run(&self, index: usize, most: u64) -> u64 {
+        let end = index.saturating_add(most as usize).min(self.blocks.len());
+        let Some([first, others @ ..]) = self.blocks.get(index..end) else {
+            return 1;
         };
-        let mut expected = block.get();
-        let mut run = 1u64;
-        for (of, state) in blocks.iter().zip(states).take(most as usize - 1) {
+        let mut expected = read_once(first);
+        let breaks = others.iter().position(|word| {
             expected = expected.wrapping_add(1);
-            if read_once(of) != expected || read_once(state) & SEEN_MASK != SEEN_ACTIVE {
-                break;
-            }
-            run = run.wrapping_add(1);
-        }
-        Blocks::new(run)
+            read_once(word) != expected
+        });
+        breaks.unwrap_or(others.len()) as u64 + 1
     }
 
     fn entry(&self, replacement: Replacement) -> Option<Entry> {
@@ -394,7 +417,7 @@ impl Places {
         let word = self.states.get(index)?.load(Relaxed);
         Some(Entry {
             state: EntryState::from_number(word as u8)?,
-            main: MainBlock::new(self.blocks.get(index)?.load(Relaxed)),
+            main: MainBlock::new(self.blocks.get(index)?.load(Relaxed) & BLOCK),
             moves: (word >> 16) as u16,
         })
     }
@@ -404,11 +427,15 @@ impl Places {
         let (Some(block), Some(state)) = (self.blocks.get(index), self.states.get(index)) else {
             return;
         };
-        block.store(entry.main.get(), Relaxed);
-        let seen = if visible { SEEN } else { 0 };
-        let word = u32::from(entry.state.number()) | seen | u32::from(entry.moves) << 16;
-        state.store(word, Release);
-        if !visible {
+        let word = u32::from(entry.state.number()) | u32::from(entry.moves) << 16;
+        state.store(word, Relaxed);
+        let seen = match entry.state {
+            EntryState::Active if visible => ACTIVE,
+            EntryState::Pending if visible => PENDING,
+            _ => 0,
+        };
+        block.store(entry.main.get() & BLOCK | seen, Release);
+        if seen == 0 {
             return;
         }
         let Some((slot, before)) = self.probe(entry.main) else {
@@ -416,8 +443,8 @@ impl Places {
         };
         slot.store(index as u32 + 1, Release);
         let superseded = before.checked_sub(1).filter(|before| *before != index);
-        if let Some(state) = superseded.and_then(|before| self.states.get(before)) {
-            state.store(state.load(Relaxed) & !SEEN, Release);
+        if let Some(block) = superseded.and_then(|before| self.blocks.get(before)) {
+            block.store(block.load(Relaxed) & BLOCK, Release);
         }
     }
 }

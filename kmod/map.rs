@@ -78,10 +78,10 @@ impl Joined<'_> {
         if found.run.get() < count.get() {
             bio.accept(Sectors::new(found.run.get() << shift));
         }
-        if !found.live.active {
+        if !found.active {
             return bio.hold(self.gate(), self.worker());
         }
-        let there = self.replacement_area().get() + (found.live.replacement.get() << shift);
+        let there = self.replacement_area().get() + (found.replacement.get() << shift);
         bio.send_to(self.spare(), Sector::new(there))
     }
 

@@ -66,7 +66,7 @@ void dm_remap_gate_destroy(struct dm_remap_gate *gate)
 	free_percpu(gate->counts);
 }
 
-void *dm_remap_gate_enter(struct dm_remap_gate *gate, struct bio *bio, size_t beside)
+void *dm_remap_gate_enter(struct bio *bio, size_t beside, struct dm_remap_gate *gate)
 {
 	this_cpu_inc(gate->counts->entered);
 	return dm_per_bio_data(bio, beside);

@@ -30,7 +30,7 @@ struct dm_remap_gate {
 
 int dm_remap_gate_init(struct dm_remap_gate *gate);
 void dm_remap_gate_destroy(struct dm_remap_gate *gate);
-void *dm_remap_gate_enter(struct dm_remap_gate *gate, struct bio *bio, size_t beside);
+void *dm_remap_gate_enter(struct bio *bio, size_t beside, struct dm_remap_gate *gate);
 int dm_remap_gate_leave(struct dm_remap_gate *gate);
 void dm_remap_gate_drain(struct dm_remap_gate *gate);
 

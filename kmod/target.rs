@@ -16,6 +16,7 @@ use kernel::sync::Mutex;
 use crate::dm::bio::{Bio, Ended, EndedBio, Mapped};
 use crate::dm::device::Device;
 use crate::dm::gate::Gate;
+use crate::dm::published::read_once;
 use crate::dm::target::{Constructor, Owner, Refusal, Reply, Report, Target};
 use crate::dm::worker::Worker;
 use crate::engine::{Engine, Shown};
@@ -160,7 +161,7 @@ impl<'t> Joined<'t> {
     /// Where the replacement area begins; there must be a table.
     #[inline]
     pub fn replacement_area(&self) -> Sector {
-        Sector::new(self.replacement_area.load(Relaxed))
+        Sector::new(read_once(&self.replacement_area))
     }
 
     /// Whether there is a table, so that something can be done about bad blocks.

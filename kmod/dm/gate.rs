@@ -47,7 +47,7 @@ impl Gate {
     #[inline]
     pub(super) unsafe fn enter(&self, bio: *mut bindings::bio, beside: usize) -> *mut c_void {
         // SAFETY: by the invariants, and as the caller promises.
-        unsafe { ffi::dm_remap_gate_enter(self.gate.get(), bio, beside) }
+        unsafe { ffi::dm_remap_gate_enter(bio, beside, self.gate.get()) }
     }
 
     /// Leaves again, from any context; gives what `end_io` returns to let a bio end.
