@@ -4,6 +4,7 @@
 
 pub mod block;
 pub mod device_mapper;
+pub mod history;
 pub mod identity;
 pub mod journal;
 pub mod slots;
@@ -402,6 +403,11 @@ pub trait Uptime {
 
 /// What a host is built on: devices and images, changes of directories, time, chance.
 pub trait Platform: Clock + Uptime + Send + Sync {
+    /// The histories that are kept in a directory; `None` where none are kept.
+    fn history(&self, _directory: &Path) -> Option<Box<dyn history::History>> {
+        None
+    }
+
     /// Opens a block device or an image file.
     ///
     /// # Errors

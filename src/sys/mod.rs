@@ -7,6 +7,7 @@ mod block;
 mod clock;
 mod device_mapper;
 mod file;
+mod history;
 mod journal;
 mod lock_owner;
 #[cfg(feature = "blkid")]
@@ -16,6 +17,7 @@ mod watch;
 
 pub use block::{list as block_devices, Roots};
 pub use device_mapper::KernelDeviceMapper;
+pub use history::FileHistory;
 pub use journal::FileJournal;
 
 use std::fs::File;
@@ -55,6 +57,10 @@ impl Uptime for ThisMachine {
 }
 
 impl Platform for ThisMachine {
+    fn history(&self, directory: &Path) -> Option<Box<dyn crate::port::history::History>> {
+        Some(Box::new(FileHistory::new(directory)))
+    }
+
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {
         Ok(Box::new(file::BlockFile::open(
             path,

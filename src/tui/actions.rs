@@ -16,6 +16,9 @@ use crate::remap_core::quorum::{CopyState, Verdict};
 pub fn available(state: &State, command: Command) -> Result<(), String> {
     match command {
         Command::LookInside => return inside(state),
+        Command::Tighten if state.tab == Tab::Events => return Ok(()),
+        Command::Tighten => return Err("This is for the page of events: 4.".to_owned()),
+        Command::ZoomIn | Command::ZoomOut if state.tab == Tab::Counters => return Ok(()),
         Command::ZoomIn | Command::ZoomOut | Command::GoTo | Command::Order => {
             return on_remaps(state)
         }
@@ -62,7 +65,7 @@ fn inside(state: &State) -> Result<(), String> {
         Tab::Copies if bytes::comparison(state).is_some() => Ok(()),
         Tab::Copies => Err("This copy has no bytes to show.".to_owned()),
         Tab::Remaps => on_remaps(state),
-        Tab::Overview | Tab::Events | Tab::Journal => {
+        Tab::Overview | Tab::Events | Tab::Journal | Tab::Counters => {
             Err("There is nothing more to look into on this page.".to_owned())
         }
     }

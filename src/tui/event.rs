@@ -6,12 +6,14 @@ pub use nix::sys::signal::Signal;
 use ratatui::layout::Size;
 
 use super::key::Key;
+use super::recorder;
 use super::remaps::RemapList;
 use super::state::Examined;
 use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal};
 use crate::port::journal::ActionRecord;
 use crate::port::{DeviceInfo, LoggedEvent, Mapped};
+use crate::remap_core::units::Timestamp;
 use crate::zone::Zone;
 
 /// Something that happened.
@@ -81,6 +83,13 @@ pub enum Answer {
     Zone(Zone),
     /// Events since the last such answer, oldest first.
     Logged(Vec<LoggedEvent>),
+    /// The counters of some mapped devices over time.
+    History {
+        /// What time it is.
+        now: Timestamp,
+        /// The devices whose histories became longer.
+        histories: Vec<recorder::Told>,
+    },
     /// The whole journal, oldest first.
     Journal(Vec<ActionRecord>),
     /// What an operation comes to.

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::event::Answer;
 use super::state::{Examined, EVENTS_KEPT};
-use crate::remap_core::units::Millis;
+use crate::port::history::Sample;
+use crate::remap_core::units::{Millis, Timestamp};
 
 /// What was told while the screen stands still: the last word on everything, however
 /// long that takes.
@@ -15,6 +17,9 @@ pub struct Held {
     examined: HashMap<PathBuf, Examined>,
     remaps: Option<Answer>,
     journal: Option<Answer>,
+    histories: HashMap<String, Arc<[Sample]>>,
+    /// What time the histories were told.
+    clock: Option<(Timestamp, Millis)>,
     logged: Vec<crate::port::LoggedEvent>,
 }
 
@@ -27,6 +32,13 @@ impl Held {
             Answer::Examined(found) => self.examined.extend(found),
             Answer::Remaps(_) => self.remaps = Some(answer),
             Answer::Journal(_) => self.journal = Some(answer),
+            Answer::History {
+                now: time,
+                histories,
+            } => {
+                self.histories.extend(histories);
+                self.clock = Some((time, now));
+            }
             Answer::Logged(events) => {
                 self.logged.extend(events);
                 let surplus = self.logged.len().saturating_sub(EVENTS_KEPT);
@@ -48,8 +60,17 @@ impl Held {
             .then(|| Answer::Examined(self.examined.into_iter().collect()));
         let logged = (!self.logged.is_empty()).then_some(Answer::Logged(self.logged));
         let rest = [examined, self.remaps, self.journal, logged];
+        let histories = self.clock.map(|(time, told)| {
+            let histories = self.histories.into_iter().collect();
+            let answer = Answer::History {
+                now: time,
+                histories,
+            };
+            (told, answer)
+        });
         self.listed
             .into_iter()
+            .chain(histories)
             .chain(rest.into_iter().flatten().map(|answer| (now, answer)))
             .collect()
     }

@@ -138,6 +138,8 @@ pub enum Command {
     GoTo,
     /// Sort by something else.
     Order,
+    /// Show only what is more urgent.
+    Tighten,
     /// Choose a copy, or unchoose it.
     Toggle,
     /// Choose the copy of this number, or unchoose it.
@@ -270,9 +272,10 @@ pub const BINDINGS: &[Binding] = &[
     bind!("out", INSIDE, [Key::Esc, Key::Char('q')], Command::Back, "out", "out again, to the page"),
     bind!("next-mark", INSIDE, [Key::Char('n')], Command::NextMark, "next", "to the next bytes that differ, or the next remap"),
     bind!("previous-mark", INSIDE, [Key::Char('N')], Command::PreviousMark, "", "to those before"),
-    bind!("zoom-in", PAGE, [Key::Char('+'), Key::Char('=')], Command::ZoomIn, "zoom", "look closer at the map"),
-    bind!("zoom-out", PAGE, [Key::Char('-')], Command::ZoomOut, "", "look from further away"),
+    bind!("zoom-in", PAGE, [Key::Char('+'), Key::Char('=')], Command::ZoomIn, "zoom", "look closer at the map, or back over less time"),
+    bind!("zoom-out", PAGE, [Key::Char('-')], Command::ZoomOut, "", "look from further away, or back over more time"),
     bind!("go-to", PAGE, [Key::Char('b')], Command::GoTo, "go to", "to a block of main, by its number or its byte"),
+    bind!("urgency", DETAIL, [Key::Char('i')], Command::Tighten, "urgency", "all events, warnings and worse, or errors alone"),
     bind!("order", PAGE, [Key::Char('o')], Command::Order, "order", "sort by something else"),
     bind!("inside-left", INSIDE, [Key::Left, Key::Char('h')], Command::Left, "", "one to the left"),
     bind!("inside-right", INSIDE, [Key::Right, Key::Char('l')], Command::Right, "", "one to the right"),
@@ -290,6 +293,7 @@ pub const BINDINGS: &[Binding] = &[
     bind!("remaps", WATCH, [Key::Char('3')], Command::Tab(2), "", "Remaps"),
     bind!("events", WATCH, [Key::Char('4')], Command::Tab(3), "", "Events"),
     bind!("journal", WATCH, [Key::Char('5')], Command::Tab(4), "", "Journal"),
+    bind!("counters", WATCH, [Key::Char('6')], Command::Tab(5), "", "Counters"),
     bind!("turn-view", WATCH, [Key::Char('v')], Command::TurnView, "", "bytes or fields of the chosen copy"),
     bind!("create", BROWSE, [Key::Char('n')], Command::Create, "new", "create a mapped device, step by step"),
     bind!("assemble", BROWSE, [Key::Char('a')], Command::Reassemble, "assemble", "bring the device up again from its metadata"),
@@ -300,7 +304,7 @@ pub const BINDINGS: &[Binding] = &[
     bind!("migrate", BROWSE, [Key::Char('m')], Command::Migrate, "migrate", "give plain v4 copies a checksum"),
     bind!("take-apart", BROWSE, [Key::Char('d')], Command::TakeApart, "take apart", "take the mapped device down; its metadata stays"),
     bind!("undo", WATCH, [Key::Char('u')], Command::Undo, "undo", "take back the last action, or the one chosen in the journal"),
-    bind!("filter", WATCH, [Key::Char('/')], Command::Filter, "filter", "narrow the list, or the remaps on their page"),
+    bind!("filter", WATCH, [Key::Char('/')], Command::Filter, "filter", "narrow the list, or remaps and events on their pages"),
     bind!("command", WATCH, [Key::Char(':')], Command::Prompt, "command", "type a command; tab completes it"),
     bind!("sort", LIST, [Key::Char('o')], Command::Sort, "", "sort the list by name, size, state or part"),
     bind!("reverse", LIST, [Key::Char('O')], Command::Reverse, "", "sort the list the other way round"),

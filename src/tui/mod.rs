@@ -12,12 +12,14 @@ mod changes;
 mod corruption;
 mod dialog;
 mod event;
+mod explain;
 mod export;
 #[cfg(test)]
 mod fake;
 mod frozen;
 mod headless;
 mod headline;
+mod history;
 mod input;
 mod key;
 mod keymap;
@@ -27,6 +29,7 @@ mod pages;
 mod prompt;
 mod pulse;
 mod question;
+mod recorder;
 mod remaps;
 mod rows;
 #[cfg(test)]
@@ -65,6 +68,10 @@ use update::{update, Effect, Ended, Request};
 /// still the screen moves while it lasts.
 const BURST: usize = 256;
 
+/// How long the worker may take to keep what it counted: it has nothing else to do, unless
+/// it waits for a disk.
+const FAREWELL: Duration = Duration::from_millis(250);
+
 /// How long an action that is being carried out may take after the operator left. It is
 /// safe to be cut off; it is better to be finished.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -98,7 +105,7 @@ pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::
     };
     let ended = application.serve(&received);
     let patience = match application.executing {
-        0 => Duration::ZERO,
+        0 => FAREWELL,
         _ => PATIENCE,
     };
     drop(application);

@@ -1,5 +1,6 @@
 //! What the pages of the detail hold, before it is drawn: how many rows, and which.
 
+use super::history::{self, Counter, WINDOWS};
 use super::layout::Areas;
 use super::remaps::Grid;
 use super::state::{Focus, State, Tab};
@@ -19,6 +20,7 @@ pub fn rows(state: &State) -> usize {
             .map_or(0, |list| state.remap_table.len(list)),
         Tab::Events => events(state).count(),
         Tab::Journal => state.journal.len(),
+        Tab::Counters => Counter::ALL.len(),
     }
 }
 
@@ -39,8 +41,8 @@ pub fn findings(state: &State) -> Vec<Finding> {
     findings
 }
 
-/// The events of the device that is shown, newest first; every device's, where it has
-/// no name.
+/// The events of the device that is shown, newest first, under the filter; every
+/// device's, where it has no name.
 pub fn events(state: &State) -> impl Iterator<Item = &LoggedEvent> {
     let name = state.subject().and_then(|subject| subject.name());
     state
@@ -48,6 +50,7 @@ pub fn events(state: &State) -> impl Iterator<Item = &LoggedEvent> {
         .iter()
         .rev()
         .filter(move |logged| name.is_none_or(|name| logged.device == name))
+        .filter(|logged| state.event_filter.passes(logged))
 }
 
 /// The action under the pointer of the journal, which shows the newest first.
@@ -80,7 +83,11 @@ impl RemapParts {
     /// The parts of a page of so many lines; who is on the map has more of it.
     pub const fn of(height: u16, inside: bool) -> Self {
         const ROOM_FOR_BOTH: u16 = 9;
-        let head = if height > 3 { 2 } else { 1 };
+        let head = match height {
+            0..4 => 1,
+            4..16 => 2,
+            _ => 3,
+        };
         let rest = height.saturating_sub(head);
         let map = match (inside, rest) {
             (true, 0..14) => rest,
@@ -119,4 +126,18 @@ pub fn remap_grid(state: &State) -> Option<Grid> {
     let columns = areas.detail.width.checked_sub(4 + MAP_LABEL)?;
     let (_, main) = main_blocks(state)?;
     Grid::new(main, state.remap_map, columns.into(), lines.into())
+}
+
+/// How far one looks back, in seconds.
+pub fn history_window(state: &State) -> u64 {
+    WINDOWS.get(state.window).copied().unwrap_or(WINDOWS[0])
+}
+
+/// A counter of the device that is shown over that time, in so many columns.
+pub fn history(state: &State, counter: Counter, columns: usize) -> Vec<Option<u64>> {
+    let name = state.subject().and_then(|subject| subject.name());
+    let samples = name.and_then(|name| state.histories.get(name));
+    let samples = samples.map(|samples| &samples[..]).unwrap_or_default();
+    let window = history_window(state);
+    history::parts(samples, counter, state.wall_clock(), window, columns)
 }

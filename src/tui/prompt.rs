@@ -350,7 +350,7 @@ mod tests {
             ("corrupt vault --copy ", &["0", "1", "2", "3", "4"]),
             ("fault vault --on write m", &["main"]),
             ("sort -s", &["-size", "-state"]),
-            ("page c", &["copies"]),
+            ("page c", &["copies", "counters"]),
             ("theme high", &["high-contrast"]),
             ("mouse o", &["on", "off"]),
             ("quit ", &[]),

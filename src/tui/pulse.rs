@@ -16,7 +16,7 @@ pub fn next_change(state: &State) -> Option<Duration> {
         .filter_map(|active| repair_counts_on(state, active));
     let shown = state
         .subject()
-        .filter(|_| state.tab == Tab::Overview)
+        .filter(|_| matches!(state.tab, Tab::Overview | Tab::Counters))
         .and_then(|subject| subject.active)
         .and_then(|active| times_count_on(state, active));
     let changed = state

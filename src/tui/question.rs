@@ -7,6 +7,8 @@ pub enum Asked {
     Block,
     /// What the remaps are narrowed to.
     Remaps,
+    /// What the events are narrowed to.
+    Events,
 }
 
 impl Asked {
@@ -14,6 +16,7 @@ impl Asked {
     pub const fn prompt(self) -> &'static str {
         match self {
             Self::Block => "go to block or byte:",
+            Self::Events => "events that say: /",
             Self::Remaps => "remaps with digits or state: /",
         }
     }

@@ -15,6 +15,7 @@ use super::theme::Theme;
 use super::update::{update, Effect};
 use crate::inspect;
 use crate::lab::ram::RamDisk;
+use crate::port::history::Sample;
 use crate::port::journal::{ActionId, ActionRecord, Begun, Ended};
 use crate::port::table::new_blocks;
 use crate::port::{BlockStore as _, DeviceInfo, LoggedEvent, Mapped, Part, RemapRow, Usage};
@@ -264,6 +265,40 @@ pub fn events() -> Vec<LoggedEvent> {
     ]
 }
 
+/// What the counters were over the last day, an hour apart; the last hour in minutes.
+pub fn history() -> Answer {
+    let now = Timestamp::new(MIDNIGHT + 38_514);
+    let sample = |ago: u64, scrubs, damaged, active_blocks| Sample {
+        time_seconds: now.get() - ago,
+        scrubs,
+        corruption_detected: damaged,
+        repairs_completed: damaged,
+        repair_attempts: damaged + damaged / 3,
+        active_blocks,
+        pending_blocks: 0,
+        used_blocks: active_blocks,
+        write_errors: active_blocks,
+        read_errors: 3,
+    };
+    let hours = (1..24).rev().map(|hour| {
+        let gone = 24 - hour;
+        sample(hour * 3600, gone / 3, gone / 12, 900 + gone * gone / 2)
+    });
+    let minutes = (0..60).rev().map(|minute| {
+        let gone = 60 - minute;
+        sample(
+            minute * 60,
+            8 + gone / 20,
+            1 + gone / 60,
+            1164 + gone * 2 / 3,
+        )
+    });
+    Answer::History {
+        now,
+        histories: vec![("vault".to_owned(), hours.chain(minutes).collect())],
+    }
+}
+
 /// What was done.
 pub fn journal() -> Vec<ActionRecord> {
     let action = |id, title: &str, command: &str| ActionRecord {
@@ -356,6 +391,7 @@ pub fn state(options: Options, width: u16, height: u16) -> State {
         Answer::Examined(examined()),
         Answer::Logged(events()),
         Answer::Journal(journal()),
+        history(),
     ];
     for answer in answers {
         happen(&mut state, 1000, Event::Told(answer));

@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::corruption::Corruption;
 use super::dialog::Dialog;
 use super::frozen::Held;
+use super::history::USUAL_WINDOW;
 use super::keymap::Context;
 use super::options::Options;
 use super::prompt::Prompt;
@@ -20,11 +21,13 @@ use super::session::Actions;
 use super::theme::Theme;
 use super::wizard::Wizard;
 use crate::inspect::Inspection;
+use crate::port::history::Sample;
 use crate::port::journal::ActionRecord;
 use crate::port::{DeviceInfo, LoggedEvent, Mapped};
+use crate::remap_core::event::Severity;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{RepairStatus, Status};
-use crate::remap_core::units::{IdentityDigest, Millis, PerSlot};
+use crate::remap_core::units::{IdentityDigest, Millis, PerSlot, Timestamp};
 use crate::zone::Zone;
 
 /// How many logged events are kept; older ones are still in the host's log.
@@ -119,16 +122,19 @@ pub enum Tab {
     Events,
     /// What was done.
     Journal,
+    /// What a target counts, over time.
+    Counters,
 }
 
 impl Tab {
     /// Every tab, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Overview,
         Self::Copies,
         Self::Remaps,
         Self::Events,
         Self::Journal,
+        Self::Counters,
     ];
 
     /// Its title.
@@ -139,6 +145,7 @@ impl Tab {
             Self::Remaps => "Remaps",
             Self::Events => "Events",
             Self::Journal => "Journal",
+            Self::Counters => "Counters",
         }
     }
 }
@@ -229,6 +236,35 @@ impl Active {
 /// What looking at one device gave; the text says why it could not be read at all.
 pub type Examined = Result<Arc<Inspection>, String>;
 
+/// Which of the events are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only those that ask at least this much of the operator.
+    pub least: Option<Severity>,
+    /// Only those that say this; everything where it is empty.
+    pub text: String,
+}
+
+impl EventFilter {
+    /// Asks for more urgent events, and after the most urgent for all.
+    pub fn tighten(&mut self) {
+        self.least = match self.least {
+            None => Some(Severity::Warning),
+            Some(Severity::Info | Severity::Warning) => Some(Severity::Error),
+            Some(Severity::Error) => None,
+        };
+    }
+
+    /// Whether an event passes.
+    pub fn passes(&self, logged: &LoggedEvent) -> bool {
+        let urgent = self
+            .least
+            .is_none_or(|least| logged.event.severity() >= least);
+        let text = self.text.to_lowercase();
+        urgent && (text.is_empty() || logged.event.to_string().to_lowercase().contains(&text))
+    }
+}
+
 /// A line for the operator that goes away with the next key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -283,8 +319,16 @@ pub struct State {
     pub remap_table: Table,
     /// Where the cursor of their map is.
     pub remap_map: MapView,
+    /// The counters of mapped devices over time, by name.
+    pub histories: HashMap<String, Arc<[Sample]>>,
+    /// How far one looks back, by its place among the windows.
+    pub window: usize,
+    /// What time it was, and when on the application's own clock: for what is shown.
+    pub clock: Option<(Timestamp, Millis)>,
     /// What happened, newest last.
     pub events: VecDeque<LoggedEvent>,
+    /// Which events are shown.
+    pub event_filter: EventFilter,
     /// What was done, newest last.
     pub journal: Vec<ActionRecord>,
     /// The last thing to say.
@@ -330,7 +374,11 @@ impl State {
             remaps: None,
             remap_table: Table::default(),
             remap_map: MapView::default(),
+            histories: HashMap::new(),
+            window: USUAL_WINDOW,
+            clock: None,
             events: VecDeque::new(),
+            event_filter: EventFilter::default(),
             journal: Vec::new(),
             notice: None,
             ticket: 0,
@@ -439,6 +487,14 @@ impl State {
         }
         let changes = self.changes.entry(after.path.clone()).or_default();
         changes.note(before, after, self.now);
+    }
+
+    /// What time it is, as far as the worker told; shown, and nothing is decided by it.
+    pub fn wall_clock(&self) -> Timestamp {
+        self.clock.map_or(Timestamp::new(0), |(told, seen)| {
+            let passed = self.now.get().saturating_sub(seen.get()) / 1000;
+            Timestamp::new(told.get().saturating_add(passed))
+        })
     }
 
     /// What the detail is about.

@@ -431,6 +431,15 @@ impl Theme {
         }
     }
 
+    /// From nothing to full, for columns of a chart.
+    pub const fn levels(self) -> &'static [&'static str] {
+        if self.ascii {
+            &[".", ":", "+", "*", "#"]
+        } else {
+            &["·", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
+        }
+    }
+
     /// Behind the name of the column that a table is sorted by.
     pub const fn sorted(self) -> &'static str {
         self.choose("▾", "v")

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::event::{Answer, Event};
+use super::recorder::Recorder;
 use super::remaps::RemapList;
 use super::state::Examined;
 use super::update::{Interest, Request};
@@ -124,6 +125,8 @@ struct Worker {
     looked: Instant,
     /// When the host's own targets have something to do.
     due: Option<Instant>,
+    /// The counters over time.
+    recorder: Recorder,
     /// Whether the last order was given.
     over: bool,
 }
@@ -131,6 +134,13 @@ struct Worker {
 impl Worker {
     fn new(host: Box<dyn Host>, context: ops::Context, events: Sender<Event>) -> Self {
         let now = Instant::now();
+        // Who only looks leaves no trace.
+        let directory = host.lab_directory().map(Path::to_owned);
+        let directory = directory.or_else(crate::config::state_directory);
+        let kept = directory
+            .filter(|_| !context.read_only)
+            .and_then(|directory| context.platform.history(&directory.join("history")));
+        let recorder = Recorder::new(kept);
         Self {
             host,
             context,
@@ -148,6 +158,7 @@ impl Worker {
             stale: false,
             looked: now,
             due: None,
+            recorder,
             over: false,
         }
     }
@@ -175,6 +186,7 @@ impl Worker {
                 None => self.go_on(),
             }
         }
+        self.recorder.save();
     }
 
     /// The next order; `None` when it is time for something else.
@@ -187,7 +199,8 @@ impl Worker {
             };
         }
         let look = self.stale.then(|| self.looked + BETWEEN_LOOKS);
-        let Some(until) = look.into_iter().chain(self.due).min() else {
+        let save = self.recorder.due();
+        let Some(until) = look.into_iter().chain(self.due).chain(save).min() else {
             return Some(orders.recv().unwrap_or(Order::End));
         };
         let wait = until.saturating_duration_since(Instant::now());
@@ -203,6 +216,9 @@ impl Worker {
         if self.due.is_some_and(|due| due <= Instant::now()) {
             self.run_due();
             self.stale = true;
+        }
+        if self.recorder.due().is_some_and(|due| due <= Instant::now()) {
+            self.recorder.save();
         }
         if self.stale && self.looked.elapsed() >= BETWEEN_LOOKS {
             self.look(false);
@@ -298,6 +314,7 @@ impl Worker {
             return self.trouble("devices cannot be listed", &error);
         }
         self.tell_zone();
+        self.tell_history();
         self.tell_logged();
         self.tell_journal();
         self.examine_interest();
@@ -331,6 +348,14 @@ impl Worker {
     fn tell_zone(&mut self) {
         if !std::mem::replace(&mut self.zone_told, true) {
             self.tell(Answer::Zone(self.context.platform.zone()));
+        }
+    }
+
+    fn tell_history(&mut self) {
+        let now = self.context.platform.now();
+        let histories = self.recorder.note(&self.mapped, now);
+        if !histories.is_empty() {
+            self.tell(Answer::History { now, histories });
         }
     }
 

@@ -2,6 +2,7 @@
 //! at the bytes of the disks.
 #![cfg(test)]
 
+mod counts;
 mod drills;
 mod ends;
 mod maps;

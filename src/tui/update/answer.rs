@@ -55,6 +55,10 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
         Answer::Saved(Ok(path)) => say(state, Health::Good, format!("{path} is written.")),
         Answer::Saved(Err(why)) => say(state, Health::Bad, why),
         Answer::Logged(events) => keep_events(state, events),
+        Answer::History { now, histories } => {
+            state.clock = Some((now, state.now));
+            state.histories.extend(histories);
+        }
         Answer::Journal(journal) => state.journal = journal,
         Answer::Planned { ticket, plan } => return planned(state, ticket, plan),
         Answer::Executed { ticket, outcome } => executed(state, ticket, outcome),

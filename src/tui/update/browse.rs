@@ -30,6 +30,13 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Filter if state.focus != Focus::List && state.tab == Tab::Remaps => {
             question::ask(state, Asked::Remaps);
         }
+        Command::Filter if state.focus != Focus::List && state.tab == Tab::Events => {
+            question::ask(state, Asked::Events);
+        }
+        Command::Tighten => {
+            state.event_filter.tighten();
+            state.cursors[Tab::Events as usize] = 0;
+        }
         Command::Filter => {
             state.focus = Focus::List;
             state.mode = Mode::Filter;
@@ -124,7 +131,7 @@ fn move_in_detail(state: &mut State, command: Command) {
     match tab {
         Tab::Copies => state.copy_byte = None,
         Tab::Remaps => inside::follow_row(state),
-        Tab::Overview | Tab::Events | Tab::Journal => {}
+        Tab::Overview | Tab::Events | Tab::Journal | Tab::Counters => {}
     }
 }
 

@@ -4,6 +4,7 @@ use super::half_page;
 use crate::remap_core::units::MainBlock;
 use crate::tui::actions;
 use crate::tui::bytes;
+use crate::tui::history::WINDOWS;
 use crate::tui::keymap::Command;
 use crate::tui::pages;
 use crate::tui::state::{Focus, State, Tab};
@@ -20,7 +21,7 @@ pub fn on_move(state: &mut State, command: Command) {
     match state.tab {
         Tab::Copies => move_in_bytes(state, command),
         Tab::Remaps => move_on_map(state, command),
-        Tab::Overview | Tab::Events | Tab::Journal => {}
+        Tab::Overview | Tab::Events | Tab::Journal | Tab::Counters => {}
     }
 }
 
@@ -60,8 +61,16 @@ pub fn follow_row(state: &mut State) {
     }
 }
 
-/// Looks at the map closer, or from further away.
+/// Looks at the map closer, or from further away; back over less time, or more.
 pub fn zoom(state: &mut State, command: Command) {
+    if state.tab == Tab::Counters {
+        let last = WINDOWS.len() - 1;
+        state.window = match command {
+            Command::ZoomIn => state.window.saturating_sub(1),
+            _ => (state.window + 1).min(last),
+        };
+        return;
+    }
     let Some(grid) = pages::remap_grid(state) else {
         return;
     };

@@ -6,17 +6,20 @@ use crate::tui::keymap::Command;
 use crate::tui::pages;
 use crate::tui::question::{Asked, Question};
 use crate::tui::remaps::parse_block;
-use crate::tui::state::{Mode, State};
+use crate::tui::state::{Mode, State, Tab};
 
 /// Asks, where there is something to ask about.
 pub fn ask(state: &mut State, what: Asked) {
-    if let Err(why) = actions::available(state, Command::GoTo) {
-        super::say(state, crate::tui::theme::Health::Warning, why);
-        return;
+    if what != Asked::Events {
+        if let Err(why) = actions::available(state, Command::GoTo) {
+            super::say(state, crate::tui::theme::Health::Warning, why);
+            return;
+        }
     }
     let typed = match what {
         Asked::Block => String::new(),
         Asked::Remaps => state.remap_table.search.clone(),
+        Asked::Events => state.event_filter.text.clone(),
     };
     state.mode = Mode::Ask(Question {
         what,
@@ -53,9 +56,14 @@ fn change(state: &mut State, change: impl FnOnce(&mut String)) {
     };
     change(&mut question.typed);
     question.complaint = None;
-    if question.what == Asked::Remaps {
-        let search = question.typed.clone();
-        inside::search(state, search);
+    let typed = question.typed.clone();
+    match question.what {
+        Asked::Block => {}
+        Asked::Remaps => inside::search(state, typed),
+        Asked::Events => {
+            state.event_filter.text = typed;
+            state.cursors[Tab::Events as usize] = 0;
+        }
     }
 }
 

@@ -480,7 +480,7 @@ fn the_pages_turn_around() {
     }
     assert_eq!(seen.last(), Some(&Tab::Overview));
     press(&mut state, "[");
-    assert_eq!(state.tab, Tab::Journal);
+    assert_eq!(state.tab, Tab::Counters);
 }
 
 #[test]

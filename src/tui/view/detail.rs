@@ -5,7 +5,7 @@ use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::Frame;
 
-use super::{copies, events, journal, overview, pane, put_line, remaps};
+use super::{copies, counters, events, journal, overview, pane, put_line, remaps};
 use crate::remap_core::params::TARGET_NAME;
 use crate::remap_core::status::Mode as TargetMode;
 use crate::tui::keymap::Context;
@@ -21,7 +21,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         |subject| title(state, &subject),
     );
     let inner = pane(frame, area, theme, title, focused);
-    put_line(frame, inner, 0, &tabs(state));
+    put_line(frame, inner, 0, &tabs(state, inner.width));
     let body = Rect {
         y: inner.y + 1,
         height: inner.height.saturating_sub(1),
@@ -38,6 +38,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         ),
         (Tab::Overview, Some(subject)) => overview::draw(frame, body, state, &subject),
         (Tab::Copies, Some(subject)) => copies::draw(frame, body, state, &subject),
+        (Tab::Counters, Some(subject)) => counters::draw(frame, body, state, &subject),
         (Tab::Remaps, Some(subject)) => remaps::draw(frame, body, state, &subject),
     }
 }
@@ -68,7 +69,9 @@ fn title(state: &State, subject: &Subject<'_>) -> Line<'static> {
     ])
 }
 
-fn tabs(state: &State) -> Line<'static> {
+/// The titles of the pages; where there is little room they stand close.
+fn tabs(state: &State, width: u16) -> Line<'static> {
+    const WITH_GAPS: u16 = 60;
     let theme = state.theme();
     let mut spans = vec![Span::raw(" ")];
     for tab in Tab::ALL {
@@ -84,7 +87,9 @@ fn tabs(state: &State) -> Line<'static> {
             (format!(" {} ", tab.title()), theme.plain())
         };
         spans.push(Span::styled(text, style));
-        spans.push(Span::raw(" "));
+        if width >= WITH_GAPS {
+            spans.push(Span::raw(" "));
+        }
     }
     Line::from(spans)
 }

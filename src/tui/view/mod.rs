@@ -3,6 +3,7 @@
 mod bytes;
 mod copies;
 mod corrupt;
+mod counters;
 mod detail;
 mod devices;
 mod done;

@@ -7,9 +7,10 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{detail_has_keyboard, gauge, inside_has_keyboard, mark_row, put_line};
+use super::{counters, detail_has_keyboard, gauge, inside_has_keyboard, mark_row, put_line};
 use crate::port::RemapRow;
 use crate::remap_core::units::{BlockSize, Blocks, MainBlock};
+use crate::tui::history::Counter;
 use crate::tui::layout::first_row;
 use crate::tui::pages::{self, RemapParts, MAP_LABEL};
 use crate::tui::remaps::{state_text, Count, Grid, Order, RemapList};
@@ -40,6 +41,10 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<
     put_line(frame, area, 0, &summary(state, list));
     if parts.head > 1 {
         put_line(frame, area, 1, &spare_line(state, list, area.width));
+    }
+    if parts.head > 2 {
+        let trend = counters::trend(state, Counter::Remapped, usize::from(area.width));
+        put_line(frame, area, 2, &trend.unwrap_or_default());
     }
     let map = part(area, parts.head, parts.map);
     let table = part(area, parts.head + parts.map, parts.table);

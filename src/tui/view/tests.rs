@@ -139,7 +139,18 @@ fn remaps_events_and_journal() {
         press(&mut state, "3\n\n");
         state
     });
-    check("events_80x24", &at(80, 24, "4\n"));
+    check("events_80x24", &at(80, 24, "4\nj"));
+    check("events_60x20", &at(60, 20, "4\n"));
+    check("events_filtered_120x40", &at(120, 40, "4\ni/damage\n"));
+    check("counters_80x24", &at(80, 24, "6\nj"));
+    check("counters_120x40", &at(120, 40, "6\njjjj---"));
+    check("counters_60x20", &at(60, 20, "6\n"));
+    check("counters_idle_80x24", &at(80, 24, "gjjjjjjjjj6"));
+    check("ascii_counters_120x40", &{
+        let mut state = state(ASCII, 120, 40);
+        press(&mut state, "6\n--");
+        state
+    });
     check("journal_120x40", &at(120, 40, "5\nj"));
 }
 
@@ -165,7 +176,7 @@ fn windows_lie_over_the_rest() {
 #[test]
 fn without_colour_and_without_glyphs() {
     for keys in [
-        "", "2\njjj", "2\njjj\n", "3\n", "3\n\n", "?", "x14↓", "n\n", "5\n",
+        "", "2\njjj", "2\njjj\n", "3\n", "3\n\n", "4\n", "6\n", "?", "x14↓", "n\n", "5\n",
     ] {
         for options in [MONO, ASCII] {
             let ascii = options.theme.ascii;
