@@ -322,15 +322,6 @@ impl Index {
             self.mind(Minding::REMAPS, true);
         }
     }
-
-    /// How much memory all of it takes, in bytes.
-    pub fn bytes(&self) -> usize {
-        let guard = rcu::read_lock();
-        let places = self.places.read(&guard).map_or(0, |places| {
-            places.blocks.len() * 8 + places.states.len() * 4 + places.slots.len() * 4
-        });
-        places + self.groups.len() * 8
-    }
 }
 
 impl Places {

@@ -327,11 +327,6 @@ impl Table {
         self.layout.replacement_blocks
     }
 
-    /// How many table blocks are in use.
-    pub fn in_use(&self) -> u32 {
-        self.blocks.len() as u32
-    }
-
     /// The first free entry at or behind `from`.
     pub fn free_entry(&mut self, from: u64, index: &Index) -> Option<Replacement> {
         let free = |at: u64| index.entry(Replacement::new(at)).state == EntryState::Free;
