@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::inspect::{inspect, Inspection};
 use crate::ops::is_same_device;
 use crate::port::block::DeviceNumber;
-use crate::port::device_mapper::{DeviceMapper, Line, NewDevice, UUID_PREFIX};
+use crate::port::device_mapper::{DeviceMapper, Line, Listed, NewDevice, UUID_PREFIX};
 use crate::port::{Access, Activation, BlockStore, HostError, Platform};
 use crate::remap_core::params::{check_name, Options, TargetArgs, TARGET_NAME};
 use crate::remap_core::units::{BlockSize, Sector, Sectors};
@@ -81,7 +81,30 @@ pub(super) fn bring_up(
         },
         read_only: activation.options.read_only,
     };
+    clear_left_over(device_mapper, &device)?;
     device_mapper.create(&device).map(drop)
+}
+
+/// Whether a mapped device is what a run of this program left that was killed before it
+/// had resumed it: ours, and without a table.
+pub(super) fn is_left_over(device_mapper: &dyn DeviceMapper, listed: &Listed) -> bool {
+    let is_empty = || {
+        device_mapper
+            .table(&listed.name)
+            .map(|lines| lines.is_empty())
+    };
+    listed.uuid.starts_with(UUID_PREFIX) && is_empty().unwrap_or(false)
+}
+
+/// Removes what such a run left of the same name or of the same array.
+fn clear_left_over(device_mapper: &dyn DeviceMapper, device: &NewDevice) -> Result<(), HostError> {
+    for listed in device_mapper.list()? {
+        let is_same = listed.name == device.name || listed.uuid == device.uuid;
+        if is_same && is_left_over(device_mapper, &listed) {
+            device_mapper.remove(&listed.name)?;
+        }
+    }
+    Ok(())
 }
 
 fn number(store: &dyn BlockStore, path: &Path) -> Result<DeviceNumber, HostError> {

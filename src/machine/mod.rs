@@ -237,8 +237,9 @@ impl Host for Machine {
     }
 
     fn is_name_taken(&mut self, name: &str) -> Result<bool, HostError> {
-        let listed = self.device_mapper.list()?;
-        Ok(listed.iter().any(|device| device.name == name))
+        let mut listed = self.device_mapper.list()?.into_iter();
+        let named = listed.find(|device| device.name == name);
+        Ok(named.is_some_and(|device| !activation::is_left_over(&*self.device_mapper, &device)))
     }
 
     fn activate(&mut self, activation: &Activation) -> Result<(), HostError> {

@@ -120,6 +120,7 @@ impl DeviceMapper for Kernel {
     }
 
     fn create(&self, device: &NewDevice) -> Result<DeviceNumber, HostError> {
+        assert!(self.table(&device.name).is_err(), "the name is taken");
         Ok(self.bring_up(&device.name, &device.uuid, device.line.clone()))
     }
 
@@ -439,6 +440,28 @@ fn a_table_names_its_devices_by_number_and_ends_at_a_whole_block() {
     let line = kernel.table("vault").unwrap().remove(0);
     assert_eq!(line.text, "8:0 8:16");
     assert_eq!(line.length, Sectors::new(20_001));
+}
+
+#[test]
+fn what_a_killed_run_left_is_not_in_the_way() {
+    let kernel = Kernel::new()
+        .with("vault", "DMREMAP-vault", TARGET_NAME, "")
+        .with("attic", "", TARGET_NAME, "");
+    for device in kernel.up.lock().unwrap().values_mut() {
+        device.table.clear();
+    }
+    let (mut machine, kernel) = machine(kernel);
+    assert!(!machine.is_name_taken("vault").unwrap());
+    assert!(machine.is_name_taken("attic").unwrap(), "it is another's");
+    let activation = Activation {
+        name: "vault".to_owned(),
+        main: MAIN.into(),
+        spare: SPARE.into(),
+        options: Options::default(),
+    };
+    machine.activate(&activation).unwrap();
+    assert_eq!(kernel.table("vault").unwrap().len(), 1);
+    assert!(machine.is_name_taken("vault").unwrap());
 }
 
 #[test]

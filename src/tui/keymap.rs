@@ -469,7 +469,7 @@ impl KeyMap {
     ///
     /// # Errors
     ///
-    /// [`KeyMapError`] names the action, and the rule that would be broken.
+    /// `KeyMapError` names the action, and the rule that would be broken.
     pub fn with(wanted: &BTreeMap<String, Vec<String>>) -> Result<Self, KeyMapError> {
         let mut changed = Vec::new();
         for (name, words) in wanted {

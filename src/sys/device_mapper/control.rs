@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use devicemapper::{DevId, DmFlags, DmName, DmOptions, DmResult, DmUuid, DM};
+use devicemapper::{DevId, DmError, DmFlags, DmName, DmOptions, DmResult, DmUuid, DM};
 use nix::errno::Errno;
 
 use super::failure::{errno, not_permitted, of_device, of_target};
@@ -12,7 +12,9 @@ use super::kernel_log::KernelLog;
 use super::watch::EventWatcher;
 use super::{facilities, node, sysfs, CONTROL};
 use crate::port::block::DeviceNumber;
-use crate::port::device_mapper::{Control, DeviceMapper, Facilities, Line, Listed, NewDevice};
+use crate::port::device_mapper::{
+    Control, DeviceMapper, Facilities, Line, Listed, NewDevice, TargetModule,
+};
 use crate::port::{HostError, Usage, Watcher};
 use crate::remap_core::params::{check_name, TARGET_NAME};
 use crate::remap_core::units::{Sector, Sectors};
@@ -75,6 +77,13 @@ fn loaded_version(control: &DM) -> DmResult<Option<String>> {
     Ok(ours.map(|(_, major, minor, patch)| format!("{major}.{minor}.{patch}")))
 }
 
+fn number(device: devicemapper::Device) -> DeviceNumber {
+    DeviceNumber {
+        major: device.major.into(),
+        minor: device.minor.into(),
+    }
+}
+
 fn lines(targets: Vec<(u64, u64, String, String)>) -> Vec<Line> {
     let line = |(start, length, target, text)| Line {
         start: Sector::new(start),
@@ -130,17 +139,9 @@ impl KernelDeviceMapper {
     }
 
     /// Why a table could not be loaded.
-    fn not_loaded(
-        self,
-        device: &NewDevice,
-        error: &devicemapper::DmError,
-        log: &mut KernelLog,
-    ) -> HostError {
+    fn not_loaded(self, device: &NewDevice, error: &DmError, log: &mut KernelLog) -> HostError {
         let facilities = self.facilities();
-        let is_there = matches!(
-            facilities.target,
-            crate::port::device_mapper::TargetModule::Loaded(_)
-        );
+        let is_there = matches!(facilities.target, TargetModule::Loaded(_));
         match errno(error) {
             Some(Errno::EINVAL) if device.line.target == TARGET_NAME && !is_there => {
                 HostError::Refused(facilities.refused_module().to_string())
@@ -150,6 +151,21 @@ impl KernelDeviceMapper {
                 by: "somebody else: it is mounted, or part of another device".to_owned(),
             },
             _ => of_target(&device.name, error, log),
+        }
+    }
+
+    /// Who has a mapped device open, as far as that can be known.
+    fn holder(self, name: &str) -> String {
+        let listed = self.list().unwrap_or_default();
+        let device = listed.into_iter().find(|device| device.name == name);
+        let node = device.map(|device| format!("/dev/dm-{}", device.number.minor));
+        let usage = node.map(|node| block::usage(&Roots::default(), Path::new(&node)));
+        match usage {
+            Some(Ok(Usage::InUse(by))) => by,
+            _ => format!(
+                "a process that has {} open",
+                escape_path(&Path::new("/dev/mapper").join(name))
+            ),
         }
     }
 }
@@ -187,10 +203,6 @@ impl DeviceMapper for KernelDeviceMapper {
         let id = DevId::Name(dm_name(name)?);
         let devices = control()?.table_deps(&id, DmOptions::default());
         let devices = devices.map_err(|error| of_device(name, &error))?;
-        let number = |device: devicemapper::Device| DeviceNumber {
-            major: device.major.into(),
-            minor: device.minor.into(),
-        };
         Ok(devices.into_iter().map(number).collect())
     }
 
@@ -238,10 +250,7 @@ impl DeviceMapper for KernelDeviceMapper {
         control
             .device_suspend(&id, DmOptions::default())
             .map_err(|error| of_target(&device.name, &error, &mut log))?;
-        let number = DeviceNumber {
-            major: created.device().major.into(),
-            minor: created.device().minor.into(),
-        };
+        let number = number(created.device());
         node::make(&device.name, number)?;
         unfinished.finished = true;
         Ok(number)
@@ -278,12 +287,7 @@ impl DeviceMapper for KernelDeviceMapper {
             _ => of_device(name, &error),
         })?;
         node::clear(name);
-        let device = renamed.device();
-        let number = DeviceNumber {
-            major: device.major.into(),
-            minor: device.minor.into(),
-        };
-        node::make(to, number)
+        node::make(to, number(renamed.device()))
     }
 
     fn remove(&self, name: &str) -> Result<(), HostError> {
@@ -311,23 +315,6 @@ impl DeviceMapper for KernelDeviceMapper {
                 facilities::look(Control::Open(version), loaded)
             }
             Err(control) => facilities::look(control, None),
-        }
-    }
-}
-
-impl KernelDeviceMapper {
-    /// Who has a mapped device open, as far as that can be known.
-    fn holder(self, name: &str) -> String {
-        let listed = self.list().unwrap_or_default();
-        let device = listed.into_iter().find(|device| device.name == name);
-        let node = device.map(|device| format!("/dev/dm-{}", device.number.minor));
-        let usage = node.map(|node| block::usage(&Roots::default(), Path::new(&node)));
-        match usage {
-            Some(Ok(Usage::InUse(by))) => by,
-            _ => format!(
-                "a process that has {} open",
-                escape_path(&Path::new("/dev/mapper").join(name))
-            ),
         }
     }
 }
