@@ -17,6 +17,7 @@ pub mod machine;
 pub mod ops;
 pub mod port;
 pub mod report;
+pub mod scenario;
 pub mod sys;
 pub mod text;
 pub mod tui;

@@ -183,6 +183,11 @@ pub enum Command {
     },
     /// Tell what this machine can and cannot do, and why
     Doctor,
+    /// Go through a drill in a lab, step by step, and check what comes of each
+    Scenario {
+        /// Which; all of them are listed without one
+        name: Option<String>,
+    },
     /// Let blocks of a mapped device's disks fail, in a lab
     Fault {
         /// The mapped device

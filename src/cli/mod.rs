@@ -11,6 +11,7 @@ mod lab;
 mod look;
 mod quick;
 mod scan;
+mod scenario;
 mod session;
 
 use std::ffi::OsString;
@@ -142,6 +143,7 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
             name,
             block_size,
         } => change::migrate(session, &path, name, block_size),
+        Command::Scenario { name } => scenario::run(session, name.as_deref()),
         Command::Undo { id } => change::undo(session, id),
         Command::Fault {
             name,

@@ -41,6 +41,8 @@ pub enum Context {
     Actions,
     /// The settings of this session.
     Settings,
+    /// Choosing a scenario.
+    Scenarios,
 }
 
 impl Context {
@@ -61,6 +63,7 @@ impl Context {
             Self::Prompt => "the command line",
             Self::Actions => "what was done",
             Self::Settings => "the settings",
+            Self::Scenarios => "the scenarios",
         }
     }
 }
@@ -168,6 +171,12 @@ pub enum Command {
     Mouse,
     /// The settings of this session.
     Settings,
+    /// Drills to go through.
+    Scenarios,
+    /// Begin the next step of a scenario.
+    Step,
+    /// Leave a scenario.
+    LeaveScenario,
     /// Go on.
     Accept,
     /// Leave everything as it is.
@@ -211,7 +220,9 @@ const SCROLLED: &[Context] = &[
     Context::Choose,
     Context::Actions,
     Context::Settings,
+    Context::Scenarios,
 ];
+const SCENARIOS: &[Context] = &[Context::Scenarios];
 const PROMPT: &[Context] = &[Context::Prompt];
 const ACTIONS: &[Context] = &[Context::Actions];
 const SETTINGS: &[Context] = &[Context::Settings];
@@ -248,6 +259,7 @@ const EVERYWHERE: &[Context] = &[
     Context::Prompt,
     Context::Actions,
     Context::Settings,
+    Context::Scenarios,
 ];
 
 macro_rules! bind {
@@ -315,6 +327,9 @@ pub const BINDINGS: &[Binding] = &[
     bind!("undo-list", WATCH, [Key::Char('U')], Command::UndoList, "", "what can be taken back"),
     bind!("mouse", WATCH, [Key::Char('M')], Command::Mouse, "", "release the mouse for selecting text, or take it"),
     bind!("settings", WATCH, [Key::Char(',')], Command::Settings, "", "theme, mouse, read-only, dry run, and more"),
+    bind!("scenarios", WATCH, [Key::Char('t')], Command::Scenarios, "", "drills to go through, the first ten minutes among them"),
+    bind!("scenario-step", WATCH, [Key::Ctrl('n')], Command::Step, "", "begin the next step of a scenario; a change shows its plan"),
+    bind!("scenario-leave", WATCH, [Key::Ctrl('g')], Command::LeaveScenario, "", "leave a scenario; what was done stays"),
     bind!("refresh", WATCH, [Key::Ctrl('l')], Command::Refresh, "", "look at every device again and draw anew"),
     bind!("filter-keep", &[Context::Filter], [Key::Enter, Key::Down, Key::Up], Command::Accept, "keep", "keep the filter and go back to the list"),
     bind!("filter-clear", &[Context::Filter], [Key::Esc], Command::Cancel, "clear", "show every device"),
@@ -349,6 +364,8 @@ pub const BINDINGS: &[Binding] = &[
     bind!("actions-close", ACTIONS, [Key::Esc, Key::Char('q'), Key::Char('L'), Key::Char('U')], Command::Cancel, "close", "back"),
     bind!("actions-copy", ACTIONS, [Key::Char('y')], Command::Copy, "copy", "copy the command of the chosen action"),
     bind!("actions-undo", ACTIONS, [Key::Char('u'), Key::Enter], Command::Undo, "undo", "plan to take the chosen action back"),
+    bind!("scenarios-close", SCENARIOS, [Key::Esc, Key::Char('q'), Key::Char('t')], Command::Cancel, "close", "back, and begin none"),
+    bind!("scenarios-begin", SCENARIOS, [Key::Enter], Command::Accept, "begin", "begin the scenario under the pointer"),
     bind!("settings-close", SETTINGS, [Key::Esc, Key::Char('q'), Key::Char(',')], Command::Cancel, "close", "back"),
     bind!("settings-before", SETTINGS, [Key::Left, Key::Char('h')], Command::Left, "", "the value before"),
     bind!("settings-next", SETTINGS, [Key::Right, Key::Char('l'), Key::Char(' '), Key::Enter], Command::Right, "change", "the next value"),

@@ -17,6 +17,7 @@ mod export;
 #[cfg(test)]
 mod fake;
 mod frozen;
+mod guide;
 mod headless;
 mod headline;
 mod history;

@@ -48,6 +48,8 @@ pub enum Word {
     Switch,
     /// A device or a mapped device.
     Row,
+    /// A drill.
+    Scenario,
 }
 
 /// A command that only a screen has.
@@ -66,7 +68,12 @@ const fn own(name: &'static str, word: Word, about: &'static str) -> OwnVerb {
 }
 
 /// Every command that only a screen has.
-pub const OWN: [OwnVerb; 18] = [
+pub const OWN: [OwnVerb; 19] = [
+    own(
+        "scenario",
+        Word::Scenario,
+        "go through a drill, step by step",
+    ),
     own("select", Word::Row, "choose a row of the list"),
     own("page", Word::Page, "turn to a page of the detail"),
     own(
@@ -228,6 +235,10 @@ fn of_own(state: &State, own: OwnVerb) -> Vec<Candidate> {
             names.map(|name| candidate(quoted(name), "")).collect()
         }
         Word::Switch => vec![candidate("on", own.about), candidate("off", "")],
+        Word::Scenario => crate::scenario::all()
+            .into_iter()
+            .map(|scenario| candidate(scenario.name, scenario.about))
+            .collect(),
         Word::Row => [devices(state), mapped(state)].concat(),
     }
 }

@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::corruption::Corruption;
 use super::dialog::Dialog;
 use super::frozen::Held;
+use super::guide::Guide;
 use super::history::USUAL_WINDOW;
 use super::keymap::Context;
 use super::options::Options;
@@ -28,6 +29,7 @@ use crate::remap_core::event::Severity;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{RepairStatus, Status};
 use crate::remap_core::units::{IdentityDigest, Millis, PerSlot, Timestamp};
+use crate::scenario::Scenario;
 use crate::zone::Zone;
 
 /// How many logged events are kept; older ones are still in the host's log.
@@ -189,6 +191,8 @@ pub enum Mode {
     Actions(Actions),
     /// Looking at the settings of the session; the one under the pointer, from 0 on.
     Settings(usize),
+    /// Choosing a scenario; the one under the pointer, from 0 on.
+    Scenarios(usize, Vec<Scenario>),
 }
 
 /// A mapped device that is up, and when its status was read.
@@ -341,6 +345,8 @@ pub struct State {
     pub local_zone: Zone,
     /// What was told since the screen stands still, if it does.
     pub frozen: Option<Held>,
+    /// The scenario that is gone through.
+    pub guide: Option<Guide>,
     /// Whether the operator had the process stop.
     pub stopped: bool,
     /// The commands that were typed, newest last.
@@ -385,6 +391,7 @@ impl State {
             zone: Zone::UNKNOWN,
             local_zone: Zone::UNKNOWN,
             frozen: None,
+            guide: None,
             stopped: false,
             said: Vec::new(),
             unattended: None,
@@ -413,6 +420,7 @@ impl State {
             Mode::Prompt(_) => Context::Prompt,
             Mode::Actions(_) => Context::Actions,
             Mode::Settings(_) => Context::Settings,
+            Mode::Scenarios(..) => Context::Scenarios,
         }
     }
 

@@ -8,6 +8,7 @@ mod json;
 mod labs;
 mod lines;
 mod many;
+mod scenarios;
 mod settings;
 mod statuses;
 

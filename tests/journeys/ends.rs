@@ -105,6 +105,46 @@ fn a_closed_terminal_ends_it_at_once() {
     }
 }
 
+/// Says to the test program, run once more, that the window's hang-up is to be ignored.
+const DEAF: &str = "DMREMAP_JOURNEY_DEAF";
+
+#[test]
+fn without_a_terminal_it_ends_even_if_nobody_hangs_up_and_turns_no_core_meanwhile() {
+    let lab = TestLab::new();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "ends::plays_a_window_that_is_closed",
+            "--nocapture",
+        ])
+        .env(WINDOW, lab.path())
+        .env(DEAF, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let pid = said.split_once("window of ").unwrap().1;
+    let pid: u32 = pid.split_whitespace().next().unwrap().parse().unwrap();
+    let first = ticks(pid);
+    let end = Instant::now() + Duration::from_secs(30);
+    while is_running(pid) {
+        if let (Some(first), Some(now)) = (first, ticks(pid)) {
+            assert!(now - first < 50, "{} ticks without a terminal", now - first);
+        }
+        assert!(Instant::now() < end, "it goes on without a terminal");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The time of a process on processors, in ticks; none once it is gone.
+fn ticks(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut words = rest.split_whitespace().skip(11);
+    let user: u64 = words.next()?.parse().ok()?;
+    let system: u64 = words.next()?.parse().ok()?;
+    Some(user + system)
+}
+
 /// Whether a process is there and more than a status that nobody asked for.
 fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -117,7 +157,15 @@ fn plays_a_window_that_is_closed() {
     let Some(lab) = std::env::var_os(WINDOW) else {
         return;
     };
-    let seat = Seat::open_lab(Path::new(&lab), 80, 24);
+    let seat = if std::env::var_os(DEAF).is_some() {
+        let program = env!("CARGO_BIN_EXE_dmremap-tui");
+        let arguments = ["--ignore-signal=HUP", program, "lab", lab.to_str().unwrap()];
+        let seat = Seat::run(Path::new("/usr/bin/env"), &arguments, 80, 24);
+        seat.wait_for("attic: scrub: all intact");
+        seat
+    } else {
+        Seat::open_lab(Path::new(&lab), 80, 24)
+    };
     let pid = seat.pid();
     // Every descriptor of the terminal is ours, and is closed by this.
     std::mem::forget(seat);

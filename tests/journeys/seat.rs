@@ -28,6 +28,8 @@ type Screen = Arc<(Mutex<Reading>, Condvar)>;
 
 struct Reading {
     parser: vt100::Parser,
+    /// Every byte that the program wrote.
+    written: Vec<u8>,
     /// Whether the program closed its side.
     closed: bool,
 }
@@ -67,6 +69,7 @@ impl Seat {
         drop(pair.slave);
         let reading = Reading {
             parser: vt100::Parser::new(some(lines), some(columns), 0),
+            written: Vec::new(),
             closed: false,
         };
         let screen: Screen = Arc::new((Mutex::new(reading), Condvar::new()));
@@ -78,6 +81,7 @@ impl Seat {
                 let count = output.read(&mut bytes).unwrap_or(0);
                 let mut reading = shown.0.lock().unwrap();
                 reading.parser.process(&bytes[..count]);
+                reading.written.extend(&bytes[..count]);
                 reading.closed = count == 0;
                 shown.1.notify_all();
                 if count == 0 {
@@ -106,6 +110,25 @@ impl Seat {
     /// The screen as lines of text.
     pub fn text(&self) -> String {
         self.screen.0.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Whether the program wrote these bytes.
+    pub fn wrote(&self, bytes: &[u8]) -> bool {
+        let reading = self.screen.0.lock().unwrap();
+        let mut windows = reading.written.windows(bytes.len());
+        windows.any(|window| window == bytes)
+    }
+
+    /// The column and the line at which `text` is on the screen, from 1 on, as a mouse
+    /// tells places.
+    #[track_caller]
+    pub fn place_of(&self, text: &str) -> (usize, usize) {
+        let screen = self.text();
+        let found = screen.lines().zip(1..).find_map(|(line, row)| {
+            let at = line.find(text)?;
+            Some((line[..at].chars().count() + 1, row))
+        });
+        found.unwrap_or_else(|| panic!("{text} is not on the screen:\n{screen}"))
     }
 
     /// Presses keys.

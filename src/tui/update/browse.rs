@@ -1,6 +1,6 @@
 //! Moving about, and asking for actions.
 
-use super::{half_page, inside, moved, question, say, windows, Effect, Request};
+use super::{half_page, inside, moved, question, say, scenario, windows, Effect, Request};
 use crate::ops::Operation;
 use crate::remap_core::message::Message;
 use crate::tui::actions;
@@ -80,6 +80,9 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
         | Command::UndoList
         | Command::Mouse
         | Command::Settings => return windows::on_command(state, command),
+        Command::Scenarios | Command::Step | Command::LeaveScenario => {
+            return scenario::on_command(state, command);
+        }
         _ => return act(state, command),
     }
     Vec::new()

@@ -7,6 +7,7 @@ mod inside;
 mod mouse;
 mod prompt;
 mod question;
+mod scenario;
 #[cfg(test)]
 mod session_tests;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use super::event::{Answer, Event, Signal};
 use super::export::Form;
+use super::guide;
 use super::key::Key;
 use super::keymap::{Command, Context};
 use super::remaps::{MapView, Table};
@@ -132,6 +134,9 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
         Event::Continued if std::mem::take(&mut state.stopped) => Vec::new(),
         Event::Continued => vec![Effect::TakeAgain],
     };
+    if let Some(title) = guide::advance(state) {
+        say(state, Health::Good, format!("Done: {title}."));
+    }
     // What was done is to be seen, and so is the screen on which it was asked for.
     if state.frozen.is_some() && matches!(state.mode, Mode::Plan(_)) {
         effects.extend(windows::thaw(state, now));
@@ -222,6 +227,7 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
             Context::Prompt => prompt::on_command(state, command),
             Context::Actions => windows::on_actions_command(state, command),
             Context::Settings => windows::on_settings_command(state, command),
+            Context::Scenarios => scenario::on_command(state, command),
         },
     }
 }
@@ -248,7 +254,8 @@ fn type_in(state: &mut State, character: char) {
         | Mode::Help { .. }
         | Mode::Corrupt(_)
         | Mode::Actions(_)
-        | Mode::Settings(_) => {}
+        | Mode::Settings(_)
+        | Mode::Scenarios(..) => {}
     }
 }
 

@@ -154,6 +154,16 @@ fn run_own(
             }
             say(state, Health::Neutral, format!("Theme {name}."));
         }
+        "scenario" => match word {
+            None => return Ok(browse::on_command(state, Command::Scenarios)),
+            Some(_) if state.lab.is_none() => return Err("scenarios are for a lab".to_owned()),
+            Some(name) => {
+                let mut all = crate::scenario::all().into_iter();
+                let found = all.find(|scenario| scenario.name == name);
+                let scenario = found.ok_or_else(|| format!("there is no scenario {name:?}"))?;
+                super::scenario::begin(state, scenario);
+            }
+        },
         "copy" => return Ok(windows::on_command(state, Command::Copy)),
         "log" => return Ok(windows::on_command(state, Command::Log)),
         "undo-list" => return Ok(windows::on_command(state, Command::UndoList)),

@@ -383,3 +383,42 @@ fn only_a_stop_that_was_not_ours_takes_the_terminal_again() {
     let effects = happen(&mut state, 1000, Event::AskedToStop);
     assert!(matches!(effects[..], [Effect::Suspend]));
 }
+
+#[test]
+fn a_scenario_goes_on_once_its_step_is_done_and_came_true() {
+    let text = "title = 'Drill'\nabout = 'x'\ndevice = 'vault'\n\
+                [[step]]\nsay = 'look'\nthen = 'degraded'\n\
+                [[step]]\nsay = 'break'\nrun = 'corrupt vault --copy 1'\nthen = 'degraded'\n";
+    let scenario = crate::scenario::read("drill", text).unwrap();
+    let mut state = sample_state();
+    super::scenario::begin(&mut state, scenario);
+    let at = |state: &State| state.guide.as_ref().map(|guide| guide.at);
+    happen(&mut state, 1000, Event::Tick);
+    assert_eq!(at(&state), Some(0), "nobody read it yet");
+    happen(&mut state, 1000, Event::Key(Key::Ctrl('n')));
+    assert_eq!(at(&state), Some(1));
+    let effects = happen(&mut state, 1000, Event::Key(Key::Ctrl('n')));
+    assert!(matches!(planned(&effects), Some(Operation::Corrupt { .. })));
+    assert_eq!(at(&state), Some(1), "a plan is not done yet");
+    press(&mut state, "\x1b");
+    let mut journal = sample::journal();
+    let mut done = journal[0].clone();
+    done.id = crate::port::journal::ActionId::new(9);
+    journal.push(done);
+    happen(&mut state, 1000, Event::Told(Answer::Journal(journal)));
+    assert_eq!(at(&state), None);
+    assert!(state.notice.as_ref().unwrap().text.contains("Done: Drill"));
+}
+
+#[test]
+fn scenarios_are_for_a_lab() {
+    let mut state = sample_state();
+    press(&mut state, "t");
+    assert!(matches!(state.mode, Mode::Scenarios(..)));
+    let mut state = sample_state();
+    state.lab = None;
+    press(&mut state, "t");
+    assert!(matches!(state.mode, Mode::Browse));
+    type_command(&mut state, "scenario torn-write");
+    assert!(complaint(&state).contains("for a lab"));
+}

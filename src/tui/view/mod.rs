@@ -9,6 +9,7 @@ mod devices;
 mod done;
 mod events;
 mod gauge;
+mod guide;
 mod help;
 #[cfg(test)]
 mod hostile;
@@ -49,6 +50,9 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     devices::draw(frame, areas.list, state);
     detail::draw(frame, areas.detail, state);
     draw_ribbon(frame, areas.ribbon, state);
+    if let (Some(guide), Mode::Browse) = (&state.guide, &state.mode) {
+        guide::draw_step(frame, state, guide);
+    }
     draw_mode(frame, state, &state.mode);
     draw_footer(frame, areas.footer, state);
 }
@@ -61,6 +65,7 @@ fn draw_mode(frame: &mut Frame<'_>, state: &State, mode: &Mode) {
         Mode::Plan(dialog) => plan::draw(frame, state, dialog),
         Mode::Prompt(prompt) => prompt::draw(frame, state, prompt),
         Mode::Actions(actions) => done::draw(frame, state, *actions),
+        Mode::Scenarios(pointer, all) => guide::draw_list(frame, state, *pointer, all),
         Mode::Settings(pointer) => settings::draw(frame, state, *pointer),
         Mode::Help { of, scroll, under } => {
             draw_mode(frame, state, under);

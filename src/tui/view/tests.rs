@@ -243,4 +243,6 @@ fn the_sessions_own_windows() {
     still.options.dry_run = true;
     check("badges_80x24", &still);
     check("portrait_60x50", &at(60, 50, "2\n"));
+    check("scenarios_80x24", &at(80, 24, "t"));
+    check("guide_80x24", &at(80, 24, "t\n"));
 }
