@@ -82,6 +82,7 @@ kill-test: needs ## Kill 200 processes at work and look at what each leaves
 bench: needs ## Measure what an operator waits for, beside other tools
 	scripts/bench-needs.sh
 	$(CARGO) bench --locked --bench operator
+	$(CARGO) bench --locked --bench block_devices
 
 .PHONY: pictures
 pictures: needs ## Draw the pictures of the documentation anew

@@ -72,6 +72,7 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         check_module(&facilities),
         check_signatures(&facilities),
         check_udev(&facilities),
+        check_libblkid(),
         check_lab(),
         check_terminal(),
     ];
@@ -191,6 +192,17 @@ fn check_udev(facilities: &Facilities) -> Check {
             "Name disks by their nodes. The nodes below /dev/mapper are made by this program then.",
         ),
     }
+}
+
+fn check_libblkid() -> Check {
+    if cfg!(feature = "blkid") {
+        return Check::good("libblkid", "what others wrote on a device is found");
+    }
+    Check::bad(
+        "libblkid",
+        "this program was built without libblkid: of what others wrote on a device only that is seen which shows in a slot",
+        "Look with blkid -p before a disk becomes a spare, or build with the feature blkid.",
+    )
 }
 
 fn check_lab() -> Check {

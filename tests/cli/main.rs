@@ -2,6 +2,7 @@
 //! the images afterwards.
 #![cfg(test)]
 
+mod contents;
 mod images;
 mod journal;
 mod json;

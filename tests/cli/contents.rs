@@ -1,0 +1,133 @@
+//! What others wrote on a device: named, refused, and the last thing a main is known by.
+#![cfg(feature = "blkid")]
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::images::put;
+use crate::{Bench, Ran};
+
+const SECTORS: u64 = 16_384;
+
+/// Puts swap space on an image: nothing of it shows at the beginning of a slot.
+fn make_swap(image: &Path) {
+    let mut page = vec![0; 4096];
+    page[1024..1028].copy_from_slice(&1u32.to_le_bytes());
+    page[1028..1032].copy_from_slice(&255u32.to_le_bytes());
+    page[1036..1052].copy_from_slice(&[0x22; 16]);
+    page[4086..].copy_from_slice(b"SWAPSPACE2");
+    put(image, 0, &page);
+}
+
+/// Puts the header of an encrypted volume on an image.
+fn make_luks(image: &Path, uuid: &str) {
+    let mut header = vec![0; 1024];
+    header[..6].copy_from_slice(b"LUKS\xba\xbe");
+    header[6..8].copy_from_slice(&1u16.to_be_bytes());
+    header[168..168 + uuid.len()].copy_from_slice(uuid.as_bytes());
+    put(image, 0, &header);
+}
+
+fn in_lab(bench: &Bench, words: &str) -> Ran {
+    bench.run(&format!("--lab lab {words}"))
+}
+
+fn device<'a>(list: &'a Value, name: &str) -> &'a Value {
+    let devices = list["devices"].as_array().unwrap();
+    devices
+        .iter()
+        .find(|device| device["name"] == name)
+        .unwrap()
+}
+
+#[test]
+fn a_spare_with_a_signature_is_refused_by_its_name_and_taken_on_request() {
+    let bench = Bench::new();
+    bench.image("main.img", 2 * SECTORS);
+    make_swap(&bench.image("spare.img", SECTORS));
+    let words = "create vault --main main.img --spare spare.img --confirm spare.img --json";
+    let (changed, ran) = bench.is_changed_by("spare.img", words);
+    assert_eq!((ran.status, changed), (5, false), "{}", ran.stderr);
+    let error = ran.error();
+    assert_eq!(error["code"], "spare-not-empty");
+    assert!(
+        error["message"].as_str().unwrap().contains("swap"),
+        "{error}"
+    );
+    let ran = bench.run(&format!("{words} --replace"));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn inspect_and_list_name_what_lies_on_a_device() {
+    let bench = Bench::new();
+    let uuid = "6fd2f3a8-0f57-4f2c-9f5e-2d5a8f0a1b2c";
+    make_luks(&bench.image("luks.img", SECTORS), uuid);
+    let seen = bench.run("inspect luks.img --json").json("inspect");
+    let signature = &seen["signatures"][0];
+    assert_eq!(signature["type"], "crypto_LUKS");
+    assert_eq!(signature["usage"], "crypto");
+    assert_eq!(signature["uuid"], uuid);
+    assert!(bench.run("inspect luks.img").stdout.contains("crypto_LUKS"));
+    assert_eq!(in_lab(&bench, "list").status, 0);
+    std::fs::rename(bench.path("luks.img"), bench.path("lab/disks/luks.img")).unwrap();
+    let ran = in_lab(&bench, "list --json");
+    let list = ran.json("list");
+    assert_eq!(
+        device(&list, "luks")["signatures"][0]["type"],
+        "crypto_LUKS"
+    );
+    assert_eq!(device(&list, "luks")["kind"], "image");
+    let blank = &device(&list, "disk-f")["signatures"];
+    assert!(blank.as_array().is_some_and(Vec::is_empty), "{blank}");
+    assert!(in_lab(&bench, "list").stdout.contains("crypto_LUKS"));
+}
+
+#[test]
+fn a_main_without_a_serial_number_is_known_by_what_lies_on_it() {
+    let bench = Bench::new();
+    assert_eq!(in_lab(&bench, "list").status, 0);
+    let disks = bench.path("lab/disks");
+    let image = |name: &str| bench.image(&format!("lab/disks/{name}.img"), 2 * SECTORS);
+    make_luks(&image("mine"), "11111111-2222-3333-4444-555555555555");
+    make_luks(&image("other"), "99999999-2222-3333-4444-555555555555");
+    let made = in_lab(
+        &bench,
+        "create safe --main lab/disks/mine.img --spare disk-h --confirm safe",
+    );
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    assert_eq!(in_lab(&bench, "remove safe").status, 0);
+
+    // Wherever it is now, it is found.
+    std::fs::rename(disks.join("mine.img"), disks.join("moved.img")).unwrap();
+    let found = in_lab(&bench, "reassemble safe");
+    assert_eq!(found.status, 0, "{}", found.stderr);
+    assert_eq!(in_lab(&bench, "remove safe").status, 0);
+
+    // A new file system: it takes the operator's word, and the word must be typed.
+    make_luks(
+        &disks.join("moved.img"),
+        "77777777-2222-3333-4444-555555555555",
+    );
+    let lost = in_lab(&bench, "reassemble safe --json");
+    assert_eq!(
+        (lost.status, &lost.error()["code"]),
+        (5, &"main-unknown".into())
+    );
+    let named = "reassemble safe --main lab/disks/moved.img --json";
+    let unconfirmed = in_lab(&bench, named);
+    assert_eq!(unconfirmed.status, 5);
+    assert_eq!(unconfirmed.error()["code"], "not-confirmed");
+    let confirmed = in_lab(&bench, &format!("{named} --confirm safe"));
+    assert_eq!(confirmed.status, 0, "{}", confirmed.stderr);
+    assert_eq!(in_lab(&bench, "remove safe").status, 0);
+
+    // Known anew, it is found again.
+    let known = in_lab(
+        &bench,
+        "write-metadata --main lab/disks/moved.img --spare disk-h --name safe --confirm safe",
+    );
+    assert_eq!(known.status, 0, "{}", known.stderr);
+    assert_eq!(in_lab(&bench, "reassemble safe").status, 0);
+}
