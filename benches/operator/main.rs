@@ -213,11 +213,11 @@ fn bench_inspect(binary: &Path, image: &Path) -> Value {
 }
 
 fn bench_scan(binary: &Path, images: &[PathBuf]) -> Value {
-    let scan = |images: &[PathBuf]| {
+    let scan = |images: &[PathBuf], options: &'static [&'static str]| {
         let (binary, images) = (binary.to_owned(), images.to_owned());
         move || {
             let mut command = Command::new(&binary);
-            command.args(["scan", "--scan-only"]);
+            command.args(["scan", "--scan-only"]).args(options);
             images.iter().for_each(|image| {
                 command.arg("--device").arg(image);
             });
@@ -247,14 +247,15 @@ fn bench_scan(binary: &Path, images: &[PathBuf]) -> Value {
         31,
         &[
             Contender::new("five preads per image", bare),
-            Contender::new("dmremap-tui scan", scan(images)),
+            Contender::new("dmremap-tui scan", scan(images, &[])),
+            Contender::new("dmremap-tui scan --json", scan(images, &["--json"])),
         ],
     );
     let few = race(
         "scan 100 images (whole process; ratio to the first)",
         3,
         &[
-            Contender::new("dmremap-tui scan", scan(&images[..FOR_SHELL])),
+            Contender::new("dmremap-tui scan", scan(&images[..FOR_SHELL], &[])),
             Contender::new("dd and xxd", shell),
         ],
     );
