@@ -49,5 +49,8 @@ impl Finding {
 
 /// Puts first what the operator should do first; equals stay as they were found.
 pub fn sort(findings: &mut [Finding]) {
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings.sort_by_key(|finding| {
+        let urgency = std::cmp::Reverse(finding.severity);
+        (urgency, super::guide::rank(finding.id))
+    });
 }

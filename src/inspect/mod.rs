@@ -5,6 +5,7 @@
 //! writes, and nothing here decides what may be written.
 
 mod finding;
+mod guide;
 mod heal;
 mod lints;
 mod scan;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use crate::remap_core::params::{check_name, NameError};
 pub use finding::{sort as sort_findings, Finding};
+pub use guide::{guide, Certainty, Guide, GUIDES};
 pub use heal::{healing, Healing, Rewrite};
 pub use lints::name_copies;
 pub use scan::{look_at_each, scan_all, Array, MainMatch, Scan, Scanned};

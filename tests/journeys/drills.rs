@@ -12,6 +12,9 @@ fn a_damaged_device_is_brought_up_and_heals_before_the_eye() {
     let mut seat = Seat::open_lab(&lab.path(), 120, 40);
     seat.choose("disk-b");
     seat.wait_for("■0 ✖1 ■2 ■3 ✖4");
+    // What is found says how sure it is, and where to read on.
+    seat.wait_for("certain: The checksum of these copies does not fit");
+    seat.wait_for("docs/operations.md#damaged-copies");
     assert_eq!(lab.verdict("disk-b"), Verdict::Degraded);
     let before = lab.copies("disk-b");
     seat.press_for("a", "Press enter to go on");

@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{gauge, label, paragraph, put_lines};
-use crate::inspect::{Finding, Inspection};
+use super::{detail_has_keyboard, gauge, label, paragraph, put_lines};
+use crate::inspect::{guide, Finding, Inspection};
 use crate::port::{DeviceInfo, Usage};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::MAX_ATTEMPTS;
@@ -20,6 +20,9 @@ use crate::tui::theme::{Health, Theme};
 
 const LABEL_WIDTH: usize = 10;
 const GAUGE_WIDTH: usize = 20;
+
+/// With so many lines for findings the first one is told at length.
+const ROOM_FOR_MEANING: usize = 10;
 
 /// Draws the page.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<'_>) {
@@ -41,7 +44,8 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<
         lines.push(Line::default());
         let room = usize::from(area.height).saturating_sub(lines.len());
         let at = state.cursors[0];
-        lines.extend(of_findings(&findings, at, room, width, theme));
+        let chosen = (at, detail_has_keyboard(state));
+        lines.extend(of_findings(&findings, chosen, room, width, theme));
     }
     put_lines(frame, area, &lines);
 }
@@ -319,14 +323,20 @@ fn of_metadata(state: &State, inspection: &Inspection) -> Vec<Line<'static>> {
 /// there is room to spare at the end.
 fn of_findings(
     findings: &[Finding],
-    at: usize,
+    (at, has_keyboard): (usize, bool),
     room: usize,
     width: usize,
     theme: Theme,
 ) -> Vec<Line<'static>> {
+    let at = at.min(findings.len().saturating_sub(1));
     let blocks: Vec<Vec<Line<'static>>> = findings
         .iter()
-        .map(|finding| of_finding(finding, width, theme))
+        .enumerate()
+        .map(|(index, finding)| {
+            // Where there is little room, only what is asked about is told at length.
+            let is_chosen = index == at && (has_keyboard || room >= ROOM_FOR_MEANING);
+            of_finding(finding, is_chosen, width, theme)
+        })
         .collect();
     let mut first = at.min(blocks.len().saturating_sub(1));
     while first > 0 {
@@ -346,7 +356,12 @@ fn of_findings(
     lines
 }
 
-fn of_finding(finding: &Finding, width: usize, theme: Theme) -> Vec<Line<'static>> {
+fn of_finding(
+    finding: &Finding,
+    is_chosen: bool,
+    width: usize,
+    theme: Theme,
+) -> Vec<Line<'static>> {
     const INDENT: usize = 3;
     let health = Health::of_severity(finding.severity);
     let style = match health {
@@ -368,6 +383,12 @@ fn of_finding(finding: &Finding, width: usize, theme: Theme) -> Vec<Line<'static
     }
     if !finding.advice.is_empty() {
         lines.extend(paragraph(&finding.advice, width, INDENT, theme.faint()));
+    }
+    if let Some(guide) = guide(finding.id).filter(|_| is_chosen) {
+        let text = format!("{}: {}", guide.certainty.name(), guide.meaning);
+        lines.extend(paragraph(&text, width, INDENT, theme.plain()));
+        let link = format!("docs/operations.md#{}", guide.section);
+        lines.extend(paragraph(&link, width, INDENT, theme.accent()));
     }
     lines
 }
