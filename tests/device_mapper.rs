@@ -50,7 +50,6 @@ fn node(name: &str) -> PathBuf {
 }
 
 #[test]
-#[ignore = "takes root and device-mapper"]
 fn a_device_lives_from_creation_to_removal() {
     let [disk, _] = disks();
     let device = linear("one", &disk);
@@ -87,7 +86,6 @@ fn a_device_lives_from_creation_to_removal() {
 }
 
 #[test]
-#[ignore = "takes root and device-mapper"]
 fn what_fails_leaves_nothing_behind() {
     let [disk, other] = disks();
     let before = KERNEL.list().unwrap();
@@ -115,7 +113,6 @@ fn what_fails_leaves_nothing_behind() {
 }
 
 #[test]
-#[ignore = "takes root and device-mapper"]
 fn names_and_lasting_names_are_taken_once() {
     let [disk, other] = disks();
     KERNEL.create(&linear("taken", &disk)).unwrap();
@@ -142,7 +139,6 @@ fn names_and_lasting_names_are_taken_once() {
 }
 
 #[test]
-#[ignore = "takes root and device-mapper"]
 fn coming_and_going_wakes_who_waits() {
     let [disk, _] = disks();
     let mut watcher = KERNEL.watcher().unwrap();
@@ -157,7 +153,6 @@ fn coming_and_going_wakes_who_waits() {
 }
 
 #[test]
-#[ignore = "takes root and device-mapper"]
 fn a_lock_is_held_on_the_disk_that_is_handed_over() {
     let [disk, _] = disks();
     let handed = ThisMachine.open(&disk, Access::HandOver).unwrap();
@@ -176,7 +171,6 @@ fn a_lock_is_held_on_the_disk_that_is_handed_over() {
 }
 
 #[test]
-#[ignore = "takes root and device-mapper"]
 fn what_there_is_here_is_told() {
     let facilities = KERNEL.facilities();
     assert!(

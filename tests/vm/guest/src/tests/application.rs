@@ -265,7 +265,7 @@ pub fn partitions_of_one_disk(_: &mut KernelLog) {
 pub fn adapter(_: &mut KernelLog) {
     let (one, other) = (Disk::of_mib(16), Disk::of_mib(8));
     let output = Command::new("/bin/device_mapper")
-        .args(["--ignored", "--test-threads=1"])
+        .arg("--test-threads=1")
         .env(
             "DMREMAP_TEST_DISKS",
             format!("{} {}", one.word(), other.word()),
