@@ -13,7 +13,7 @@ use crate::remap_core::bytes::Text;
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;
 use crate::remap_core::params::FIRST_SCRUB_MILLIS;
-use crate::remap_core::quorum::{Assembly, Verdict};
+use crate::remap_core::quorum::{Assembly, CopyState, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::{Extension, Superblock};
 use crate::remap_core::units::{Millis, Sequence};
@@ -72,6 +72,18 @@ impl Joined<'_> {
     /// Whether the copies may be worked by.
     fn admit(&self, surveyed: &Surveyed) -> Result {
         let verdict = surveyed.judgement.verdict;
+        let states = &surveyed.judgement.states;
+        let unreadable = states.count(|state| matches!(state, CopyState::Unreadable(_)));
+        if verdict == Verdict::None && unreadable > 0 {
+            // A pass-through would serve main's own blocks in place of those that moved.
+            log::error(format_args!(
+                "{}: {}: {unreadable} of 5 copies cannot be read, and nothing else tells whether \
+                 blocks were moved: the device does not come up",
+                self.number(),
+                self.spare().name()
+            ));
+            return Err(EIO);
+        }
         let admitted = match verdict.assembly() {
             _ if verdict == Verdict::None => true,
             Assembly::Yes | Assembly::WithEvent => true,
