@@ -70,6 +70,8 @@ pub struct Table {
     first_free: u64,
     /// Blocks of main that an unsettled table block may relocate.
     limbo: KVVec<(MainBlock, u32)>,
+    /// Whether there was no memory to note some of those.
+    limbo_is_short: bool,
     /// Whether what could not be read was kept from coming back.
     fenced: bool,
     buffers: [Buffer; 2],
@@ -140,6 +142,7 @@ impl Table {
             used: 0,
             first_free: 0,
             limbo: KVVec::new(),
+            limbo_is_short: false,
             fenced: false,
             buffers: [Buffer::new(GFP_KERNEL)?, Buffer::new(GFP_KERNEL)?],
         })
@@ -412,6 +415,7 @@ impl Table {
         }
         if core::mem::replace(&mut block.unsettled, false) {
             self.limbo.retain(|(_, unsettled)| *unsettled != number);
+            self.limbo_is_short &= self.blocks.iter().any(|block| block.unsettled);
         }
         for (replacement, entry) in changes.iter().filter(own) {
             self.become_visible(*replacement, entry, index);
@@ -428,10 +432,8 @@ impl Table {
     ) {
         for (_, entry) in changes.filter(|(_, entry)| entry.is_live()) {
             // Without memory for it, every block counts as one that may be relocated.
-            if self.limbo.push((entry.main, number), GFP_KERNEL).is_err() {
-                self.limbo.clear();
-                break;
-            }
+            let noted = self.limbo.push((entry.main, number), GFP_KERNEL);
+            self.limbo_is_short |= noted.is_err();
         }
         index.mind(Minding::HOLD_WRITES, true);
     }
@@ -556,14 +558,9 @@ impl Table {
 
     /// Whether an unsettled block may relocate some of these blocks of main.
     fn concerns(&self, number: u32, first: MainBlock, count: Blocks) -> bool {
-        let mut named = false;
-        for (block, _) in self.limbo.iter().filter(|(_, of)| *of == number) {
-            named = true;
-            if block.get().wrapping_sub(first.get()) < count.get() {
-                return true;
-            }
-        }
-        !named
+        let within = |block: MainBlock| block.get().wrapping_sub(first.get()) < count.get();
+        let mut named = self.limbo.iter().filter(|(_, of)| *of == number);
+        self.limbo_is_short || named.any(|(block, _)| within(*block))
     }
 
     fn fence(&mut self, spare: &Spare<'_>, index: &Index) -> bool {
@@ -715,7 +712,9 @@ impl Table {
 
     /// Whether the table on the spare is still at the generations that are known here.
     pub fn is_unchanged(&mut self, spare: &Spare<'_>) -> bool {
-        (0..self.blocks.len() as u32).all(|number| {
+        // Somebody else's first entry may lie in the first block that was not in use.
+        let blocks = self.layout.table_blocks().min(self.in_use() + 1);
+        (0..blocks).all(|number| {
             let known = self.blocks.get(number as usize).copied();
             let known = known.unwrap_or(TableBlock::UNTOUCHED);
             Region::ALL.into_iter().all(|region| {
