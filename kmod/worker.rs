@@ -20,6 +20,8 @@ impl Joined<'_> {
                 let mut engine = self.engine().lock();
                 engine.serve(self, &bio)
             };
+            // Whoever waits for the bio and then asks must learn what became of it.
+            self.tell();
             bio.end(result);
         }
         self.tell();
