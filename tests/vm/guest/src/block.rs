@@ -51,8 +51,15 @@ impl Buffer {
 
     /// Checks that each sector holds what belongs to sector `from` and on in `round`.
     pub fn check(&self, from: u64, round: u64) {
+        self.check_part(0, (self.length / SECTOR) as u64, from, round);
+    }
+
+    /// Checks that `count` of its sectors, `skip` behind the first, hold what belongs to
+    /// sector `from` and on in `round`.
+    pub fn check_part(&self, skip: u64, count: u64, from: u64, round: u64) {
         let mut expected = [0; SECTOR];
-        for (sector, bytes) in (from..).zip(self.bytes().chunks_exact(SECTOR)) {
+        let part = &self.bytes()[skip as usize * SECTOR..][..count as usize * SECTOR];
+        for (sector, bytes) in (from..).zip(part.chunks_exact(SECTOR)) {
             pattern(sector, round, &mut expected);
             assert!(
                 bytes == expected,

@@ -107,6 +107,12 @@ impl Disk {
         remove(&self.folder).expect("nobody uses the disk");
     }
 
+    /// Makes sectors `from..from + count` work again.
+    pub fn heal(&self, from: u64, count: u64) {
+        let range = format!("-{from}-{}", from + count - 1);
+        fs::write(self.folder.join("badblocks"), range).expect("null_blk forgets bad blocks");
+    }
+
     /// Flushes that reached it so far.
     pub fn flushes(&self) -> u64 {
         self.statistic(15)

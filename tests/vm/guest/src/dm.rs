@@ -14,6 +14,7 @@ const DEV_CREATE: u8 = 3;
 const DEV_REMOVE: u8 = 4;
 const LIST_DEVICES: u8 = 2;
 const DEV_SUSPEND: u8 = 6;
+const DEV_STATUS: u8 = 7;
 const TABLE_LOAD: u8 = 9;
 const TABLE_DEPS: u8 = 11;
 const TABLE_STATUS: u8 = 12;
@@ -136,6 +137,21 @@ impl Mapped {
         Self::loaded_with(name, table, 0)
     }
 
+    /// Makes a mapped device that has no table yet.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn prepare(name: &str) -> io::Result<Self> {
+        let answer = Request::new(name, 0, &[]).send(DEV_CREATE)?;
+        let dev = u64_at(&answer, 40);
+        let minor = dev & 0xff | (dev >> 12) & 0xfff00;
+        Ok(Self {
+            name: name.to_owned(),
+            minor,
+        })
+    }
+
     fn create_with(name: &str, table: &[Line], flags: u32) -> io::Result<Self> {
         let mapped = Self::loaded_with(name, table, flags)?;
         mapped.or_remove(mapped.resume())?;
@@ -143,13 +159,7 @@ impl Mapped {
     }
 
     fn loaded_with(name: &str, table: &[Line], flags: u32) -> io::Result<Self> {
-        let answer = Request::new(name, 0, &[]).send(DEV_CREATE)?;
-        let dev = u64_at(&answer, 40);
-        let minor = dev & 0xff | (dev >> 12) & 0xfff00;
-        let mapped = Self {
-            name: name.to_owned(),
-            minor,
-        };
+        let mapped = Self::prepare(name)?;
         mapped.or_remove(mapped.load_with(table, flags))?;
         Ok(mapped)
     }
@@ -267,6 +277,16 @@ impl Mapped {
         let answer = Request::new(&self.name, 0, &payload).send(TARGET_MESSAGE)?;
         let there = u32_at(&answer, 28) & DATA_OUT != 0;
         Ok(there.then(|| text_at(&answer, u32_at(&answer, 16) as usize)))
+    }
+
+    /// How many events it has raised so far.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn events(&self) -> io::Result<u32> {
+        let answer = Request::new(&self.name, 0, &[]).send(DEV_STATUS)?;
+        Ok(u32_at(&answer, 32))
     }
 
     /// The devices that its table holds, as the kernel numbers them.

@@ -99,3 +99,25 @@ impl KernelLog {
         }
     }
 }
+
+/// While this exists, the kernel says on its console only what is an emergency. A
+/// console costs more than what thousands of lines tell of.
+pub struct Quiet;
+
+const IGNORE_LEVEL: &str = "/sys/module/printk/parameters/ignore_loglevel";
+
+impl Quiet {
+    /// Silences the console; the log is kept as ever.
+    pub fn new() -> Self {
+        fs::write(IGNORE_LEVEL, "N").expect("the console minds levels");
+        fs::write("/proc/sys/kernel/printk", "1").expect("the console's level is set");
+        Self
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // Without this the console is only quieter.
+        let _ = fs::write(IGNORE_LEVEL, "Y");
+    }
+}

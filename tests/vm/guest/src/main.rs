@@ -15,9 +15,12 @@ mod disk;
 mod dm;
 mod kernel_log;
 mod log_writes;
+mod metadata;
 mod modules;
+mod random;
 #[path = "../../../../kmod/remap_core/mod.rs"]
 pub mod remap_core;
+mod shadow;
 mod spare;
 mod sys;
 mod tests;
@@ -70,6 +73,8 @@ fn prepare() -> std::io::Result<KernelLog> {
     modules::load_all()?;
     sys::mount_kernel_file_system("configfs", "/sys/kernel/config")?;
     sys::mount_kernel_file_system("debugfs", "/sys/kernel/debug")?;
+    // Devices come and go by the thousand, and each waits for grace periods.
+    std::fs::write("/sys/kernel/rcu_expedited", "1")?;
     Ok(log)
 }
 
@@ -85,9 +90,7 @@ fn run(log: &mut KernelLog, counts: &mut Counts) {
         counts.fail("loading the modules", &complaints);
     }
     let filter = sys::argument("dmremap.tests");
-    let matching = tests::ALL
-        .iter()
-        .filter(|(name, _)| name.contains(&*filter));
+    let matching = tests::all().filter(|(name, _)| name.contains(&*filter));
     let (turn, turns) = turn();
     for (name, test) in matching.skip(turn).step_by(turns) {
         run_one(name, *test, log, counts);

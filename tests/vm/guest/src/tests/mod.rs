@@ -1,7 +1,13 @@
 //! The kernel tests, by name.
 
 mod application;
+mod copies;
 mod crash;
+mod failing;
+mod geometry;
+mod hostile;
+mod lifecycle;
+mod many;
 mod pass_through;
 mod remapping;
 mod table_line;
@@ -10,13 +16,28 @@ use crate::block::Device;
 use crate::disk::Disk;
 use crate::dm::{Line, Mapped};
 use crate::kernel_log::KernelLog;
+use crate::remap_core::message::RemapLine;
 use crate::remap_core::status::Status;
 
 /// A test: it panics where something is not as it must be.
 pub type Test = fn(&mut KernelLog);
 
 /// Every test.
-pub const ALL: &[(&str, Test)] = &[
+pub fn all() -> impl Iterator<Item = &'static (&'static str, Test)> {
+    let lists = [
+        FIRST,
+        copies::TESTS,
+        failing::TESTS,
+        geometry::TESTS,
+        hostile::TESTS,
+        lifecycle::TESTS,
+        many::TESTS,
+    ];
+    lists.into_iter().flatten()
+}
+
+/// What a table may say, and the first look at everything else.
+const FIRST: &[(&str, Test)] = &[
     (
         "module-loads-and-unloads",
         table_line::module_loads_and_unloads,
@@ -144,9 +165,48 @@ fn words(main: &Disk, spare: &Disk) -> String {
 
 /// Joins the whole of `main` to `spare`.
 fn join(main: &Disk, spare: &Disk) -> Mapped {
+    join_as("joined", main, spare)
+}
+
+/// The same, under a name of its own.
+fn join_as(name: &str, main: &Disk, spare: &Disk) -> Mapped {
     let length = Device::open_read_only(main.path()).sectors();
-    let joined = Mapped::create("joined", &table(length, words(main, spare)));
+    let joined = Mapped::create(name, &table(length, words(main, spare)));
     joined.unwrap_or_else(|error| panic!("joining {} to {}: {error}", main.word(), spare.word()))
+}
+
+/// Every block that is on the spare or waits to be moved, in the order of main.
+fn remaps(mapped: &Mapped) -> Vec<RemapLine> {
+    let mut all: Vec<RemapLine> = Vec::new();
+    loop {
+        let from = all.last().map_or(0, |line| line.block.get() + 1);
+        let text = mapped.message(0, &format!("remaps {from}")).unwrap();
+        let text = text.unwrap_or_default();
+        if text.is_empty() {
+            return all;
+        }
+        let parse = |line| RemapLine::parse(line).unwrap_or_else(|| panic!("{line:?}"));
+        all.extend(text.lines().map(parse));
+    }
+}
+
+/// Checks that exactly these blocks are on the spare, and these wait to be moved there.
+fn check_remaps(mapped: &Mapped, active: &[u64], pending: &[u64]) {
+    let lines = remaps(mapped);
+    let of = |wanted: bool| -> Vec<u64> {
+        let lines = lines.iter().filter(|line| line.active == wanted);
+        lines.map(|line| line.block.get()).collect()
+    };
+    assert_eq!(of(true), active, "blocks on the spare");
+    assert_eq!(of(false), pending, "blocks that wait to be moved");
+    let told = status(mapped);
+    let counts = (told.active.get(), told.pending.get());
+    assert_eq!(counts, (active.len() as u64, pending.len() as u64));
+    let mut places: Vec<u64> = lines.iter().map(|line| line.replacement.get()).collect();
+    places.sort_unstable();
+    let count = places.len();
+    places.dedup();
+    assert_eq!(places.len(), count, "two blocks share a replacement");
 }
 
 /// What the only target of a mapped device says of itself.
