@@ -713,7 +713,7 @@ impl Table {
     /// Whether the table on the spare is still at the generations that are known here.
     pub fn is_unchanged(&mut self, spare: &Spare<'_>) -> bool {
         // Somebody else's first entry may lie in the first block that was not in use.
-        let blocks = self.layout.table_blocks().min(self.in_use() + 1);
+        let blocks = self.layout.table_blocks().min(self.blocks.len() as u32 + 1);
         (0..blocks).all(|number| {
             let known = self.blocks.get(number as usize).copied();
             let known = known.unwrap_or(TableBlock::UNTOUCHED);
