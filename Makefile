@@ -97,6 +97,11 @@ vm-test: needs ## Compile the kernel module, boot a kernel with it, test it; TES
 	$(call heading,kernel tests in a virtual machine)
 	@tests/vm/run.sh '$(TEST)'
 
+.PHONY: vm-debug
+vm-debug: needs ## The kernel tests on a kernel that looks for its own mistakes; built once
+	$(call heading,kernel tests with lockdep and KASAN and kmemleak)
+	@tests/vm/run.sh --debug '$(TEST)'
+
 .PHONY: bench-vm
 bench-vm: needs ## Measure what the kernel target costs, in instructions
 	$(call heading,cost of the kernel target)

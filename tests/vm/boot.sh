@@ -11,14 +11,16 @@ limit=${VM_LIMIT:-900}
 say() { printf '%s\n' "$*" >&2; }
 
 # Finds the guest, compiles the module against its kernel, the guest's init and the
-# application, and packs them.
+# application, and packs them. The application is left out of a guest with --debug: that
+# kernel has only what the target and its tests stand on.
 #   prepare [--debug]
 prepare() {
     guest=$("$here/guest.sh" "$@")
     release=$(cat "$guest/release")
     compile_module
     compile_init
-    compile_application
+    application=
+    [ "${1:-}" = --debug ] || compile_application
     pack
 }
 
@@ -87,8 +89,10 @@ pack() {
     for name in "${modules[@]}"; do take_module "$name" "$root/modules"; done
     cp "$init" "$root/init"
     cp "$module/dm_remap_v4.ko" "$root/modules/"
-    take_program "$application" dmremap-tui "$root"
-    take_program "$adapter_tests" device_mapper "$root"
+    if [ -n "$application" ]; then
+        take_program "$application" dmremap-tui "$root"
+        take_program "$adapter_tests" device_mapper "$root"
+    fi
     (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$work/initramfs.gz"
 }
 
@@ -104,7 +108,7 @@ boot() {
     timeout "$limit" nice qemu-system-x86_64 -cpu max -M q35 -m 1G -smp 1 "$@" \
         -nodefaults -nographic -serial stdio -serial "file:$work/$name.dmesg" -no-reboot \
         -pidfile "$work/$name.pid" -kernel "$guest/vmlinux" -initrd "$work/initramfs.gz" -append "$line" \
-        < /dev/null | tr -d '\r' | tee "$work/$name.console"
+        < /dev/null | sed -u 's/\r//g' | tee "$work/$name.console"
 }
 
 # Ends the guests that are still running when the script is interrupted.

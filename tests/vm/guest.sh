@@ -53,7 +53,7 @@ key_of() { (cd "$here" && sed '/^ *#/d; /^ *$/d' "$@") | sha256sum | cut -c1-12;
 # What nobody has asked for in two weeks is of an older recipe; what is half made was
 # interrupted, for the lock is held here.
 tidy() {
-    find "$cache" -mindepth 1 -maxdepth 1 \( -name 'new.*' -o -mtime +14 \) ! -name lock -print0 |
+    find "$cache" -mindepth 1 -maxdepth 1 \( -name "new.$kind.*" -o -mtime +14 \) ! -name 'lock.*' -print0 |
         as_root xargs -0r rm -rf --one-file-system
 }
 
@@ -61,7 +61,7 @@ tidy() {
 make_with() {
     local as=$1 work; shift
     tidy
-    work=$(mktemp -d "$cache/new.XXXXXX")
+    work=$(mktemp -d "$cache/new.$kind.XXXXXX")
     chmod 755 "$work"
     if "$@" "$work" >&2; then
         as_root rm -rf --one-file-system "$as"
@@ -72,10 +72,11 @@ make_with() {
     fi
 }
 
-build_stock() {
-    local candidate
+# Builds the guest with the first kernel that can be had and fits.
+build_with() {
+    local recipe=$1 candidate
     for candidate in "${candidates[@]}"; do
-        ! make_with "$guest" "$here/stock.sh" "${candidate%%:*}" "${candidate##*:}" || return 0
+        ! make_with "$guest" "$here/$recipe" "${candidate%%:*}" "${candidate##*:}" || return 0
         say "${candidate%%:*} does not serve; trying the next suite"
     done
     die "no suite offers a kernel that fits"
@@ -91,23 +92,20 @@ for argument in "$@"; do
     esac
 done
 
+# Interrupted, it does not go on to the next suite.
+trap 'exit 130' INT TERM
 need_machine
 need_tools
 mkdir -p "$cache"
 # Two builds at once would do everything twice.
-exec 9> "$cache/lock"
+exec 9> "$cache/lock.$kind"
 flock 9
 
-guest=$cache/$(key_of stock.sh headers.sh)
-if [ -n "$anew" ] || [ ! -e "$guest/release" ]; then build_stock; fi
-if [ "$kind" = debug ]; then
-    stock=$guest
-    touch "$stock"
-    guest=$cache/debug-$(key_of stock.sh headers.sh debug.sh debug.config)
-    if [ -n "$anew" ] || [ ! -e "$guest/release" ]; then
-        make_with "$guest" "$here/debug.sh" "$stock" || die "the debug kernel cannot be built"
-    fi
-fi
+case $kind in
+    stock) guest=$cache/stock-$(key_of archive.sh stock.sh headers.sh) ;;
+    debug) guest=$cache/debug-$(key_of archive.sh debug.sh kernel.sh debug.config) ;;
+esac
+if [ -n "$anew" ] || [ ! -e "$guest/release" ]; then build_with "$kind.sh"; fi
 touch "$guest"
 say "guest: kernel $(cat "$guest/release") in $guest"
 printf '%s\n' "$guest"

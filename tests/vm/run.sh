@@ -10,7 +10,14 @@ set -euo pipefail
 . "$(dirname "$0")/boot.sh"
 
 kind=()
-[ "${1:-}" != --debug ] || { kind=(--debug); shift; }
+words=
+if [ "${1:-}" = --debug ]; then
+    kind=(--debug)
+    words=' dmremap.without=application-'
+    # Every access to memory is looked at there, which takes several times as long.
+    limit=${VM_LIMIT:-3600}
+    shift
+fi
 filter=${1:-}
 guests=2
 
@@ -34,7 +41,7 @@ run_guest() {
     local turn=$1 name=guest-$1 try
     rm -f "$work/$name.counts"
     for try in 1 2; do
-        boot "$name" "dmremap.tests=$filter dmremap.turn=$turn/$guests" -accel tcg,thread=multi | report "$name" || true
+        boot "$name" "dmremap.tests=$filter dmremap.turn=$turn/$guests$words" -accel tcg,thread=multi | report "$name" || true
         [ ! -e "$work/$name.counts" ] || return 0
         tail -n 40 "$work/$name.dmesg" | sed "s/^/        $name: /"
         ! grep -q '^vm: init' "$work/$name.console" || return 0

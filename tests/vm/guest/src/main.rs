@@ -89,8 +89,13 @@ fn run(log: &mut KernelLog, counts: &mut Counts) {
     if !complaints.is_empty() {
         counts.fail("loading the modules", &complaints);
     }
-    let filter = sys::argument("dmremap.tests");
-    let matching = tests::all().filter(|(name, _)| name.contains(&*filter));
+    let (part, without) = (
+        sys::argument("dmremap.tests"),
+        sys::argument("dmremap.without"),
+    );
+    let matching = tests::all().filter(|(name, _)| {
+        name.contains(&*part) && (without.is_empty() || !name.starts_with(&*without))
+    });
     let (turn, turns) = turn();
     for (name, test) in matching.skip(turn).step_by(turns) {
         run_one(name, *test, log, counts);

@@ -140,6 +140,8 @@ pub fn damaged_table_blocks_are_healed(_: &mut KernelLog) {
     main.spoil(100, 1);
     let device = Device::open(&mapped.path());
     device.write_pattern(96, 8, 1).unwrap();
+    // The first scrub would find the damage while it is being done.
+    wait_for(&mapped, "the first scrub", |told| told.scrubs > 0);
     // The first table block of region A, behind its header.
     let raw = Device::open(spare.path());
     raw.write(8200 + 8, &Buffer::sectors(8)).unwrap();
