@@ -6,7 +6,7 @@ work=$top/target/vm
 # Modules of the kernel that the guest's init loads; what is built in is passed over.
 modules=(configfs null_blk dm_mod dm_flakey dm_log_writes dm_dust)
 # Seconds after which a guest is taken for dead.
-limit=${VM_LIMIT:-900}
+limit=${VM_LIMIT:-1500}
 
 say() { printf '%s\n' "$*" >&2; }
 
