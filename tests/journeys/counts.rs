@@ -13,6 +13,13 @@ fn samples(lab: &TestLab, name: &str) -> Vec<serde_json::Value> {
     kept["samples"].as_array().unwrap().clone()
 }
 
+/// The count of scrubs on the page of counters.
+fn scrubs_on(screen: &vt100::Screen) -> Option<u64> {
+    let text = screen.contents();
+    let row = text.lines().find_map(|line| line.split_once("scrubs "))?.1;
+    row.split_whitespace().next()?.replace(',', "").parse().ok()
+}
+
 #[test]
 fn a_drill_shows_in_the_counters_and_is_remembered_by_the_next_run() {
     let lab = TestLab::new();
@@ -56,7 +63,10 @@ fn a_drill_shows_in_the_counters_and_is_remembered_by_the_next_run() {
         let mut lines = text.lines();
         lines.any(|line| line.contains("repairs completed") && line.contains("+1"))
     });
-    seat.press_for("s", "all intact");
+    seat.press("s");
+    seat.wait_until("one scrub more", |screen| {
+        scrubs_on(screen) > last["scrubs"].as_u64()
+    });
     seat.press("q");
     assert!(seat.wait_for_end().success());
     let more = samples(&lab, "attic");
