@@ -41,7 +41,8 @@ const SCENES: [Scene; 5] = [
         file: "copies.svg",
         title: "Five copies of the metadata, two of them damaged, beside the winner",
         steps: &[
-            ("", "▲ 3 of 5"),
+            // Disks are looked at one after the other: this is the last one.
+            ("", "usb-e     16.0 M spare  ● 5 of 5"),
             ("j", "dm-remap-v4 of vault, not up"),
             ("2 enter j", "copy 1 beside copy 0"),
         ],
