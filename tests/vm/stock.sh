@@ -36,13 +36,16 @@ open_archive
 say "kernel $release from $suite, compiled with the tools of $base"
 recipe=$(sed '/^ *#/d; /^ *$/d' "$here/headers.sh" | sha256sum | cut -c1-12)
 kernel=$(dirname "$work")/kernel-$release-$recipe
+# What the root holds for the tests: what a module is compiled with, and the programs that make
+# and check file systems.
+inside=linux-headers-$release,e2fsprogs,xfsprogs
 if [ -e "$kernel" ]; then
-    make_root "linux-headers-$release"
+    make_root "$inside"
 else
     mapfile -t packages < <(image_packages)
     # One waits for the net while the other unpacks.
     fetch "$work/build" "${packages[@]}" & fetching=$!
-    make_root "linux-headers-$release" || { wait; exit 1; }
+    make_root "$inside" || { wait; exit 1; }
     wait "$fetching"
     make_kernel
 fi
