@@ -25,7 +25,7 @@ pub struct Cli {
 }
 
 /// What applies to every command.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct Global {
     /// Work on the lab in this directory instead of this machine's devices
     #[arg(long, global = true, value_name = "DIR", env = "DMREMAP_LAB")]
@@ -71,9 +71,10 @@ pub struct Global {
 }
 
 /// When to use colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set.
+    #[default]
     Auto,
     /// Always.
     Always,

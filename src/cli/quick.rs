@@ -3,9 +3,9 @@
 //! To describe all commands takes longer than to look at a disk. A line that names one of
 //! [`COMMANDS`] first is therefore read by the description of that command alone. What
 //! it does not take goes to the description of all of them: help and errors have one
-//! source.
+//! source. The line that is waited for most of all takes no description at all.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::mem::ManuallyDrop;
 
 use clap::parser::ValueSource;
@@ -42,8 +42,43 @@ pub(super) fn parse(arguments: &[OsString]) -> Option<Cli> {
     let [_program, name, rest @ ..] = arguments else {
         return None;
     };
+    if let Some(cli) = parse_bare(name, rest, std::env::vars_os().map(|(name, _)| name)) {
+        return Some(cli);
+    }
     let (_, read) = COMMANDS.iter().find(|(known, _)| name == known)?;
     read(rest)
+}
+
+/// Reads `inspect PATH`, perhaps with `--json`, where no variable of `environment` is one of
+/// ours: such a line leaves every other option at its default, and needs no description.
+fn parse_bare(
+    name: &OsStr,
+    rest: &[OsString],
+    mut environment: impl Iterator<Item = OsString>,
+) -> Option<Cli> {
+    let (json, path) = match rest {
+        _ if name != "inspect" => return None,
+        [path] => (false, path),
+        [json, path] | [path, json] if json == "--json" => (true, path),
+        _ => return None,
+    };
+    let is_option = path.is_empty() || path.as_encoded_bytes().starts_with(b"-");
+    let is_ours = |name: OsString| name.as_encoded_bytes().starts_with(b"DMREMAP_");
+    if is_option || environment.any(is_ours) {
+        return None;
+    }
+    let global = Global {
+        json,
+        ..Global::default()
+    };
+    let command = Command::Inspect(InspectArgs {
+        path: path.into(),
+        verbose: false,
+    });
+    Some(Cli {
+        global,
+        command: Some(command),
+    })
 }
 
 fn read<A: Args>(rest: &[OsString], command: fn(A) -> Command) -> Option<Cli> {
@@ -83,8 +118,12 @@ mod tests {
 
     #[test]
     fn a_line_read_on_its_own_says_what_it_says_among_all_commands() {
-        let rests: [&[&str]; 22] = [
+        let rests: [&[&str]; 26] = [
             &["p"],
+            &["--json", "p"],
+            &["p", "--json"],
+            &[""],
+            &["-"],
             &["p", "-v"],
             &["-v", "--json", "p"],
             &["--device", "p"],
@@ -122,7 +161,18 @@ mod tests {
                 }
             }
         }
-        assert_eq!(read, 13, "lines that are read on their own");
+        assert_eq!(read, 16, "lines that are read on their own");
+    }
+
+    #[test]
+    fn a_bare_line_is_described_where_a_variable_may_say_more() {
+        let rest = line(&["p"])[1..].to_vec();
+        let bare = |variables: &[&str]| {
+            let variables = variables.iter().map(OsString::from);
+            parse_bare(OsStr::new("inspect"), &rest, variables).is_some()
+        };
+        assert!(bare(&["HOME", "XDMREMAP_JSON", "NO_COLOR"]));
+        assert!(!bare(&["HOME", "DMREMAP_JSON"]));
     }
 
     #[test]
