@@ -4,15 +4,17 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work=$top/target/vm
 # Modules of the kernel that the guest's init loads; what is built in is passed over.
-modules=(configfs null_blk dm_mod dm_flakey dm_log_writes dm_dust)
+modules=(configfs null_blk dm_mod dm_delay dm_flakey dm_log_writes dm_dust)
+# Those that the kernel of a guest with --debug has not.
+file_systems=(ext4 xfs)
 # Seconds after which a guest is taken for dead.
 limit=${VM_LIMIT:-1500}
 
 say() { printf '%s\n' "$*" >&2; }
 
 # Finds the guest, compiles the module against its kernel, the guest's init and the
-# application, and packs them. The application is left out of a guest with --debug: that
-# kernel has only what the target and its tests stand on.
+# application, and packs them. The application and file systems are left out of a guest with
+# --debug: that kernel has only what the target and its tests stand on.
 #   prepare [--debug]
 prepare() {
     guest=$("$here/guest.sh" "$@")
@@ -20,7 +22,10 @@ prepare() {
     compile_module
     compile_init
     application=
-    [ "${1:-}" = --debug ] || compile_application
+    if [ "${1:-}" != --debug ]; then
+        compile_application
+        modules+=("${file_systems[@]}")
+    fi
     pack
 }
 
@@ -69,6 +74,15 @@ take_program() {
     done
 }
 
+# Puts the programs that make and check file systems into the guest, from the root that its
+# kernel is of, in a folder of their own: their libraries are not those of this machine.
+take_file_system_programs() {
+    local to=$1/distribution
+    mkdir -p "$to"
+    "$here/enter.sh" "$guest/root" ldd /usr/sbin/{mke2fs,e2fsck,mkfs.xfs,xfs_repair} |
+        grep -o '/[^ :]*' | sort -u | (cd "$guest/root" && sed 's|^/||' | xargs cp -L --parents -t "$to")
+}
+
 # Puts a module of the kernel where the guest's init finds it.
 take_module() {
     local name=$1 to=$2 file
@@ -92,6 +106,7 @@ pack() {
     if [ -n "$application" ]; then
         take_program "$application" dmremap-tui "$root"
         take_program "$adapter_tests" device_mapper "$root"
+        take_file_system_programs "$root"
     fi
     (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$work/initramfs.gz"
 }

@@ -13,7 +13,7 @@ kind=()
 words=
 if [ "${1:-}" = --debug ]; then
     kind=(--debug)
-    words=' dmremap.without=application-'
+    words=' dmremap.without=application-,file-system-'
     # Every access to memory is looked at there, which takes several times as long.
     limit=${VM_LIMIT:-3600}
     shift

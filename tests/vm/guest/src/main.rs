@@ -13,6 +13,7 @@ mod checker;
 mod crash;
 mod disk;
 mod dm;
+mod file_system;
 mod kernel_log;
 mod log_writes;
 mod metadata;
@@ -24,6 +25,7 @@ mod shadow;
 mod spare;
 mod sys;
 mod tests;
+mod worn;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
@@ -93,9 +95,11 @@ fn run(log: &mut KernelLog, counts: &mut Counts) {
         sys::argument("dmremap.tests"),
         sys::argument("dmremap.without"),
     );
-    let matching = tests::all().filter(|(name, _)| {
-        name.contains(&*part) && (without.is_empty() || !name.starts_with(&*without))
-    });
+    let left_out = |name: &str| {
+        let mut kinds = without.split(',').filter(|kind| !kind.is_empty());
+        kinds.any(|kind| name.starts_with(kind))
+    };
+    let matching = tests::all().filter(|(name, _)| name.contains(&*part) && !left_out(name));
     let (turn, turns) = turn();
     for (name, test) in matching.skip(turn).step_by(turns) {
         run_one(name, *test, log, counts);

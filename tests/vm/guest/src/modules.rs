@@ -8,13 +8,15 @@ use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags}
 
 /// The modules that the tests stand on, each after those it needs; a kernel may have
 /// some built in.
-const STOCK: [(&str, &str); 6] = [
+const STOCK: [(&str, &str); 8] = [
     ("configfs", ""),
     ("null_blk", "nr_devices=0"),
     ("dm_mod", ""),
+    ("dm_delay", ""),
     ("dm_flakey", ""),
     ("dm_log_writes", ""),
     ("dm_dust", ""),
+    ("xfs", ""),
 ];
 
 /// Loads every module that the tests stand on, and the one that is tested.

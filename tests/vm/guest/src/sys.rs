@@ -95,3 +95,21 @@ pub fn reread_partitions(device: &File) -> io::Result<()> {
         .map(drop)
         .map_err(io::Error::from)
 }
+
+/// Where on its device the first block of a file lies, by a file system with blocks of
+/// 4096 bytes: the first sector.
+///
+/// # Errors
+///
+/// What the kernel says; `ENODATA` for a file that lies nowhere.
+pub fn first_sector_of(file: &File) -> io::Result<u64> {
+    let mut block: libc::c_int = 0;
+    let code = nix::request_code_none!(0, 1);
+    // SAFETY: FIBMAP reads one int, a block of the file, and writes there one of the device.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), code, &mut block) };
+    nix::errno::Errno::result(result)?;
+    match u64::try_from(block) {
+        Ok(block) if block > 0 => Ok(block * 8),
+        _ => Err(nix::errno::Errno::ENODATA.into()),
+    }
+}

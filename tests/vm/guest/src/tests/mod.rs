@@ -4,6 +4,7 @@ mod application;
 mod copies;
 mod crash;
 mod failing;
+mod file_systems;
 mod geometry;
 mod hostile;
 mod lifecycle;
@@ -28,6 +29,7 @@ pub fn all() -> impl Iterator<Item = &'static (&'static str, Test)> {
         FIRST,
         copies::TESTS,
         failing::TESTS,
+        file_systems::TESTS,
         geometry::TESTS,
         hostile::TESTS,
         lifecycle::TESTS,
