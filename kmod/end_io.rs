@@ -6,10 +6,11 @@ use kernel::prelude::*;
 
 use crate::dm::bio::HeldBio;
 use crate::engine::Engine;
-use crate::relocate::{Data, Job, Origin, AT_ONCE};
+use crate::relocate::{Data, Job, AT_ONCE};
 use crate::remap_core::event::Event;
 use crate::remap_core::message::Device as Which;
 use crate::remap_core::policy::{Failure, PassUp};
+use crate::remap_core::relocation::Origin;
 use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement, Sector, Sectors};
 use crate::store::Spare;
 use crate::target::Joined;

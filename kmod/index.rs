@@ -18,6 +18,7 @@ use kernel::sync::atomic::{Atomic, Relaxed, Release};
 use kernel::sync::rcu;
 
 use crate::dm::published::{read_once, Published};
+use crate::remap_core::relocation::Live;
 use crate::remap_core::remap_table::{Entry, EntryState};
 use crate::remap_core::units::{BlockSize, Blocks, MainBlock, Replacement, Sector, Sectors};
 
@@ -95,17 +96,6 @@ struct Places {
     slots: KVVec<Atomic<u32>>,
     /// How many bits of a hash make a slot's number.
     bits: u32,
-}
-
-/// What the index knows of a block.
-#[derive(Clone, Copy)]
-pub struct Live {
-    /// Which replacement serves it, or is to.
-    pub replacement: Replacement,
-    /// Whether it does.
-    pub active: bool,
-    /// How often the block was moved.
-    pub moves: u16,
 }
 
 /// The first block of a range that is not simply main's.

@@ -11,13 +11,14 @@ use crate::dm::target::Reply;
 use crate::engine::{Counters, Engine, Full, Metadata};
 use crate::index::Minding;
 use crate::log;
-use crate::relocate::{Data, Job, Origin};
+use crate::relocate::{Data, Job};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::{Authority, Intent};
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::message::{Device as Which, Message, RemapLine, REMAPS_AT_ONCE};
 use crate::remap_core::policy::Failure;
+use crate::remap_core::relocation::Origin;
 use crate::remap_core::superblock::{Extension, Features, Superblock, ENTRY_BYTES};
 use crate::remap_core::units::{
     ArrayUuid, BlockSize, Blocks, IdentityDigest, MainBlock, Replacement, Sequence,

@@ -8,38 +8,20 @@ use kernel::prelude::*;
 use crate::dm::bio::HeldBio;
 use crate::dm::device::Buffer;
 use crate::engine::Engine;
-use crate::index::Live;
 use crate::remap_core::event::Event;
 use crate::remap_core::message::Device as Which;
 use crate::remap_core::policy::{may_relocate, Circumstances, Failure, PassUp, UsageMark};
-use crate::remap_core::remap_table::{Entry, EntryState};
+use crate::remap_core::relocation::{pending, Change, Origin, Placed, Search, REPLACEMENTS_TRIED};
 use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement, Sectors};
 use crate::store::Spare;
-use crate::table::{Change, Table};
+use crate::table::Table;
 use crate::target::Joined;
-
-/// How many replacement blocks are tried for one block before the spare counts as
-/// failing.
-const REPLACEMENTS_TRIED: usize = 4;
 
 /// The most blocks that are moved in one go.
 pub const AT_ONCE: usize = 256;
 
 /// Blocks of main, spread over all of it, that are read to put it to the test.
 const PROBES: u64 = 16;
-
-/// What made a block one to be moved.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// Main did not take it.
-    Main,
-    /// Main could not read it before.
-    Pending,
-    /// Its replacement did not take it.
-    Spare,
-    /// Somebody asked.
-    Request,
-}
 
 /// A block to be moved.
 #[derive(Clone, Copy)]
@@ -58,16 +40,6 @@ pub enum Data<'a> {
     Bio(&'a HeldBio<'a>, MainBlock),
     /// In a page.
     Page(&'a Buffer),
-}
-
-/// A block whose data lies on its new replacement and is not recorded yet.
-#[derive(Clone, Copy)]
-struct Placed {
-    block: MainBlock,
-    replacement: Replacement,
-    moves: u16,
-    /// The replacement that it had before, where that one failed.
-    old: Option<Live>,
 }
 
 /// What moving blocks needs, allocated beforehand.
@@ -132,16 +104,9 @@ impl Engine {
     /// Writes a block's data to a replacement that takes it, durably.
     fn place(&mut self, to: &Joined<'_>, job: &Job, data: &Data<'_>) -> Result<(), PassUp> {
         let live = to.index().get(job.block);
-        let waiting = live.filter(|live| !live.active);
-        may_relocate(job.failure, &self.circumstances(waiting.is_some()))?;
-        let mut moves = match live {
-            Some(live) if live.active => next_move(live.moves)?,
-            Some(live) => live.moves,
-            None => 1,
-        };
-        let mut candidate = waiting.map(|live| live.replacement);
-        for _ in 0..REPLACEMENTS_TRIED {
-            let replacement = match candidate.take() {
+        let mut search = Search::begin(job.block, live, job.failure, self.circumstances())?;
+        loop {
+            let replacement = match search.take_kept() {
                 Some(replacement) => replacement,
                 None => self.take_free(to)?,
             };
@@ -150,30 +115,25 @@ impl Engine {
                 .and_then(|table| table.layout().replacement_sector(replacement))
                 .ok_or(PassUp::Exhausted)?;
             let spare = Spare::new(to.spare(), &self.faults);
-            match write(to, &spare, job.block, data, at) {
+            let next = match write(to, &spare, job.block, data, at) {
                 Ok(()) => {
-                    let placed = Placed {
-                        block: job.block,
-                        replacement,
-                        moves,
-                        old: live.filter(|live| live.active),
-                    };
                     // There is room: no more than `AT_ONCE` blocks are moved in one go.
+                    let placed = search.placed(replacement);
                     let _ = self.moving.placed.push_within_capacity(placed);
                     return Ok(());
                 }
                 Err(errno) if Failure::from_errno(errno).is_of_blocks() => {
-                    let bad = (replacement, bad_entry(job.block, moves));
+                    let (bad, next) = search.refused(replacement);
                     let _ = self.moving.bad.push_within_capacity(bad);
-                    // The entry that goes bad may have been this block's own: the next one
-                    // must count for more than it.
-                    moves = next_move(moves)?;
+                    next
                 }
-                Err(_) => break,
+                Err(_) => Err(PassUp::SpareFails),
+            };
+            if next == Err(PassUp::SpareFails) {
+                self.spare_failed(to.number());
             }
+            next?;
         }
-        self.spare_failed(to.number());
-        Err(PassUp::SpareFails)
     }
 
     fn take_free(&mut self, to: &Joined<'_>) -> Result<Replacement, PassUp> {
@@ -185,33 +145,22 @@ impl Engine {
         Ok(free)
     }
 
-    /// Records what was placed, then what failed: a block's new entry must be durable
-    /// before its old one is given up, or a crash in between would serve main again.
+    /// Records what was placed, then what failed.
     fn record(&mut self, to: &Joined<'_>) -> Result<(), Errno> {
         let before = self.used();
         let mut placed = core::mem::replace(&mut self.moving.placed, KVec::new());
         let mut changes = core::mem::replace(&mut self.moving.changes, KVec::new());
         for placed in placed.iter() {
-            let entry = Entry {
-                state: EntryState::Active,
-                main: placed.block,
-                moves: placed.moves,
-            };
-            let _ = changes.push_within_capacity((placed.replacement, entry));
+            let _ = changes.push_within_capacity(placed.change());
         }
         let outcome = self.commit(to, &changes);
         for placed in placed.iter() {
-            let recorded = to
-                .index()
-                .get(placed.block)
-                .is_some_and(|live| live.active && live.replacement == placed.replacement);
-            if !recorded {
+            if !placed.is_recorded(to.index().get(placed.block)) {
                 continue;
             }
             let (block, replacement) = (placed.block, placed.replacement);
             self.raise(to.number(), Event::Remapped { block, replacement });
-            if let Some(old) = placed.old {
-                let bad = (old.replacement, bad_entry(block, old.moves));
+            if let Some(bad) = placed.given_up() {
                 let _ = self.moving.bad.push_within_capacity(bad);
             }
         }
@@ -270,7 +219,7 @@ impl Engine {
         }
     }
 
-    fn circumstances(&self, has_replacement: bool) -> Circumstances {
+    fn circumstances(&self) -> Circumstances {
         let free = self.table().map_or(0, |table| {
             table.total().get().saturating_sub(table.used().get())
         });
@@ -279,7 +228,7 @@ impl Engine {
             writable: !self.is_read_only(),
             spare_works: !self.spare_fails,
             main_suspect: self.health.is_suspect(),
-            free: Blocks::new(free.max(u64::from(has_replacement))),
+            free: Blocks::new(free),
         }
     }
 
@@ -297,15 +246,10 @@ impl Engine {
             }
             let failure = Failure::from_errno(*errno);
             let free =
-                may_relocate(failure, &self.circumstances(false)).and_then(|()| self.take_free(to));
+                may_relocate(failure, &self.circumstances()).and_then(|()| self.take_free(to));
             match free {
                 Ok(replacement) => {
-                    let entry = Entry {
-                        state: EntryState::Pending,
-                        main: *block,
-                        moves: 1,
-                    };
-                    let _ = changes.push_within_capacity((replacement, entry));
+                    let _ = changes.push_within_capacity(pending(*block, replacement));
                 }
                 // A device without a table has nowhere to note it, which is no news.
                 Err(PassUp::NoMetadata) => {}
@@ -391,18 +335,4 @@ fn write(
         }
         Data::Page(page) => spare.write_durably(at, page, to.unit().bytes()),
     }
-}
-
-const fn bad_entry(block: MainBlock, moves: u16) -> Entry {
-    Entry {
-        state: EntryState::ReplacementBad,
-        main: block,
-        moves,
-    }
-}
-
-/// The count of moves after this one. A block that was moved as often as an entry can
-/// count is not moved again: which of two entries is newer could not be told.
-fn next_move(moves: u16) -> Result<u16, PassUp> {
-    moves.checked_add(1).ok_or(PassUp::Exhausted)
 }

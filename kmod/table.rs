@@ -17,6 +17,7 @@ use kernel::prelude::*;
 use crate::dm::device::{Buffer, Chunk};
 use crate::index::{Index, Minding};
 use crate::remap_core::layout::{Layout, Region, ENTRIES_PER_BLOCK};
+use crate::remap_core::relocation::Change;
 use crate::remap_core::remap_table::{
     check_block, choose, entry, format_block, put_entry, repair_block, same_entries, update_block,
     BlockFlaw, BlockPlace, Choice, Entry, EntryState, RawBlock, TableStore, UpdateError,
@@ -85,9 +86,6 @@ pub struct Loaded {
     /// Table blocks that neither region holds.
     pub lost: u32,
 }
-
-/// One change of an entry.
-pub type Change = (Replacement, Entry);
 
 /// A table block that was not updated.
 #[derive(Clone, Copy)]

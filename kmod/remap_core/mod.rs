@@ -29,6 +29,7 @@ pub mod message;
 pub mod params;
 pub mod policy;
 pub mod quorum;
+pub mod relocation;
 pub mod remap_table;
 pub mod repair;
 pub mod signature;

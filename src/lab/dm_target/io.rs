@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use super::relocate::{Job, Origin};
+use super::relocate::Job;
 use super::{Disks, Now, Target};
 use crate::port::BlockStore;
 use crate::remap_core::event::Event;
 use crate::remap_core::policy::{Failure, PassUp};
+use crate::remap_core::relocation::Origin;
 use crate::remap_core::units::{BlockSize, Errno, MainBlock, Sector};
 
 /// A block that could not be read or written.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::port::table::{read_block, SpareTable};
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::layout::{Layout, Region};
+use crate::remap_core::relocation::{Change, Live};
 use crate::remap_core::remap_table::{
     self, choose, entry, put_entry, repair_block, same_entries, update_block, BlockFlaw,
     BlockPlace, Choice, Entry, EntryState, RawBlock, UpdateError,
@@ -20,15 +21,6 @@ use crate::remap_core::remap_table::{
 use crate::remap_core::units::{
     ArrayUuid, Blocks, Generation, MainBlock, Replacement, BLOCK_4K_BYTES,
 };
-
-/// What the map knows of one block of main.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Live {
-    pub(super) replacement: Replacement,
-    /// Whether the replacement serves the block; else the next write moves it there.
-    pub(super) active: bool,
-    pub(super) moves: u16,
-}
 
 struct TableBlock {
     raw: Box<RawBlock>,
@@ -85,9 +77,6 @@ pub(super) struct Loaded {
     /// Table blocks that neither region holds.
     pub(super) lost: u32,
 }
-
-/// One change of an entry.
-pub(super) type Change = (Replacement, Entry);
 
 /// A table block that was not updated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

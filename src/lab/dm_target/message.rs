@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::map::Map;
-use super::relocate::{Job, Origin};
+use super::relocate::Job;
 use super::scrub::{execute, WriteFailure};
 use super::{Disks, Joined, Judged, KeepBackup, Metadata, Now, Target};
 use crate::port::slots::survey;
@@ -18,6 +18,7 @@ use crate::remap_core::layout::{Layout, LayoutError};
 use crate::remap_core::message::Message;
 use crate::remap_core::policy::Failure;
 use crate::remap_core::quorum::judge;
+use crate::remap_core::relocation::Origin;
 use crate::remap_core::status::Mode;
 use crate::remap_core::superblock::{Extension, Features, Superblock, ENTRY_BYTES};
 use crate::remap_core::units::{ArrayUuid, MainBlock, Sequence};

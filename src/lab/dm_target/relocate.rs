@@ -4,29 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::io::{FailedBlock, RequestError};
-use super::map::{Change, Live};
 use super::{Disks, Now, Target};
 use crate::remap_core::event::Event;
 use crate::remap_core::policy::{may_relocate, Circumstances, Failure, PassUp, UsageMark};
-use crate::remap_core::remap_table::{Entry, EntryState};
+use crate::remap_core::relocation::{pending, Change, Live, Origin, Placed, Search};
 use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement};
-
-/// How many replacement blocks are tried for one block before the spare counts as
-/// failing.
-const REPLACEMENTS_TRIED: usize = 4;
-
-/// What made a block one to be moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// Main did not take it.
-    Main,
-    /// Main could not read it before.
-    Pending,
-    /// Its replacement did not take it.
-    Spare,
-    /// Somebody asked.
-    Request,
-}
 
 /// A block to be moved, and what is to be written there.
 pub(super) struct Job<'d> {
@@ -34,15 +16,6 @@ pub(super) struct Job<'d> {
     pub(super) data: &'d [u8],
     pub(super) failure: Failure,
     pub(super) origin: Origin,
-}
-
-/// A block whose data lies on its new replacement and is not recorded yet.
-struct Placed {
-    block: MainBlock,
-    replacement: Replacement,
-    moves: u16,
-    /// The replacement that it had before, where that one failed.
-    old: Option<Live>,
 }
 
 /// What moving some blocks has come to so far.
@@ -108,75 +81,51 @@ impl Target {
         job: &Job<'_>,
         moving: &mut Moving,
     ) -> Result<(), PassUp> {
-        let live = self.map().and_then(|map| map.get(job.block));
-        let waiting = live.filter(|live| !live.active);
-        may_relocate(job.failure, &self.circumstances(waiting.is_some()))?;
-        let mut moves = match live {
-            Some(live) if live.active => next_move(live.moves)?,
-            Some(live) => live.moves,
-            None => 1,
-        };
-        let mut candidate = waiting.map(|live| live.replacement);
-        for _ in 0..REPLACEMENTS_TRIED {
+        let live = self.live(job.block);
+        let mut search = Search::begin(job.block, live, job.failure, self.circumstances())?;
+        loop {
             let free = |target: &mut Self, taken: &BTreeSet<Replacement>| {
                 target.joined_mut()?.map.free_entry(taken)
             };
-            let Some(replacement) = candidate.take().or_else(|| free(self, &moving.taken)) else {
-                return Err(PassUp::Exhausted);
-            };
+            let replacement = search.take_kept().or_else(|| free(self, &moving.taken));
+            let replacement = replacement.ok_or(PassUp::Exhausted)?;
             moving.taken.insert(replacement);
             let at = self
                 .map()
                 .and_then(|map| map.layout().replacement_sector(replacement))
                 .ok_or(PassUp::Exhausted)?;
-            match disks.spare.write_at(at, job.data) {
+            let next = match disks.spare.write_at(at, job.data) {
                 Ok(()) => {
-                    moving.placed.push(Placed {
-                        block: job.block,
-                        replacement,
-                        moves,
-                        old: live.filter(|live| live.active),
-                    });
+                    moving.placed.push(search.placed(replacement));
                     return Ok(());
                 }
                 Err(error) if Failure::from_errno(error.errno).is_of_blocks() => {
-                    moving.bad.push((replacement, bad_entry(job.block, moves)));
-                    // The entry that goes bad may have been this block's own: the next
-                    // one must count for more than it.
-                    moves = next_move(moves)?;
+                    let (bad, next) = search.refused(replacement);
+                    moving.bad.push(bad);
+                    next
                 }
-                Err(_) => break,
+                Err(_) => Err(PassUp::SpareFails),
+            };
+            if next == Err(PassUp::SpareFails) {
+                self.spare_failed(now);
             }
+            next?;
         }
-        self.spare_failed(now);
-        Err(PassUp::SpareFails)
     }
 
-    /// Records what was placed, then what failed: a block's new entry must be durable
-    /// before its old one is given up, or a crash in between would serve main again.
+    /// What is known of a block that has an entry in the table.
+    fn live(&self, block: MainBlock) -> Option<Live> {
+        self.map()?.get(block)
+    }
+
+    /// Records what was placed, then what failed.
     fn record(&mut self, disks: &mut Disks<'_>, now: Now, moving: &mut Moving) {
         let used_before = self.used();
-        let changes: Vec<Change> = moving
-            .placed
-            .iter()
-            .map(|placed| {
-                let entry = Entry {
-                    state: EntryState::Active,
-                    main: placed.block,
-                    moves: placed.moves,
-                };
-                (placed.replacement, entry)
-            })
-            .collect();
+        let changes: Vec<Change> = moving.placed.iter().map(Placed::change).collect();
         if !self.commit(disks, now, &changes) {
-            let unrecorded = |placed: &Placed| {
-                self.map()
-                    .and_then(|map| map.get(placed.block))
-                    .is_none_or(|live| live.replacement != placed.replacement || !live.active)
-            };
-            let (failed, kept): (Vec<Placed>, Vec<Placed>) = std::mem::take(&mut moving.placed)
+            let (kept, failed): (Vec<Placed>, Vec<Placed>) = std::mem::take(&mut moving.placed)
                 .into_iter()
-                .partition(unrecorded);
+                .partition(|placed| placed.is_recorded(self.live(placed.block)));
             for placed in failed {
                 moving.fail(placed.block);
             }
@@ -187,11 +136,7 @@ impl Target {
                 block: placed.block,
                 replacement: placed.replacement,
             });
-            if let Some(old) = placed.old {
-                moving
-                    .bad
-                    .push((old.replacement, bad_entry(placed.block, old.moves)));
-            }
+            moving.bad.extend(placed.given_up());
         }
         for (replacement, _) in &moving.bad {
             self.raise(Event::ReplacementBad {
@@ -226,7 +171,7 @@ impl Target {
         }
     }
 
-    fn circumstances(&self, has_replacement: bool) -> Circumstances {
+    fn circumstances(&self) -> Circumstances {
         let free = self
             .map()
             .map_or(0, |map| map.total().get().saturating_sub(map.used().get()));
@@ -235,7 +180,7 @@ impl Target {
             writable: !self.is_read_only(),
             spare_works: !self.spare_fails,
             main_suspect: self.health.is_suspect(),
-            free: Blocks::new(free.max(u64::from(has_replacement))),
+            free: Blocks::new(free),
         }
     }
 
@@ -246,11 +191,11 @@ impl Target {
         let (mut changes, mut taken) = (Vec::new(), BTreeSet::new());
         let mut told = None;
         for FailedBlock { block, errno } in lost {
-            if self.map().is_some_and(|map| map.get(*block).is_some()) {
+            if self.live(*block).is_some() {
                 continue;
             }
             let failure = Failure::from_errno(*errno);
-            let free = may_relocate(failure, &self.circumstances(false)).and_then(|()| {
+            let free = may_relocate(failure, &self.circumstances()).and_then(|()| {
                 self.joined_mut()
                     .and_then(|joined| joined.map.free_entry(&taken))
                     .ok_or(PassUp::Exhausted)
@@ -258,12 +203,7 @@ impl Target {
             match free {
                 Ok(replacement) => {
                     taken.insert(replacement);
-                    let entry = Entry {
-                        state: EntryState::Pending,
-                        main: *block,
-                        moves: 1,
-                    };
-                    changes.push((replacement, entry));
+                    changes.push(pending(*block, replacement));
                 }
                 // A device without a table has nowhere to note it, which is no news.
                 Err(PassUp::NoMetadata) => {}
@@ -280,7 +220,7 @@ impl Target {
         }
         self.commit(disks, now, &changes);
         for (_, entry) in changes {
-            if self.map().is_some_and(|map| map.get(entry.main).is_some()) {
+            if self.live(entry.main).is_some() {
                 self.raise(Event::Pending { block: entry.main });
             }
         }
@@ -322,18 +262,4 @@ impl Target {
         };
         Err(RequestError::Blocks(blocks().map(failed).collect()))
     }
-}
-
-const fn bad_entry(block: MainBlock, moves: u16) -> Entry {
-    Entry {
-        state: EntryState::ReplacementBad,
-        main: block,
-        moves,
-    }
-}
-
-/// The count of moves after this one. A block that was moved as often as an entry can
-/// count is not moved again: which of two entries is newer could not be told.
-fn next_move(moves: u16) -> Result<u16, PassUp> {
-    moves.checked_add(1).ok_or(PassUp::Exhausted)
 }
