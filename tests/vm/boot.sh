@@ -6,7 +6,7 @@ work=$top/target/vm
 # Modules of the kernel that the guest's init loads; what is built in is passed over.
 modules=(configfs null_blk dm_mod dm_delay dm_flakey dm_log_writes dm_dust)
 # Those that the kernel of a guest with --debug has not.
-file_systems=(ext4 xfs)
+not_for_debug=(ext4 xfs virtio_blk)
 # Seconds after which a guest is taken for dead.
 limit=${VM_LIMIT:-1500}
 
@@ -24,7 +24,7 @@ prepare() {
     application=
     if [ "${1:-}" != --debug ]; then
         compile_application
-        modules+=("${file_systems[@]}")
+        modules+=("${not_for_debug[@]}")
     fi
     pack
 }
@@ -120,8 +120,8 @@ boot() {
     # never come. A busy host may not run the guest for seconds: that is no lock-up.
     line="console=ttyS1 ignore_loglevel panic=-1 oops=panic hung_task_panic=1 watchdog_thresh=60"
     line+=" rcupdate.rcu_cpu_stall_timeout=120 nokaslr mitigations=off tsc=reliable $words"
-    timeout "$limit" nice qemu-system-x86_64 -cpu max -M q35 -m 1G -smp 1 "$@" \
-        -nodefaults -nographic -serial stdio -serial "file:$work/$name.dmesg" -no-reboot \
+    timeout "$limit" nice qemu-system-x86_64 -cpu max -M q35 -m 1G -smp 1 -no-reboot \
+        -nodefaults -nographic -serial stdio -serial "file:$work/$name.dmesg" "$@" \
         -pidfile "$work/$name.pid" -kernel "$guest/vmlinux" -initrd "$work/initramfs.gz" -append "$line" \
         < /dev/null | sed -u 's/\r//g' | tee "$work/$name.console"
 }

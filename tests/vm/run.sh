@@ -1,6 +1,6 @@
 #!/bin/bash
 # Compiles the module against the guest's kernel, boots that kernel and runs the kernel tests
-# in two guests side by side.
+# in guests, two side by side.
 #   tests/vm/run.sh [--debug] [PART]
 #     --debug   on the kernel that looks for its own mistakes
 #     PART      of a test's name; all tests without it
@@ -10,16 +10,18 @@ set -euo pipefail
 . "$(dirname "$0")/boot.sh"
 
 kind=()
-words=
+without=
+guests=(guest-1 guest-2 guest-two-processors guest-resets)
 if [ "${1:-}" = --debug ]; then
     kind=(--debug)
-    words=' dmremap.without=application-,file-system-'
+    # That kernel has no file systems, and no disks that outlive a reset.
+    without=application-,file-system-
+    guests=(guest-1 guest-2 guest-two-processors)
     # Every access to memory is looked at there, which takes several times as long.
     limit=${VM_LIMIT:-3600}
     shift
 fi
 filter=${1:-}
-guests=2
 
 # Says how each test of one guest ended; the counts go to a file when it has run them all.
 report() {
@@ -35,13 +37,40 @@ report() {
     '
 }
 
-# Runs the tests whose turn it is in one guest. A kernel that did not come to its init has
-# tested nothing; under emulation that happens, and a second try tells whether it means anything.
+# What a guest is: its words on the kernel's command line and its machine.
+#   describe NAME
+describe() {
+    local disk
+    options=(-accel tcg,thread=multi)
+    case $1 in
+        guest-resets)
+            words=dmremap.machine=resets
+            options+=(-action reboot=reset)
+            for disk in main:64M spare:32M record:32M; do
+                # What it was told is in this machine's memory, which a reset of the guest leaves.
+                rm -f "$work/${disk%:*}.disk"
+                truncate -s "${disk#*:}" "$work/${disk%:*}.disk"
+                options+=(-drive "file=$work/${disk%:*}.disk,format=raw,if=virtio,cache=unsafe")
+            done
+            ;;
+        guest-two-processors)
+            words=dmremap.machine=two-processors
+            # A processor that patches the kernel's code while the other one runs it is more
+            # than the emulator's threads can take.
+            options=(-smp 2 -accel tcg,thread=single)
+            ;;
+        *) words=dmremap.turn=${1#guest-}/2 ;;
+    esac
+}
+
+# Runs the tests of one guest. A kernel that did not come to its init has tested nothing; under
+# emulation that happens, and a second try tells whether it means anything.
 run_guest() {
-    local turn=$1 name=guest-$1 try
+    local name=$1 try words options
     rm -f "$work/$name.counts"
     for try in 1 2; do
-        boot "$name" "dmremap.tests=$filter dmremap.turn=$turn/$guests$words" -accel tcg,thread=multi | report "$name" || true
+        describe "$name"
+        boot "$name" "dmremap.tests=$filter dmremap.without=$without $words" "${options[@]}" | report "$name" || true
         [ ! -e "$work/$name.counts" ] || return 0
         tail -n 40 "$work/$name.dmesg" | sed "s/^/        $name: /"
         ! grep -q '^vm: init' "$work/$name.console" || return 0
@@ -52,10 +81,14 @@ run_guest() {
 mkdir -p "$work"
 prepare "${kind[@]}"
 trap 'end_guests; exit 130' INT TERM
-for turn in $(seq "$guests"); do run_guest "$turn" & done
+# Two at a time.
+for name in "${guests[@]}"; do
+    [ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n || true
+    run_guest "$name" &
+done
 wait
 
-cat "$work"/guest-*.counts 2>/dev/null | awk -v guests="$guests" '
+cat "$work"/guest-*.counts 2>/dev/null | awk -v guests="${#guests[@]}" '
     { passed += $1; failed += $2 }
     END {
         printf "\nvm: %d passed, %d failed", passed, failed

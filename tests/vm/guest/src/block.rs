@@ -104,6 +104,12 @@ impl Device {
         Self::open_with(path, false, 0).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 
+    /// Opens it for writes that are durable when they return.
+    pub fn open_durable(path: &Path) -> Self {
+        Self::open_with(path, true, libc::O_DSYNC)
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
     /// Opens it with nobody else holding it.
     ///
     /// # Errors

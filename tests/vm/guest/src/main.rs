@@ -18,6 +18,7 @@ mod kernel_log;
 mod log_writes;
 mod metadata;
 mod modules;
+mod race;
 mod random;
 #[path = "../../../../kmod/remap_core/mod.rs"]
 pub mod remap_core;
@@ -99,7 +100,8 @@ fn run(log: &mut KernelLog, counts: &mut Counts) {
         let mut kinds = without.split(',').filter(|kind| !kind.is_empty());
         kinds.any(|kind| name.starts_with(kind))
     };
-    let matching = tests::all().filter(|(name, _)| name.contains(&*part) && !left_out(name));
+    let tests = tests::of_machine(&sys::argument("dmremap.machine"));
+    let matching = tests.filter(|(name, _)| name.contains(&*part) && !left_out(name));
     let (turn, turns) = turn();
     for (name, test) in matching.skip(turn).step_by(turns) {
         run_one(name, *test, log, counts);

@@ -8,7 +8,7 @@ use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags}
 
 /// The modules that the tests stand on, each after those it needs; a kernel may have
 /// some built in.
-const STOCK: [(&str, &str); 8] = [
+const STOCK: [(&str, &str); 9] = [
     ("configfs", ""),
     ("null_blk", "nr_devices=0"),
     ("dm_mod", ""),
@@ -17,6 +17,7 @@ const STOCK: [(&str, &str); 8] = [
     ("dm_log_writes", ""),
     ("dm_dust", ""),
     ("xfs", ""),
+    ("virtio_blk", ""),
 ];
 
 /// Loads every module that the tests stand on, and the one that is tested.

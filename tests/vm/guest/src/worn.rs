@@ -2,15 +2,14 @@
 //! be read. That is how a disk ages under a file system, which has most of what it writes
 //! in memory and reads little of it back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::block::Device;
-use crate::disk::Disk;
 use crate::dm::{Line, Mapped};
 
 /// A disk under a mapped device that sends writes another way than reads and flushes.
-pub struct Worn<'d> {
-    disk: &'d Disk,
+pub struct Worn {
+    disk: PathBuf,
     sectors: u64,
     /// Where writes go: the same disk, but for the places that take none.
     writes: Mapped,
@@ -19,10 +18,10 @@ pub struct Worn<'d> {
     places: Vec<(u64, u64)>,
 }
 
-impl<'d> Worn<'d> {
+impl Worn {
     /// A disk that takes writes everywhere as yet.
-    pub fn over(disk: &'d Disk) -> Self {
-        let sectors = Device::open_read_only(disk.path()).sectors();
+    pub fn over(disk: &Path) -> Self {
+        let sectors = Device::open_read_only(disk).sectors();
         let writes = Mapped::create("worn-writes", &table(disk, sectors, &[]));
         let writes = writes.expect("the way of writes comes up");
         let line = Line {
@@ -32,13 +31,13 @@ impl<'d> Worn<'d> {
             // Without any delay it only tells reads, writes and flushes apart.
             words: format!(
                 "{0} 0 0 {1} 0 0 {0} 0 0",
-                disk.word(),
+                disk.display(),
                 writes.path().display()
             ),
         };
         let whole = Mapped::create("worn", &[line]).expect("the worn disk comes up");
         Self {
-            disk,
+            disk: disk.to_owned(),
             sectors,
             writes,
             whole,
@@ -69,7 +68,7 @@ impl<'d> Worn<'d> {
             }
         }
         self.places = merged;
-        let table = table(self.disk, self.sectors, &self.places);
+        let table = table(&self.disk, self.sectors, &self.places);
         self.writes.load(&table).expect("another table is taken");
         self.writes.resume().expect("writes go another way");
     }
@@ -82,7 +81,7 @@ impl<'d> Worn<'d> {
     }
 }
 
-fn table(disk: &Disk, sectors: u64, places: &[(u64, u64)]) -> Vec<Line> {
+fn table(disk: &Path, sectors: u64, places: &[(u64, u64)]) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut at = 0;
     let mut put = |target, from: u64, end: u64| {
@@ -92,7 +91,7 @@ fn table(disk: &Disk, sectors: u64, places: &[(u64, u64)]) -> Vec<Line> {
                 length: end - from,
                 target,
                 words: match target {
-                    "linear" => format!("{} {from}", disk.word()),
+                    "linear" => format!("{} {from}", disk.display()),
                     _ => String::new(),
                 },
             });

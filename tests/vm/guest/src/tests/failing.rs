@@ -189,7 +189,7 @@ fn unreadable_spare(log: &mut KernelLog) {
     mapped.remove().unwrap();
 }
 
-fn many_at_once(_: &mut KernelLog) {
+pub fn many_at_once(_: &mut KernelLog) {
     let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
     let mapped = joined(&main, &spare);
     for nth in 0..8 {

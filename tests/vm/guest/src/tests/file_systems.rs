@@ -47,7 +47,7 @@ fn xfs(log: &mut KernelLog) {
 
 /// A main with blocks that go bad, its spare, and both joined.
 struct Stack<'d> {
-    worn: Worn<'d>,
+    worn: Worn,
     spare: &'d Disk,
     joined: Option<Mapped>,
 }
@@ -82,7 +82,7 @@ fn over_bad_blocks(log: &mut KernelLog, kind: &Kind, mib: u64, vital: &[(u64, u6
     };
     let (main, spare) = (cached(mib), cached(32));
     let mut stack = Stack {
-        worn: Worn::over(&main),
+        worn: Worn::over(main.path()),
         spare: &spare,
         joined: None,
     };
@@ -147,7 +147,7 @@ fn over_bad_blocks(log: &mut KernelLog, kind: &Kind, mib: u64, vital: &[(u64, u6
 }
 
 /// Has some more places take no writes: half of them where it hurts most.
-fn wear(worn: &mut Worn<'_>, random: &mut Random, vital: &[(u64, u64)]) {
+fn wear(worn: &mut Worn, random: &mut Random, vital: &[(u64, u64)]) {
     let sectors = worn.sectors();
     let places: Vec<(u64, u64)> = (0..32)
         .map(|nth| {
@@ -164,7 +164,7 @@ fn wear(worn: &mut Worn<'_>, random: &mut Random, vital: &[(u64, u64)]) {
 /// Works on the files, and has places wear out meanwhile.
 fn work_while_it_wears(
     tree: &mut Tree,
-    worn: &mut Worn<'_>,
+    worn: &mut Worn,
     random: &mut Random,
     vital: &[(u64, u64)],
 ) {

@@ -293,7 +293,7 @@ fn removal_after_errors(_: &mut KernelLog) {
     }
 }
 
-fn removal_in_flight(_: &mut KernelLog) {
+pub fn removal_in_flight(_: &mut KernelLog) {
     let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
     joined(&main, &spare).remove().unwrap();
     for round in 0..30u64 {

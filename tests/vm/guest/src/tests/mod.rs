@@ -11,7 +11,9 @@ mod lifecycle;
 mod many;
 mod pass_through;
 mod remapping;
+mod resets;
 mod table_line;
+mod two_processors;
 
 use crate::block::Device;
 use crate::disk::Disk;
@@ -23,20 +25,28 @@ use crate::remap_core::status::Status;
 /// A test: it panics where something is not as it must be.
 pub type Test = fn(&mut KernelLog);
 
-/// Every test.
-pub fn all() -> impl Iterator<Item = &'static (&'static str, Test)> {
-    let lists = [
-        FIRST,
-        copies::TESTS,
-        failing::TESTS,
-        file_systems::TESTS,
-        geometry::TESTS,
-        hostile::TESTS,
-        lifecycle::TESTS,
-        many::TESTS,
-    ];
-    lists.into_iter().flatten()
+/// The tests for the guest that this is: its machine's name, empty for the one that most
+/// tests take.
+pub fn of_machine(machine: &str) -> impl Iterator<Item = &'static (&'static str, Test)> {
+    let lists: &[&[(&str, Test)]] = match machine {
+        "resets" => &[resets::TESTS],
+        "two-processors" => &[two_processors::TESTS],
+        _ => MOST,
+    };
+    lists.iter().copied().flatten()
 }
+
+/// The tests that a guest with one processor and no disks can run.
+const MOST: &[&[(&str, Test)]] = &[
+    FIRST,
+    copies::TESTS,
+    failing::TESTS,
+    file_systems::TESTS,
+    geometry::TESTS,
+    hostile::TESTS,
+    lifecycle::TESTS,
+    many::TESTS,
+];
 
 /// What a table may say, and the first look at everything else.
 const FIRST: &[(&str, Test)] = &[
