@@ -19,9 +19,11 @@ use crate::index::{Index, Minding};
 use crate::remap_core::layout::{Layout, Region, ENTRIES_PER_BLOCK};
 use crate::remap_core::relocation::Change;
 use crate::remap_core::remap_table::{
-    check_block, choose, entry, format_block, put_entry, repair_block, same_entries, update_block,
-    BlockFlaw, BlockPlace, Choice, Entry, EntryState, RawBlock, TableStore, UpdateError,
-    FIRST_GENERATION,
+    check_block, entry, format_block, put_entry, BlockFlaw, BlockPlace, Entry, EntryState,
+    RawBlock, FIRST_GENERATION,
+};
+use crate::remap_core::table_update::{
+    choose, repair_block, same_entries, update_block, Choice, TableStore, UpdateError,
 };
 use crate::remap_core::units::{
     ArrayUuid, Blocks, Errno, Generation, MainBlock, Replacement, BLOCK_4K_BYTES,

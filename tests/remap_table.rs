@@ -8,9 +8,11 @@ use common::{checksummed, text, Noise, ARRAY, OTHER_ARRAY};
 use dmremap::remap_core::bytes::Text;
 use dmremap::remap_core::layout::{Region, ENTRIES_PER_BLOCK};
 use dmremap::remap_core::remap_table::{
-    block_checksum, check_block, choose, entry, format_block, put_entry, repair_block,
-    same_entries, seal_block, update_block, BlockFlaw, BlockPlace, Choice, Entry, EntryState,
-    RawBlock, RegionHeader, TableStore, UpdateError, NAME_LIMIT, TABLE_HEADER_BYTES,
+    block_checksum, check_block, entry, format_block, put_entry, seal_block, BlockFlaw, BlockPlace,
+    Entry, EntryState, RawBlock, RegionHeader, NAME_LIMIT, TABLE_HEADER_BYTES,
+};
+use dmremap::remap_core::table_update::{
+    choose, repair_block, same_entries, update_block, Choice, TableStore, UpdateError,
 };
 use dmremap::remap_core::units::{
     Errno, Generation, MainBlock, Slot, BLOCK_4K_BYTES, SECTOR_BYTES,

@@ -35,4 +35,5 @@ pub mod repair;
 pub mod signature;
 pub mod status;
 pub mod superblock;
+pub mod table_update;
 pub mod units;

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use crate::port::table::read_block;
 use crate::port::{BlockStore, RemapRow};
 use crate::remap_core::layout::{Layout, Region};
-use crate::remap_core::remap_table::{
-    choose, entry, same_entries, Choice, Entry, EntryState, RawBlock,
-};
+use crate::remap_core::remap_table::{entry, Entry, EntryState, RawBlock};
 use crate::remap_core::superblock::Superblock;
+use crate::remap_core::table_update::{choose, same_entries, Choice};
 use crate::remap_core::units::{ArrayUuid, Blocks, Replacement, BLOCK_4K_BYTES};
 
 /// Entries by state.

@@ -4,10 +4,10 @@ use crate::port::{BlockStore, IoError};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::remap_table::{
-    check_block, format_block, BlockFlaw, BlockPlace, RawBlock, RegionHeader, TableStore,
-    NAME_LIMIT,
+    check_block, format_block, BlockFlaw, BlockPlace, RawBlock, RegionHeader, NAME_LIMIT,
 };
 use crate::remap_core::superblock::Superblock;
+use crate::remap_core::table_update::TableStore;
 use crate::remap_core::units::{ArrayUuid, Errno, Generation, Sector, BLOCK_4K_BYTES};
 
 /// Reads and checks table block `index` of `region` into `raw`.

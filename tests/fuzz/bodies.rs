@@ -22,13 +22,15 @@ use dmremap::remap_core::message::Message;
 use dmremap::remap_core::params::TargetArgs;
 use dmremap::remap_core::quorum::{judge, Assembly, CopyState, Reading, Survey, Verdict};
 use dmremap::remap_core::remap_table::{
-    check_block, choose, entry, repair_block, same_entries, update_block, BlockPlace, Choice,
-    Entry, RawBlock, RegionHeader, TableStore,
+    check_block, entry, BlockPlace, Entry, RawBlock, RegionHeader,
 };
 use dmremap::remap_core::signature::detect;
 use dmremap::remap_core::status::Status;
 use dmremap::remap_core::superblock::{
     read_copy, readdress, same_body, Content, RawCopy, Superblock,
+};
+use dmremap::remap_core::table_update::{
+    choose, repair_block, same_entries, update_block, Choice, TableStore,
 };
 use dmremap::remap_core::units::{ArrayUuid, Errno, PerSlot, Slot};
 use dmremap::text;

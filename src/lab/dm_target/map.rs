@@ -15,8 +15,10 @@ use crate::port::{BlockStore, IoError};
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::relocation::{Change, Live};
 use crate::remap_core::remap_table::{
-    self, choose, entry, put_entry, repair_block, same_entries, update_block, BlockFlaw,
-    BlockPlace, Choice, Entry, EntryState, RawBlock, UpdateError,
+    self, entry, put_entry, BlockFlaw, BlockPlace, Entry, EntryState, RawBlock,
+};
+use crate::remap_core::table_update::{
+    choose, repair_block, same_entries, update_block, Choice, UpdateError,
 };
 use crate::remap_core::units::{
     ArrayUuid, Blocks, Generation, MainBlock, Replacement, BLOCK_4K_BYTES,
