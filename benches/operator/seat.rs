@@ -1,62 +1,112 @@
-//! The terminal application, measured from outside: a pseudo-terminal and `/proc`.
+//! The terminal application, measured from outside: a pseudo-terminal and `/proc`, beside
+//! two others that show a machine's state.
 
-use std::io::Read as _;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{channel, Receiver};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use portable_pty::{native_pty_system, Child, CommandBuilder, MasterPty, PtySize};
+use portable_pty::CommandBuilder;
 use serde_json::{json, Value};
 
+use crate::keys;
 use crate::median;
+use crate::pty::Running;
 
-const SIZE: PtySize = PtySize {
-    rows: 40,
-    cols: 120,
-    pixel_width: 0,
-    pixel_height: 0,
-};
-
-/// How long the application is left alone.
+/// How long an application is left alone.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Starts that are timed.
 const STARTS: usize = 31;
 
-/// Measures start, idling and memory with a lab that has `images` besides its own disks.
+/// Starts of the others that are timed.
+const FEWER_STARTS: usize = 7;
+
+/// Measures start, idling and memory with a lab that has `images` besides its own disks,
+/// then how long keys take.
 pub(crate) fn bench(binary: &Path, directory: &Path, images: &[PathBuf]) -> Value {
     let lab = make_lab(binary, directory, images);
     let devices = images.len();
-    println!("\nthe terminal application, {devices} devices, 120x40");
-    let first = (0..STARTS).map(|_| start(binary, &lab).first_frame.as_secs_f64() * 1e3);
-    let first_frame = median(first);
-    println!("  first frame                  {first_frame:>10.3} ms");
-    let idle = idle(start(binary, &lab));
+    println!("\nterminal applications, {devices} devices in ours, 120x40");
+    let ours = measure("dmremap-tui", STARTS, &|| {
+        let mut command = CommandBuilder::new(binary);
+        command.arg("lab");
+        command.arg(&lab);
+        command
+    });
+    let mut others = serde_json::Map::new();
+    for (name, words) in [("btop", &["--utf-force"][..]), ("btm", &[])] {
+        let Some(program) = installed(name) else {
+            println!("  {name} is not installed, and not measured");
+            others.insert(name.to_owned(), Value::Null);
+            continue;
+        };
+        let measured = measure(name, FEWER_STARTS, &|| {
+            let mut command = CommandBuilder::new(&program);
+            command.args(words);
+            // Their settings are the usual ones, and what they write is ours to remove.
+            command.env("HOME", directory);
+            command.env("XDG_CONFIG_HOME", directory);
+            command.env("LANG", "C.UTF-8");
+            command
+        });
+        others.insert(name.to_owned(), measured.json());
+    }
+    let keys = keys::bench(binary, &lab);
+    let mut report = ours.json();
+    report["devices"] = json!(devices);
+    report["key_to_screen_p99_ms"] = keys["p99_ms"].clone();
+    report["keys"] = keys;
+    report["beside"] = Value::Object(others);
+    report
+}
+
+/// The program of this name, where it is installed.
+fn installed(name: &str) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH")?;
+    let mut places = std::env::split_paths(&paths).map(|place| place.join(name));
+    places.find(|path| path.is_file())
+}
+
+/// What one application costs.
+struct Cost {
+    first_frame: f64,
+    idle: Idle,
+}
+
+impl Cost {
+    fn json(&self) -> Value {
+        json!({
+            "first_frame_microseconds": (self.first_frame * 1e3).round(),
+            "idle_cpu_percent": self.idle.cpu_percent,
+            "idle_wakeups_per_second": self.idle.wakeups_per_second,
+            "resident_mib": self.idle.resident_mib,
+        })
+    }
+}
+
+fn measure(name: &str, starts: usize, command: &dyn Fn() -> CommandBuilder) -> Cost {
+    let start = || Running::start(command());
+    let first_frame = median((0..starts).map(|_| start().first_frame.as_secs_f64() * 1e3));
+    let idle = idle(start());
+    println!("  {name}");
+    println!("    first frame                {first_frame:>10.3} ms");
     println!(
-        "  idle CPU                     {:>10.2} %",
+        "    idle CPU                   {:>10.2} %",
         idle.cpu_percent
     );
     println!(
-        "  idle wake-ups                {:>10.2} per second",
+        "    idle wake-ups              {:>10.2} per second",
         idle.wakeups_per_second
     );
     println!(
-        "  resident memory              {:>10.2} MiB",
+        "    resident memory            {:>10.2} MiB",
         idle.resident_mib
     );
-    json!({
-        "devices": devices,
-        "first_frame_microseconds": (first_frame * 1e3).round(),
-        "idle_cpu_percent": idle.cpu_percent,
-        "idle_wakeups_per_second": idle.wakeups_per_second,
-        "resident_mib": idle.resident_mib,
-    })
+    Cost { first_frame, idle }
 }
 
 /// A lab in which every image is a disk.
-fn make_lab(binary: &Path, directory: &Path, images: &[PathBuf]) -> PathBuf {
+pub(crate) fn make_lab(binary: &Path, directory: &Path, images: &[PathBuf]) -> PathBuf {
     let lab = directory.join("lab");
     // Without a terminal the program makes the lab and leaves it at that.
     let made = Command::new(binary)
@@ -75,75 +125,6 @@ fn make_lab(binary: &Path, directory: &Path, images: &[PathBuf]) -> PathBuf {
     lab
 }
 
-/// A running application. Dropping it ends it.
-struct Running {
-    child: Box<dyn Child + Send + Sync>,
-    /// While it is there what the application draws is read.
-    _output: Receiver<Vec<u8>>,
-    first_frame: Duration,
-    _master: Box<dyn MasterPty + Send>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Starts the application and waits until its first frame is on the screen.
-fn start(binary: &Path, lab: &Path) -> Running {
-    let pty = native_pty_system()
-        .openpty(SIZE)
-        .expect("a pseudo-terminal can be had");
-    let mut command = CommandBuilder::new(binary);
-    command.arg("lab");
-    command.arg(lab);
-    command.env("TERM", "xterm-256color");
-    let mut reader = pty
-        .master
-        .try_clone_reader()
-        .expect("the terminal can be read");
-    let (sender, output) = channel();
-    std::thread::spawn(move || {
-        let mut buffer = vec![0; 1 << 16];
-        while let Ok(length @ 1..) = reader.read(&mut buffer) {
-            if sender.send(buffer[..length].to_vec()).is_err() {
-                break;
-            }
-        }
-    });
-    let begun = Instant::now();
-    let child = pty
-        .slave
-        .spawn_command(command)
-        .expect("the program starts");
-    drop(pty.slave);
-    let [rows, columns] = [SIZE.rows, SIZE.cols]
-        .map(|length| NonZero::new(length).expect("a screen has lines and columns"));
-    let mut screen = vt100::Parser::new(rows, columns, 0);
-    let first_frame = loop {
-        let bytes = output
-            .recv_timeout(Duration::from_secs(10))
-            .expect("a first frame within 10 s");
-        screen.process(&bytes);
-        // A frame reaches from the first to the last line of the screen.
-        let mut lines = screen.screen().rows(0, SIZE.cols);
-        let first = lines.next().unwrap_or_default();
-        let last = lines.last().unwrap_or_default();
-        if !first.trim().is_empty() && !last.trim().is_empty() {
-            break begun.elapsed();
-        }
-    };
-    Running {
-        child,
-        _output: output,
-        first_frame,
-        _master: pty.master,
-    }
-}
-
 struct Idle {
     cpu_percent: f64,
     wakeups_per_second: f64,
@@ -152,7 +133,7 @@ struct Idle {
 
 /// Leaves the application alone and reads what it used meanwhile from `/proc`.
 fn idle(running: Running) -> Idle {
-    let process = running.child.process_id().expect("the program runs");
+    let process = running.pid();
     std::thread::sleep(Duration::from_secs(3));
     let before = Usage::of(process);
     std::thread::sleep(IDLE);

@@ -1,6 +1,7 @@
 //! What changed on a device while somebody looked on.
 
-use super::state::{Active, State, Subject};
+use super::listing::Active;
+use super::state::{State, Subject};
 use crate::inspect::Inspection;
 use crate::remap_core::quorum::Reading;
 use crate::remap_core::status::RepairStatus;
@@ -206,10 +207,10 @@ mod tests {
             happen(&mut state, at, Event::Told(listed));
             let examined = Answer::Examined(vec![look(disk, "disk-b")]);
             happen(&mut state, at, Event::Told(examined));
-            assert_eq!(healing(&state, &state.active[0]), stage);
+            assert_eq!(healing(&state, &state.up()[0]), stage);
             at += 1;
         }
         happen(&mut state, at + POINTED_AT, Event::Tick);
-        assert_eq!(healing(&state, &state.active[0]), Healing::Whole);
+        assert_eq!(healing(&state, &state.up()[0]), Healing::Whole);
     }
 }

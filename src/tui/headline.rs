@@ -1,7 +1,8 @@
 //! The line on top: is my data safe, and what should I do next?
 
+use super::listing::Active;
 use super::rows;
-use super::state::{Active, State, Subject};
+use super::state::{State, Subject};
 use super::theme::Health;
 use crate::inspect::Inspection;
 use crate::port::Usage;
@@ -45,7 +46,7 @@ impl Concern {
 /// What to say: the worst of everything that is known, and how much more there is.
 pub fn headline(state: &State) -> Headline {
     let mut concerns: Vec<Concern> = state
-        .active
+        .up()
         .iter()
         .filter_map(|active| of_active(state, active))
         .chain(of_idle_devices(state))
@@ -71,10 +72,10 @@ fn all_is_well(state: &State) -> Headline {
         more: String::new(),
         others: 0,
     };
-    if state.devices.is_none() {
+    if state.listing.is_none() {
         return say(Health::Neutral, "Looking at devices.");
     }
-    match state.active.as_slice() {
+    match state.up() {
         [] if assemblable(state) > 0 => say(
             Health::Neutral,
             "No device is mapped. Choose a spare and press a to assemble, or n for a new one.",
@@ -202,7 +203,6 @@ fn idle(state: &State) -> impl Iterator<Item = &Inspection> {
 
 fn of_idle_devices(state: &State) -> impl Iterator<Item = Concern> + '_ {
     idle(state).filter_map(|inspection| {
-        let name = state.name_of(&inspection.path);
         let verdict = inspection.verdict();
         let advice = match verdict {
             Verdict::Healthy | Verdict::None => return None,
@@ -212,6 +212,7 @@ fn of_idle_devices(state: &State) -> impl Iterator<Item = Concern> + '_ {
             Verdict::Lost => "No copy is left. See Overview.",
             Verdict::Outlier | Verdict::Split | Verdict::Unsupported => "See Overview.",
         };
+        let name = state.name_of(&inspection.path);
         Some(Concern::new(
             Health::of_verdict(verdict),
             format!("{name} (not up): {verdict}. {advice}"),

@@ -25,6 +25,7 @@ mod input;
 mod key;
 mod keymap;
 mod layout;
+mod listing;
 mod options;
 mod pages;
 mod prompt;

@@ -160,7 +160,7 @@ fn candidate(word: impl Into<String>, about: impl Into<String>) -> Candidate {
 
 /// What the words of a line may mean on this screen.
 pub fn names(state: &State) -> Names {
-    let mapped = state.active.iter().map(|active| &active.mapped);
+    let mapped = state.up().iter().map(|active| &active.mapped);
     let mut names = Names::of(state.devices(), mapped);
     for device in state.devices() {
         let inspection = state.inspection(&device.path);
@@ -301,7 +301,7 @@ fn devices(state: &State) -> Vec<Candidate> {
 }
 
 fn mapped(state: &State) -> Vec<Candidate> {
-    let up = state.active.iter();
+    let up = state.up().iter();
     up.map(|active| candidate(quoted(&active.mapped.name), "mapped, up"))
         .collect()
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::state::{Active, State, Tab};
+use super::listing::Active;
+use super::state::{State, Tab};
 use crate::remap_core::status::RepairStatus;
 
 /// How long until something that is shown counts on; `None` where nothing does.
@@ -11,7 +12,7 @@ pub fn next_change(state: &State) -> Option<Duration> {
         return None;
     }
     let repairs = state
-        .active
+        .up()
         .iter()
         .filter_map(|active| repair_counts_on(state, active));
     let shown = state

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::state::{Active, Sort, SortBy, State, Subject};
+use super::listing::Active;
+use super::state::{Sort, SortBy, State, Subject};
 use super::theme::Health;
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::{Judgement, Verdict};
@@ -40,13 +41,13 @@ pub fn mapped_name(device: &DeviceInfo) -> Option<&str> {
 /// The rows that pass the filter.
 pub fn arrange(state: &State) -> Vec<Row> {
     let filter = state.filter.to_lowercase();
-    let mut rows = Vec::with_capacity(state.devices().len() + state.active.len());
-    let mut placed = vec![false; state.active.len()];
+    let mut rows = Vec::with_capacity(state.devices().len() + state.up().len());
+    let mut placed = vec![false; state.up().len()];
     for index in order(state) {
         let device = &state.devices()[index];
         let above = main_of(state, device);
         let device_passes = passes(&filter, state, device);
-        let mapped_passes = above.is_some_and(|at| mentions(&filter, &state.active[at]));
+        let mapped_passes = above.is_some_and(|at| mentions(&filter, &state.up()[at]));
         if device_passes || mapped_passes {
             rows.push(Row {
                 key: RowKey::Device(device.path.clone()),
@@ -62,7 +63,7 @@ pub fn arrange(state: &State) -> Vec<Row> {
         }
     }
     // A mapped device whose main the host does not list still has its row.
-    for (at, active) in state.active.iter().enumerate() {
+    for (at, active) in state.up().iter().enumerate() {
         if !placed[at] && mentions(&filter, active) {
             rows.push(row_of_mapped(state, at, false));
         }
@@ -79,7 +80,7 @@ fn order(state: &State) -> Vec<usize> {
     let health = |at: &usize| {
         let device = &devices[*at];
         let own = of_device(state, device).health;
-        let mapped = main_of(state, device).map(|at| of_active(state, &state.active[at]).health);
+        let mapped = main_of(state, device).map(|at| of_active(state, &state.up()[at]).health);
         std::cmp::Reverse(mapped.map_or(own, |mapped| mapped.max(own)))
     };
     let rank = |at: &usize| match part(state, &devices[*at]) {
@@ -102,7 +103,7 @@ fn order(state: &State) -> Vec<usize> {
 
 fn row_of_mapped(state: &State, index: usize, child: bool) -> Row {
     Row {
-        key: RowKey::Mapped(state.active[index].mapped.name.clone()),
+        key: RowKey::Mapped(state.up()[index].mapped.name.clone()),
         index,
         child,
     }
@@ -114,10 +115,7 @@ fn main_of(state: &State, device: &DeviceInfo) -> Option<usize> {
         Usage::Mapped {
             name,
             part: Part::Main,
-        } => state
-            .active
-            .iter()
-            .position(|active| active.mapped.name == *name),
+        } => state.place_of_active(name),
         _ => None,
     }
 }
@@ -195,7 +193,7 @@ impl Condition {
 pub fn condition(state: &State, row: &Row) -> Condition {
     match &row.key {
         RowKey::Mapped(_) => state
-            .active
+            .up()
             .get(row.index)
             .map_or_else(nothing, |active| of_active(state, active)),
         RowKey::Device(_) => state

@@ -1,6 +1,6 @@
 //! Everything the application knows and shows. `update` changes it, `view` draws it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::frozen::Held;
 use super::guide::Guide;
 use super::history::USUAL_WINDOW;
 use super::keymap::Context;
+use super::listing::{Active, Listing};
 use super::options::Options;
 use super::prompt::Prompt;
 use super::question::Question;
@@ -24,10 +25,9 @@ use super::wizard::Wizard;
 use crate::inspect::Inspection;
 use crate::port::history::Sample;
 use crate::port::journal::ActionRecord;
-use crate::port::{DeviceInfo, LoggedEvent, Mapped};
+use crate::port::{DeviceInfo, LoggedEvent};
 use crate::remap_core::event::Severity;
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::status::{RepairStatus, Status};
 use crate::remap_core::units::{IdentityDigest, Millis, PerSlot, Timestamp};
 use crate::scenario::Scenario;
 use crate::zone::Zone;
@@ -195,48 +195,6 @@ pub enum Mode {
     Scenarios(usize, Vec<Scenario>),
 }
 
-/// A mapped device that is up, and when its status was read.
-#[derive(Clone, Debug)]
-pub struct Active {
-    /// What the host says.
-    pub mapped: Mapped,
-    /// When it said so.
-    pub seen: Millis,
-}
-
-impl Active {
-    /// Its status as it must be by `now`: what was read, with its times gone on.
-    pub fn status(&self, now: Millis) -> Status {
-        let passed = now.get().saturating_sub(self.seen.get());
-        let read = &self.mapped.status;
-        let repair = match read.repair {
-            RepairStatus::Waiting { attempt, in_millis } => RepairStatus::Waiting {
-                attempt,
-                in_millis: in_millis.saturating_sub(passed),
-            },
-            standing @ (RepairStatus::Idle | RepairStatus::GaveUp) => standing,
-        };
-        let later = |ago: u64| ago.saturating_add(passed / 1000);
-        Status {
-            repair,
-            last_scrub: read.last_scrub.map(later),
-            next_scrub: read
-                .next_scrub
-                .map(|ahead| ahead.saturating_sub(passed / 1000)),
-            last_repair: read.last_repair.map(later),
-            ..*read
-        }
-    }
-
-    /// The mapped device as it must be by `now`.
-    pub fn mapped_by(&self, now: Millis) -> Mapped {
-        Mapped {
-            status: self.status(now),
-            ..self.mapped.clone()
-        }
-    }
-}
-
 /// What looking at one device gave; the text says why it could not be read at all.
 pub type Examined = Result<Arc<Inspection>, String>;
 
@@ -289,10 +247,8 @@ pub struct State {
     pub size: Size,
     /// What time it is on the application's own clock.
     pub now: Millis,
-    /// Every device, sorted by name. `None` until the host told them.
-    pub devices: Option<Vec<DeviceInfo>>,
-    /// Every mapped device that is up, sorted by name.
-    pub active: Vec<Active>,
+    /// Every device, and every mapped device that is up. `None` until the host told them.
+    pub listing: Option<Listing>,
     /// What was found on each device looked at so far.
     pub examined: HashMap<PathBuf, Examined>,
     /// The names of mapped devices that are not up, by what their metadata says of main.
@@ -301,6 +257,8 @@ pub struct State {
     pub rows: Vec<Row>,
     /// The chosen row; it survives changes of the list.
     pub chosen: Option<RowKey>,
+    /// Where that row was last: it is asked for many times in every frame.
+    chosen_at: usize,
     /// What the list is narrowed to; empty for everything.
     pub filter: String,
     /// Which pane has the keyboard.
@@ -363,12 +321,12 @@ impl State {
             lab,
             size,
             now: Millis::new(0),
-            devices: None,
-            active: Vec::new(),
+            listing: None,
             examined: HashMap::new(),
             idle_mains: HashMap::new(),
             rows: Vec::new(),
             chosen: None,
+            chosen_at: 0,
             filter: String::new(),
             focus: Focus::List,
             tab: Tab::Overview,
@@ -426,12 +384,17 @@ impl State {
 
     /// Every device the host told.
     pub fn devices(&self) -> &[DeviceInfo] {
-        self.devices.as_deref().unwrap_or_default()
+        self.listing.as_ref().map_or(&[], Listing::devices)
     }
 
     /// The device at `path`, if the host lists it.
     pub fn device(&self, path: &Path) -> Option<&DeviceInfo> {
-        self.devices().iter().find(|device| device.path == path)
+        self.listing.as_ref()?.device(path)
+    }
+
+    /// Every mapped device that is up, by name.
+    pub fn up(&self) -> &[Active] {
+        self.listing.as_ref().map_or(&[], Listing::active)
     }
 
     /// What to call the device at `path`, escaped.
@@ -442,9 +405,14 @@ impl State {
         }
     }
 
+    /// The place among those that are up of the mapped device of this name.
+    pub fn place_of_active(&self, name: &str) -> Option<usize> {
+        self.listing.as_ref()?.place_of(name)
+    }
+
     /// The mapped device of this name, if it is up.
     pub fn active(&self, name: &str) -> Option<&Active> {
-        self.active.iter().find(|active| active.mapped.name == name)
+        self.up().get(self.place_of_active(name)?)
     }
 
     /// What was found on the device at `path`.
@@ -455,7 +423,27 @@ impl State {
     /// The place of the chosen row among the rows.
     pub fn chosen_index(&self) -> Option<usize> {
         let chosen = self.chosen.as_ref()?;
-        self.rows.iter().position(|row| row.key == *chosen)
+        let is_it = |row: &Row| row.key == *chosen;
+        match self.rows.get(self.chosen_at) {
+            Some(row) if is_it(row) => Some(self.chosen_at),
+            _ => self.rows.iter().position(is_it),
+        }
+    }
+
+    /// Chooses a row, if it is in the list.
+    pub fn choose(&mut self, key: &RowKey) -> bool {
+        let place = self.rows.iter().position(|row| row.key == *key);
+        place.is_some_and(|place| self.choose_row(place))
+    }
+
+    /// Chooses the row at this place, if there is one.
+    pub fn choose_row(&mut self, place: usize) -> bool {
+        let Some(row) = self.rows.get(place) else {
+            return false;
+        };
+        self.chosen = Some(row.key.clone());
+        self.chosen_at = place;
+        true
     }
 
     /// The name of the mapped device, not up, whose metadata says that the device at
@@ -464,6 +452,21 @@ impl State {
         let identity = self.inspection(path)?.identity_as_main();
         let name = self.idle_mains.get(&identity)?;
         self.active(name).is_none().then_some(name)
+    }
+
+    /// Takes in what the host lists; what is known of devices that are gone is forgotten.
+    pub fn list(&mut self, listing: Listing) {
+        let spares: HashSet<&Path> = listing
+            .active()
+            .iter()
+            .map(|active| active.mapped.spare.as_path())
+            .collect();
+        self.examined
+            .retain(|path, _| listing.device(path).is_some() || spares.contains(path.as_path()));
+        let examined = &self.examined;
+        self.changes.retain(|path, _| examined.contains_key(path));
+        self.listing = Some(listing);
+        self.arrange();
     }
 
     /// Takes in what was found on some devices.
@@ -515,9 +518,14 @@ impl State {
     pub fn arrange(&mut self) {
         let before = self.chosen_index();
         self.rows = rows::arrange(self);
-        if self.chosen_index().is_none() {
-            let nearest = before.unwrap_or(0).min(self.rows.len().saturating_sub(1));
-            self.chosen = self.rows.get(nearest).map(|row| row.key.clone());
+        match self.chosen_index() {
+            Some(place) => self.chosen_at = place,
+            None => {
+                let nearest = before.unwrap_or(0).min(self.rows.len().saturating_sub(1));
+                if !self.choose_row(nearest) {
+                    self.chosen = None;
+                }
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The thread that owns the host: it alone looks at devices, plans and carries out.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -320,10 +320,15 @@ impl Worker {
         self.examine_interest();
         let everything = everything || self.host.lab_directory().is_some();
         let spares = self.mapped.iter().map(|mapped| &mapped.spare);
+        let known: HashMap<&Path, &DeviceInfo> = before
+            .iter()
+            .map(|device| (device.path.as_path(), device))
+            .collect();
+        let is_known = |device: &DeviceInfo| known.get(device.path.as_path()) == Some(&device);
         let listed = self
             .devices
             .iter()
-            .filter(|device| everything || !before.contains(device))
+            .filter(|device| everything || !is_known(device))
             .map(|device| &device.path);
         let mut waiting: Vec<PathBuf> = spares.chain(listed).cloned().collect();
         waiting.retain(|path| *path != self.interest.store);

@@ -3,33 +3,20 @@
 use super::{say, Effect, Request};
 use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal};
-use crate::port::{DeviceInfo, LoggedEvent, Mapped};
+use crate::port::{DeviceInfo, LoggedEvent};
 use crate::tui::corruption::Forecast;
 use crate::tui::dialog::{Prompt, Stage};
 use crate::tui::event::Answer;
+use crate::tui::listing::Listing;
 use crate::tui::rows::RowKey;
-use crate::tui::state::{Active, Mode, SortBy, State, EVENTS_KEPT};
+use crate::tui::state::{Mode, SortBy, State, EVENTS_KEPT};
 use crate::tui::theme::Health;
 
 /// Changes the state by what the worker told.
 pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
     match answer {
         Answer::Listed { devices, mapped } => {
-            state.active = mapped
-                .into_iter()
-                .map(|mapped| seen(state, mapped))
-                .collect();
-            state.examined.retain(|path, _| {
-                devices.iter().any(|device| device.path == *path)
-                    || state
-                        .active
-                        .iter()
-                        .any(|active| active.mapped.spare == *path)
-            });
-            let examined = &state.examined;
-            state.changes.retain(|path, _| examined.contains_key(path));
-            state.devices = Some(devices);
-            state.arrange();
+            state.list(Listing::new(devices, mapped, state.now));
         }
         Answer::Examined(found) => {
             state.take_examined(found);
@@ -65,13 +52,6 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
         Answer::Trouble(text) => say(state, Health::Bad, text),
     }
     Vec::new()
-}
-
-fn seen(state: &State, mapped: Mapped) -> Active {
-    Active {
-        mapped,
-        seen: state.now,
-    }
 }
 
 fn keep_events(state: &mut State, events: Vec<LoggedEvent>) {
@@ -151,9 +131,7 @@ fn follow_outcome(state: &mut State, outcome: &Outcome) {
         },
     };
     // What a filter hides stays hidden.
-    if state.rows.iter().any(|row| row.key == key) {
-        state.chosen = Some(key);
-    }
+    state.choose(&key);
 }
 
 fn whole_refusal(refusal: &Refusal) -> String {

@@ -118,7 +118,7 @@ fn turn_to(state: &mut State, tab: Tab) {
 fn move_in_list(state: &mut State, command: Command) {
     let at = state.chosen_index().unwrap_or(0);
     let to = moved(at, command, half_page(state), state.rows.len());
-    state.chosen = state.rows.get(to).map(|row| row.key.clone());
+    state.choose_row(to);
 }
 
 fn move_in_detail(state: &mut State, command: Command) {

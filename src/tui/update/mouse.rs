@@ -77,11 +77,8 @@ fn press(state: &mut State, areas: &Areas, mouse: Mouse) -> Vec<Effect> {
         let chosen = state.chosen_index().unwrap_or(0);
         let first = first_row(chosen, state.rows.len(), room);
         let line = mouse.row.checked_sub(top).map(usize::from);
-        let row = line
-            .filter(|line| *line < room)
-            .and_then(|line| state.rows.get(first + line));
-        if let Some(row) = row {
-            state.chosen = Some(row.key.clone());
+        if let Some(line) = line.filter(|line| *line < room) {
+            state.choose_row(first + line);
         }
         state.focus = Focus::List;
     } else if is_in(areas.detail, mouse) {

@@ -185,8 +185,9 @@ fn select(state: &mut State, word: &str) -> Result<(), String> {
             .device(path)
             .is_some_and(|device| device.name == word || path.as_os_str() == word),
     };
-    let row = state.rows.iter().find(|row| is_named(&row.key));
-    let key = row.map(|row| row.key.clone());
-    state.chosen = Some(key.ok_or_else(|| format!("{word:?} is not in the list"))?);
-    Ok(())
+    let place = state.rows.iter().position(|row| is_named(&row.key));
+    match place.is_some_and(|place| state.choose_row(place)) {
+        true => Ok(()),
+        false => Err(format!("{word:?} is not in the list")),
+    }
 }

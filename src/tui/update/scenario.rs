@@ -57,10 +57,7 @@ fn on_list_command(state: &mut State, command: Command) {
 
 /// Begins a scenario, with its device under the eye.
 pub fn begin(state: &mut State, scenario: scenario::Scenario) {
-    let key = crate::tui::rows::RowKey::Mapped(scenario.device.clone());
-    if state.rows.iter().any(|row| row.key == key) {
-        state.chosen = Some(key);
-    }
+    state.choose(&crate::tui::rows::RowKey::Mapped(scenario.device.clone()));
     state.guide = Some(Guide::new(scenario, state));
 }
 

@@ -170,7 +170,7 @@ fn the_list_is_sorted_and_what_is_mapped_stays_below_its_main() {
         assert_eq!(state.chosen, chosen, "the chosen row stays chosen");
         let child = state.rows.iter().position(|row| row.child).unwrap();
         let above = &state.devices()[state.rows[child - 1].index];
-        let below = &state.active[state.rows[child].index].mapped;
+        let below = &state.up()[state.rows[child].index].mapped;
         assert_eq!(above.path, below.main);
     }
     press(&mut state, "ooo");

@@ -11,9 +11,10 @@ use super::{detail_has_keyboard, mark_row, put_line};
 use crate::remap_core::repair::{delay_before, MAX_ATTEMPTS};
 use crate::remap_core::status::{RepairStatus, Status};
 use crate::tui::history::Counter;
+use crate::tui::listing::Active;
 use crate::tui::pages;
 use crate::tui::show::{self, Side};
-use crate::tui::state::{Active, State, Subject, Tab};
+use crate::tui::state::{State, Subject, Tab};
 use crate::tui::theme::{Health, Theme};
 
 const NAME_WIDTH: usize = 20;

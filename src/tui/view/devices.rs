@@ -59,7 +59,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         body.height -= 1;
     }
     if state.rows.is_empty() {
-        let text = match (&state.devices, state.filter.is_empty()) {
+        let text = match (&state.listing, state.filter.is_empty()) {
             (None, _) => " looking at devices",
             (Some(_), true) => " no devices",
             (Some(_), false) => " nothing passes the filter; esc shows everything",
@@ -133,7 +133,7 @@ fn line_of(state: &State, row: &Row, columns: &Columns, is_chosen: bool) -> Line
     let pointer = if is_chosen { theme.pointer() } else { " " };
     let (name, size, (part, now)) = match &row.key {
         RowKey::Mapped(name) => {
-            let size = state.active.get(row.index).map(|active| active.mapped.size);
+            let size = state.up().get(row.index).map(|active| active.mapped.size);
             (name.clone(), size, ("mapped", true))
         }
         RowKey::Device(_) => match state.devices().get(row.index) {

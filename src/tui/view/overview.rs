@@ -13,9 +13,10 @@ use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::MAX_ATTEMPTS;
 use crate::remap_core::status::{Mode as TargetMode, RepairStatus, Status};
 use crate::remap_core::units::{PerSlot, Sequence};
+use crate::tui::listing::Active;
 use crate::tui::pages;
 use crate::tui::show;
-use crate::tui::state::{Active, State, Subject};
+use crate::tui::state::{State, Subject};
 use crate::tui::theme::{Health, Theme};
 
 const LABEL_WIDTH: usize = 10;
