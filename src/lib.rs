@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod lab;
 pub mod machine;
 pub mod ops;
+pub mod policy;
 pub mod port;
 pub mod report;
 pub mod scenario;

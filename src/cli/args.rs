@@ -68,6 +68,10 @@ pub struct Global {
     /// Read settings from this file instead of ~/.config/dmremap/config.toml
     #[arg(long, global = true, value_name = "FILE", env = "DMREMAP_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Read what may be assembled without a person from this file instead of
+    /// /etc/dmremap.toml
+    #[arg(long, global = true, value_name = "FILE", env = "DMREMAP_POLICY")]
+    pub policy: Option<PathBuf>,
 }
 
 /// When to use colour.
@@ -102,20 +106,7 @@ pub enum Command {
     /// Write the copies of a device anew, or for the first time
     WriteMetadata(WriteMetadataArgs),
     /// Bring devices up from their metadata
-    Reassemble {
-        /// Names of mapped devices, or paths of their spares
-        #[arg(value_name = "NAME|PATH", required_unless_present = "all")]
-        targets: Vec<String>,
-        /// Everything that may be assembled without a person
-        #[arg(long, conflicts_with = "targets")]
-        all: bool,
-        /// Main, where nothing stable tells which device it is
-        #[arg(long, value_name = "PATH")]
-        main: Option<PathBuf>,
-        /// The name to give, where the metadata holds none
-        #[arg(long = "as", value_name = "NAME")]
-        name: Option<String>,
-    },
+    Reassemble(ReassembleArgs),
     /// Take a mapped device down; its metadata stays
     Remove {
         /// The mapped device
@@ -182,6 +173,10 @@ pub enum Command {
         /// Its number in the journal; the last one that can be taken back without one
         id: Option<ActionId>,
     },
+    /// Let devices be assembled without a person, or show which may
+    Allow(AllowArgs),
+    /// Tell udev what a device is to us, as KEY=value lines
+    UdevProbe(ProbeArgs),
     /// Tell what this machine can and cannot do, and why
     Doctor,
     /// Go through a drill in a lab, step by step, and check what comes of each
@@ -248,15 +243,21 @@ pub enum Command {
         /// Print a settings file with every setting, commented out
         #[arg(long)]
         template: bool,
+        /// With --template: the file of the machine, /etc/dmremap.toml
+        #[arg(long, requires = "template")]
+        machine: bool,
     },
     /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+        /// For one of the tools that this program is as well
+        #[arg(long, value_name = "TOOL", value_parser = super::tools::NAMES)]
+        of: Option<String>,
     },
     /// Print the manual page
     Man {
-        /// The command; the program as a whole without one
+        /// The command, or a tool; the program as a whole without one
         command: Option<String>,
     },
 }
@@ -273,6 +274,53 @@ pub struct ScanArgs {
     /// Show every copy
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// What `reassemble` takes.
+#[derive(Args, Debug)]
+pub struct ReassembleArgs {
+    /// Names of mapped devices, or paths of their spares
+    #[arg(value_name = "NAME|PATH", required_unless_present_any = ["all", "unattended"])]
+    pub targets: Vec<String>,
+    /// Everything that may be assembled without a person
+    #[arg(long, conflicts_with = "targets")]
+    pub all: bool,
+    /// Main, where nothing stable tells which device it is
+    #[arg(long, value_name = "PATH")]
+    pub main: Option<PathBuf>,
+    /// The name to give, where the metadata holds none
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// The array of this UUID, if the policy of this machine allows it: as while starting up
+    #[arg(long, value_name = "UUID", value_parser = crate::policy::parse_uuid,
+          conflicts_with_all = ["targets", "all", "main", "name"])]
+    pub unattended: Option<crate::remap_core::units::ArrayUuid>,
+    /// With --unattended: how long to wait for a disk that is not here yet
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 5,
+        requires = "unattended"
+    )]
+    pub wait: u64,
+}
+
+/// What `allow` takes.
+#[derive(Args, Debug)]
+pub struct AllowArgs {
+    /// Names of mapped devices, or paths of their spares; shows the list without one
+    #[arg(value_name = "NAME|PATH")]
+    pub targets: Vec<String>,
+    /// Take these off the list, by name or UUID
+    #[arg(long, requires = "targets")]
+    pub remove: bool,
+}
+
+/// What `udev-probe` takes.
+#[derive(Args, Debug)]
+pub struct ProbeArgs {
+    /// A block device or an image file
+    pub path: PathBuf,
 }
 
 /// What `inspect` takes.
@@ -324,6 +372,23 @@ pub struct WriteMetadataArgs {
     /// What may be set and replaced
     #[command(flatten)]
     pub options: OptionArgs,
+}
+
+impl WriteMetadataArgs {
+    /// For an active device.
+    pub fn of_active(name: String) -> Self {
+        Self {
+            name: Some(name),
+            main: None,
+            spare: None,
+            name_option: None,
+            options: OptionArgs {
+                block_size: None,
+                scrub_interval: None,
+                replace: false,
+            },
+        }
+    }
 }
 
 /// What a new device may be given.

@@ -1,11 +1,11 @@
 //! Commands that change something: each an operation, planned, confirmed, carried out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::args::{CreateArgs, OptionArgs, WriteMetadataArgs};
+use super::args::{CreateArgs, OptionArgs, ReassembleArgs, WriteMetadataArgs};
 use super::look::candidates;
 use super::session::{Done, Session};
 use crate::error::{Error, Exit};
@@ -76,13 +76,14 @@ pub(super) fn write_metadata(
     Ok(Exit::Done)
 }
 
-pub(super) fn reassemble(
-    session: &mut Session,
-    targets: &[String],
-    all: bool,
-    main: Option<PathBuf>,
-    name: Option<String>,
-) -> Result<Exit, Error> {
+pub(super) fn reassemble(session: &mut Session, args: ReassembleArgs) -> Result<Exit, Error> {
+    let ReassembleArgs {
+        targets,
+        all,
+        main,
+        name,
+        ..
+    } = args;
     let main = main.map(|main| session.device(&main)).transpose()?;
     let targets = if all {
         let spares = candidates(session)?;

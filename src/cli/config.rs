@@ -9,14 +9,20 @@ use super::args::Global;
 use super::session::{print_bytes, wants_color};
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
+use crate::policy::{self, Policy};
 use crate::report::{self, style::Style};
 use crate::tui::{self, KeyMap, Options, Palette, Palettes, Sort, SortBy, Theme};
 
-/// Shows the settings that are in force, after making sure that all of them can be used.
-pub(super) fn run(global: &Global, is_template: bool) -> Result<Exit, Error> {
-    if is_template {
-        return print_bytes(template().as_bytes());
+/// Prints a file to begin with: a person's, or the machine's.
+pub(super) fn print_template(is_machine: bool) -> Result<Exit, Error> {
+    match is_machine {
+        true => print_bytes(policy::TEMPLATE.as_bytes()),
+        false => print_bytes(template().as_bytes()),
     }
+}
+
+/// Shows the settings that are in force, after making sure that all of them can be used.
+pub(super) fn run(global: &Global) -> Result<Exit, Error> {
     let settings = Settings::load(global.config.as_deref())?;
     let style = Style {
         ascii: global.ascii || settings.ascii,
@@ -24,6 +30,7 @@ pub(super) fn run(global: &Global, is_template: bool) -> Result<Exit, Error> {
     };
     let options = options(global, &settings, style)?;
     let file = file_of(global);
+    let policy = Policy::load(global.policy.as_deref())?.assembly;
     let theme = options.palettes.name_of(&options.theme.palette);
     let lab = global.lab.as_ref().or(settings.lab.as_ref());
     let rows = [
@@ -44,6 +51,8 @@ pub(super) fn run(global: &Global, is_template: bool) -> Result<Exit, Error> {
         ("utc", Some(options.utc.to_string())),
         ("sort", Some(options.sort.by.name().to_owned())),
         ("own_keys", Some(options.keys.changes().to_string())),
+        ("policy", Some(policy.mode.name().to_owned())),
+        ("allowed", Some(policy.allow.len().to_string())),
     ];
     if global.json {
         let json = json!({
@@ -58,6 +67,8 @@ pub(super) fn run(global: &Global, is_template: bool) -> Result<Exit, Error> {
             "utc": options.utc,
             "sort": options.sort.by.name(),
             "own_keys": options.keys.changes(),
+            "policy": policy.mode.name(),
+            "allowed": policy.allow.len(),
         });
         return print_bytes(format!("{}\n", report::object("config", json)).as_bytes());
     }
@@ -139,6 +150,9 @@ fn template() -> String {
         r##"# Settings of dmremap-tui. The usual place of this file is
 # ~/.config/dmremap/config.toml. A command-line option comes before its environment
 # variable, and that before this file.
+#
+# What the machine may assemble without a person is not for a person's file to say, but for
+# /etc/dmremap.toml: dmremap-tui config --template --machine
 
 # Work on this lab instead of this machine's devices. (--lab, DMREMAP_LAB)
 # lab = "/home/me/lab"

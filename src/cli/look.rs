@@ -132,7 +132,7 @@ pub(super) fn status(
 
 /// Waits for changes on a thread of its own, so that something else can be waited for
 /// besides. The thread ends with its watcher or with whoever listens.
-fn report_changes(mut watcher: Box<dyn Watcher>) -> Receiver<std::io::Result<()>> {
+pub(super) fn report_changes(mut watcher: Box<dyn Watcher>) -> Receiver<std::io::Result<()>> {
     let (changed, changes) = mpsc::channel();
     std::thread::spawn(move || loop {
         let waited = watcher.wait();

@@ -3,6 +3,7 @@
 //! The report goes to stdout and nothing else does; plans, questions and errors go to
 //! stderr.
 
+mod allow;
 mod args;
 mod change;
 mod config;
@@ -13,12 +14,16 @@ mod quick;
 mod scan;
 mod scenario;
 mod session;
+mod tools;
+mod udev_probe;
+mod unattended;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -82,6 +87,9 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
 
 /// Reads the command line.
 fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    if let Some(tool) = tools::parse(&arguments) {
+        return tool;
+    }
     match quick::parse(&arguments) {
         Some(cli) => Ok(cli),
         None => parse_fully(arguments),
@@ -100,10 +108,14 @@ fn parse_fully(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
 fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
     let Cli { global, command } = cli;
     match command {
-        Some(Command::Completions { shell }) => print_completions(shell),
+        Some(Command::Completions { shell, of }) => print_completions(shell, of.as_deref()),
         Some(Command::Man { command }) => print_manual(command.as_deref()),
         Some(Command::Doctor) => doctor::run(&global, ports),
-        Some(Command::Config { template }) => config::run(&global, template),
+        Some(Command::UdevProbe(args)) => udev_probe::run(&global, &args, ports),
+        Some(Command::Config { template, machine }) => match template {
+            true => config::print_template(machine),
+            false => config::run(&global),
+        },
         Some(Command::Lab { directory }) => lab::open_seat(global, directory, ports),
         None => lab::open_seat_here(global, ports),
         Some(command) => run_command(command, &mut Session::open(global, ports)?),
@@ -119,12 +131,11 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
         Command::Log => look::log(session),
         Command::Create(create) => change::create(session, create),
         Command::WriteMetadata(write) => change::write_metadata(session, write),
-        Command::Reassemble {
-            targets,
-            all,
-            main,
-            name,
-        } => change::reassemble(session, &targets, all, main, name),
+        Command::Reassemble(args) => match args.unattended {
+            Some(uuid) => unattended::assemble(session, uuid, Duration::from_secs(args.wait)),
+            None => change::reassemble(session, args),
+        },
+        Command::Allow(args) => allow::run(session, &args),
         Command::Remove { name } => change::remove(session, name),
         Command::Scrub { name, no_wait } => change::scrub(session, name, !no_wait),
         Command::Repair {
@@ -185,6 +196,7 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
         }
         Command::Lab { .. }
         | Command::Doctor
+        | Command::UdevProbe(_)
         | Command::Config { .. }
         | Command::Completions { .. }
         | Command::Man { .. } => Err(Error::failed("internal", "this command needs no host")),
@@ -204,18 +216,22 @@ fn tell(error: &Error, json: bool) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn print_completions(shell: clap_complete::Shell) -> Result<Exit, Error> {
+fn print_completions(shell: clap_complete::Shell, tool: Option<&str>) -> Result<Exit, Error> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "dmremap-tui", &mut script);
+    let mut described = tool.and_then(tools::description);
+    let description = described.get_or_insert_with(Cli::command);
+    let name = tool.unwrap_or("dmremap-tui");
+    clap_complete::generate(shell, description, name, &mut script);
     session::print_bytes(&script)
 }
 
 fn print_manual(name: Option<&str>) -> Result<Exit, Error> {
     let mut program = Cli::command();
     program.build();
-    let command = match name {
+    let command = match name.map(|name| (name, tools::description(name))) {
         None => program,
-        Some(name) => program
+        Some((_, Some(tool))) => tool,
+        Some((name, None)) => program
             .find_subcommand(name)
             .cloned()
             .ok_or_else(|| {

@@ -11,18 +11,21 @@ use std::mem::ManuallyDrop;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser};
 
-use super::args::{Cli, Command, Global, InspectArgs, ScanArgs};
+use super::args::{Cli, Command, Global, InspectArgs, ProbeArgs, ScanArgs};
 
 /// Reads what stands behind a command's name.
 type Read = fn(&[OsString]) -> Option<Cli>;
 
 /// The commands that are read on their own, by name.
-const COMMANDS: [(&str, Read); 2] = [
+const COMMANDS: [(&str, Read); 3] = [
     ("inspect", |rest| {
         read(rest, Command::Inspect as fn(InspectArgs) -> Command)
     }),
     ("scan", |rest| {
         read(rest, Command::Scan as fn(ScanArgs) -> Command)
+    }),
+    ("udev-probe", |rest| {
+        read(rest, Command::UdevProbe as fn(ProbeArgs) -> Command)
     }),
 ];
 
@@ -161,7 +164,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(read, 16, "lines that are read on their own");
+        assert_eq!(read, 25, "lines that are read on their own");
     }
 
     #[test]

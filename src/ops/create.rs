@@ -9,6 +9,7 @@ use super::plan::{copy_writes, Draft};
 use super::region;
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{Context, Operation, Plan, Refusal};
+use crate::command_line;
 use crate::inspect::{scan_all, Inspection, MainMatch, Scan};
 use crate::port::{Access, Activation, Host};
 use crate::remap_core::commit::{prepare, Authority, Intent};
@@ -43,12 +44,20 @@ pub(super) fn plan_create(
         shown(parts.spare)
     );
     match host.can_activate(&[parts.main, parts.spare]) {
-        Ok(()) => draft.steps.push(Step::Activate(Activation {
-            name: parts.name.to_owned(),
-            main: parts.main.to_owned(),
-            spare: parts.spare.to_owned(),
-            options: *parts.options,
-        })),
+        Ok(()) => {
+            if host.lab_directory().is_none() {
+                draft.notes.push(format!(
+                    "It comes up by itself when the machine starts once it may: {}",
+                    command_line::line(["allow", parts.name])
+                ));
+            }
+            draft.steps.push(Step::Activate(Activation {
+                name: parts.name.to_owned(),
+                main: parts.main.to_owned(),
+                spare: parts.spare.to_owned(),
+                options: *parts.options,
+            }));
+        }
         Err(why) => draft.notes.push(format!(
             "The spare is formatted; {} is not brought up here: {why}.",
             parts.name

@@ -456,6 +456,12 @@ pub trait Platform: Clock + Uptime + Send + Sync {
         self.watch(&["/dev".into()], &[])
     }
 
+    /// Waits until udev is through with the events that it knows of, but no longer than
+    /// `limit`: what is there is known then by all its names.
+    fn settle(&self, limit: std::time::Duration) {
+        let _ = limit;
+    }
+
     /// Fills `bytes` by chance, fit to name something for good.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub use change::{outcome_json, outcome_text, plan_json, plan_text};
 pub use device::{list_json, list_text, ListRow};
 pub use inspection::{inspection_text, merge, table_json};
 pub use scan::{scan_text, Form, ScanReport, ScanRow};
-pub use seen::Seen;
+pub use seen::{format_name, Seen};
 pub use status::{event_json, mapped_json, mapped_text};
 
 use crate::error::Error;

@@ -208,7 +208,7 @@ impl SeenFinding {
 }
 
 /// Which of the two formats the winning copy is in.
-pub(super) fn format_name(seen: &Inspection) -> Option<&'static str> {
+pub fn format_name(seen: &Inspection) -> Option<&'static str> {
     let superblock = seen.superblock.as_ref()?;
     Some(if superblock.extension.is_some() {
         "checksummed"

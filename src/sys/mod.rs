@@ -23,6 +23,7 @@ pub use journal::FileJournal;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::port::block::DeviceNumber;
 use crate::port::{
@@ -95,6 +96,10 @@ impl Platform for ThisMachine {
             // Where the kernel's events cannot be heard, new nodes are still seen.
             Err(_) => self.watch(&["/dev".into()], &[]),
         }
+    }
+
+    fn settle(&self, limit: Duration) {
+        uevent::settle(&Roots::default(), limit);
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<(), HostError> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -25,6 +26,18 @@ const FROM_UDEV: u32 = 2;
 
 /// A message is a few hundred bytes; the kernel's buffer for one is 2 KiB, udev's 8 KiB.
 const LONGEST: usize = 8192;
+
+/// Waits until udev has worked off its queue, but no longer than `limit`. It keeps a file
+/// for as long as there is anything in it.
+pub(super) fn settle(roots: &Roots, limit: Duration) {
+    const STEP: Duration = Duration::from_millis(20);
+    let queue = roots.udev.join("queue");
+    let mut waited = Duration::ZERO;
+    while waited < limit && queue.exists() {
+        std::thread::sleep(STEP);
+        waited += STEP;
+    }
+}
 
 /// Wakes when a block device comes, goes or changes, or when something is mounted or
 /// swapped to.

@@ -2,6 +2,7 @@
 //! the images afterwards.
 #![cfg(test)]
 
+mod boot;
 mod contents;
 mod images;
 mod journal;
@@ -12,6 +13,7 @@ mod many;
 mod scenarios;
 mod settings;
 mod statuses;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,0 +1,157 @@
+//! What a device is to us, in the words of udev: for the rule that runs this program on
+//! every block device that comes or changes.
+//!
+//! It reads the five slots and one header, and nothing else of a device that is known by
+//! itself. The device is opened for reading alone, so that closing it makes udev no event.
+
+use std::fmt::Write as _;
+
+use serde_json::{json, Map, Value};
+
+use super::args::{Global, ProbeArgs};
+use super::session::print_bytes;
+use super::{tell, Ports};
+use crate::error::{Error, Exit};
+use crate::inspect::{look, Depth, Inspection};
+use crate::policy::{Allowed, Policy};
+use crate::port::{identity, Access, BlockStore};
+use crate::remap_core::quorum::Verdict;
+use crate::report;
+
+/// What udev calls what lies on our devices.
+const MEMBER: &str = "dm_remap_member";
+
+/// Properties by name, in the order in which they are told.
+type Properties = Vec<(&'static str, String)>;
+
+/// Tells what there is to know of a device. A device that is nothing to us has no
+/// properties, and the status says that nothing is here.
+pub(super) fn run(global: &Global, args: &ProbeArgs, ports: &Ports) -> Result<Exit, Error> {
+    // A broken policy allows nothing; what the device is stays true all the same.
+    let policy = Policy::load(global.policy.as_deref()).unwrap_or_else(|error| {
+        tell(&error, global.json);
+        Policy::default()
+    });
+    let store = ports.platform.open(&args.path, Access::Read)?;
+    let mut seen = look(&*store, &args.path, Depth::Scan);
+    let properties = match seen.is_ours() {
+        true => of_spare(&seen, &policy),
+        false => main_of(&mut seen, &*store, &policy).map_or(Vec::new(), of_main),
+    };
+    let exit = match properties.is_empty() {
+        true => Exit::of_verdict(Verdict::None),
+        false => Exit::Done,
+    };
+    if global.json {
+        let told = properties.into_iter();
+        let told: Map<String, Value> = told
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        let device = report::path_text(&args.path);
+        let json = json!({ "device": device, "properties": told });
+        print_bytes(format!("{}\n", report::object("udev-probe", json)).as_bytes())?;
+        return Ok(exit);
+    }
+    let mut lines = String::new();
+    for (name, value) in properties {
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{name}={}", encode(&value));
+    }
+    print_bytes(lines.as_bytes())?;
+    Ok(exit)
+}
+
+/// What a spare tells of itself.
+fn of_spare(seen: &Inspection, policy: &Policy) -> Properties {
+    let uuid = seen.array_uuid();
+    let name = seen.name.as_deref();
+    let mut told: Properties = vec![
+        ("DMREMAP_ROLE", "spare".to_owned()),
+        ("DMREMAP_VERDICT", seen.verdict().name().to_owned()),
+    ];
+    let mut tell = |name: &'static str, value: Option<String>| {
+        told.extend(value.map(|value| (name, value)));
+    };
+    let sequence = seen.judgement.sequence;
+    tell(
+        "DMREMAP_FORMAT",
+        report::format_name(seen).map(str::to_owned),
+    );
+    tell("DMREMAP_UUID", uuid.map(|uuid| uuid.to_string()));
+    tell("DMREMAP_NAME", name.map(str::to_owned));
+    tell(
+        "DMREMAP_SEQUENCE",
+        sequence.map(|sequence| sequence.get().to_string()),
+    );
+    let allowed = uuid.is_some() && policy.allows(uuid, name);
+    tell("DMREMAP_ALLOWED", Some(u8::from(allowed).to_string()));
+    // What somebody else wrote over us is theirs to be told.
+    if seen.verdict() != Verdict::ForeignOverwritten {
+        tell("ID_FS_USAGE", Some("raid".to_owned()));
+        tell("ID_FS_TYPE", Some(MEMBER.to_owned()));
+    }
+    told
+}
+
+/// The entry of the list whose main this is. A file system is looked for only where a
+/// main is known by one, and on what has nothing else to be known by.
+fn main_of<'a>(
+    seen: &mut Inspection,
+    store: &dyn BlockStore,
+    policy: &'a Policy,
+) -> Option<&'a Allowed> {
+    let known = policy.listed().filter_map(|entry| entry.main.as_ref());
+    if seen.identity.is_none() && known.into_iter().any(identity::is_of_contents) {
+        seen.look_for_signatures(store);
+    }
+    policy.array_of_main(seen.identity_as_main())
+}
+
+/// What is told of the main of an array that is listed.
+fn of_main(entry: &Allowed) -> Properties {
+    let mut told: Properties = vec![("DMREMAP_ROLE", "main".to_owned())];
+    told.extend(entry.uuid.map(|uuid| ("DMREMAP_UUID", uuid.to_string())));
+    told.extend(entry.name.clone().map(|name| ("DMREMAP_NAME", name)));
+    told.push(("DMREMAP_ALLOWED", "1".to_owned()));
+    told
+}
+
+/// A value as udev's rules can use it, in names of units and links too: everything but
+/// letters, digits and `#+-.:=@_/` becomes `\xNN`, byte for byte.
+fn encode(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => out.push(byte.into()),
+            b'#' | b'+' | b'-' | b'.' | b':' | b'=' | b'@' | b'_' | b'/' => out.push(byte.into()),
+            // Writing to a string cannot fail.
+            _ => drop(write!(out, "\\x{byte:02x}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_plain_characters_reaches_udev() {
+        for (value, encoded) in [
+            ("my-storage", "my-storage"),
+            ("a b\n", "a\\x20b\\x0a"),
+            ("x\\y\"$z'%", "x\\x5cy\\x22\\x24z\\x27\\x25"),
+            ("\u{1b}[2Jé", "\\x1b\\x5b2J\\xc3\\xa9"),
+            ("", ""),
+        ] {
+            assert_eq!(encode(value), encoded);
+        }
+        for byte in 0..=127u8 {
+            let text = char::from(byte).to_string();
+            let encoded = encode(&text);
+            let is_plain =
+                |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_/".contains(c) || c == '\\';
+            assert!(encoded.chars().all(is_plain), "{encoded}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! What a machine does by itself: what udev is told, the list of what may be assembled, and
+//! assembly without a person.
+
+use crate::{Bench, Ran};
+
+impl Bench {
+    /// Runs a command line on the training lab, with the list in `policy.toml`.
+    fn listed(&self, words: &str) -> Ran {
+        self.run(&format!("--lab lab --policy policy.toml {words}"))
+    }
+
+    /// The training lab with `attic` and `vault` down, and both on the list.
+    fn start(&self) {
+        std::fs::write(self.path("policy.toml"), "# begun\n").unwrap();
+        for words in ["remove attic", "allow attic vault"] {
+            let ran = self.listed(words);
+            assert_eq!(ran.status, 0, "{words}: {}", ran.stderr);
+        }
+    }
+
+    fn uuid(&self, disk: &str) -> String {
+        let seen = self
+            .listed(&format!("inspect {disk} --json"))
+            .json("inspect");
+        seen["fields"]["array_uuid"].as_str().unwrap().to_owned()
+    }
+
+    fn unattended(&self, uuid: &str) -> Ran {
+        self.listed(&format!("reassemble --unattended {uuid} --wait 0 --json"))
+    }
+}
+
+/// The properties in what `udev-probe` said.
+fn properties(ran: &Ran) -> Vec<(&str, &str)> {
+    let lines = ran.stdout.lines();
+    lines
+        .map(|line| line.split_once('=').expect(line))
+        .collect()
+}
+
+fn property<'a>(ran: &'a Ran, name: &str) -> Option<&'a str> {
+    let mut named = properties(ran).into_iter().filter(|it| it.0 == name);
+    named.next().map(|it| it.1)
+}
+
+#[test]
+fn udev_is_told_what_a_spare_is_and_nothing_of_other_devices() {
+    let bench = Bench::new();
+    bench.vault();
+    let spare = bench.bytes("spare.img");
+    let told = bench.run("udev-probe spare.img");
+    assert_eq!(told.status, 0, "{}", told.stderr);
+    assert_eq!(property(&told, "DMREMAP_ROLE"), Some("spare"));
+    assert_eq!(property(&told, "DMREMAP_VERDICT"), Some("healthy"));
+    assert_eq!(property(&told, "DMREMAP_NAME"), Some("vault"));
+    assert_eq!(property(&told, "DMREMAP_SEQUENCE"), Some("1"));
+    assert_eq!(property(&told, "DMREMAP_ALLOWED"), Some("0"));
+    assert_eq!(property(&told, "ID_FS_USAGE"), Some("raid"));
+    let seen = bench.run("inspect spare.img --json").json("inspect");
+    let uuid = seen["fields"]["array_uuid"].as_str();
+    assert_eq!(property(&told, "DMREMAP_UUID"), uuid);
+    assert_eq!(bench.bytes("spare.img"), spare, "it is only read");
+
+    let json = bench.run("udev-probe spare.img --json").json("udev-probe");
+    let pairs = json["properties"].as_object().unwrap();
+    let pairs: Vec<(&str, &str)> = pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+        .collect();
+    assert_eq!(pairs, properties(&told));
+
+    for (other, status) in [("main.img", 4), ("missing.img", 1)] {
+        let nothing = bench.run(&format!("udev-probe {other}"));
+        assert_eq!(nothing.status, status, "{other}");
+        assert_eq!(nothing.stdout, "", "{other}");
+    }
+}
+
+#[test]
+fn udev_is_told_of_damage_and_left_what_is_somebody_elses() {
+    for (kind, copies, verdict, usage) in [
+        ("zero", "1,4", "degraded", Some("raid")),
+        ("torn", "0,1,2,3", "weak", Some("raid")),
+        ("rival", "3", "split", Some("raid")),
+        ("bit-flip", "0,1,2,3,4", "lost", Some("raid")),
+        ("foreign", "0", "foreign-overwritten", None),
+    ] {
+        let bench = Bench::new();
+        bench.vault();
+        let words = format!("corrupt spare.img --copy {copies} --kind {kind} --confirm vault");
+        assert_eq!(bench.run(&words).status, 0);
+        let told = bench.run("udev-probe spare.img");
+        assert_eq!(told.status, 0, "{verdict}");
+        assert_eq!(property(&told, "DMREMAP_VERDICT"), Some(verdict));
+        assert_eq!(property(&told, "ID_FS_USAGE"), usage, "{verdict}");
+    }
+}
+
+#[test]
+fn a_listed_main_is_known_by_its_identity() {
+    let bench = Bench::new();
+    bench.start();
+    let list = bench.listed("allow --json").json("allow");
+    let attic = list["allowed"].as_array().unwrap();
+    let attic = attic.iter().find(|it| it["name"] == "attic").unwrap();
+    let known = attic["main_identity"].as_str().unwrap();
+    assert_eq!(known.len(), 32, "a lab's disks have an identity");
+    // An image has none of its own: no file is taken for the disk that it may be a copy of.
+    let nothing = bench.listed("udev-probe lab/disks/disk-c.img");
+    assert_eq!((nothing.status, nothing.stdout.as_str()), (4, ""));
+}
+
+#[test]
+fn a_broken_list_allows_nothing_and_is_told_with_its_line() {
+    let bench = Bench::new();
+    bench.vault();
+    std::fs::write(bench.path("policy.toml"), "[assembly]\npolicy = \"all\"\n").unwrap();
+    let told = bench.run("--policy policy.toml udev-probe spare.img");
+    assert_eq!(told.status, 0);
+    assert_eq!(property(&told, "DMREMAP_ALLOWED"), Some("0"));
+    for words in [
+        "allow",
+        "allow spare.img",
+        "config",
+        "reassemble --unattended 01234567-89ab-cdef-0123-456789abcdef",
+    ] {
+        let ran = bench.run(&format!("--policy policy.toml {words}"));
+        assert_eq!(ran.status, 2, "{words}");
+        for said in ["policy.toml", "line 2", "listed"] {
+            assert!(ran.stderr.contains(said), "{words}: {}", ran.stderr);
+        }
+    }
+    assert_eq!(bench.run("--policy missing.toml allow").status, 2);
+    let ran = bench.run("reassemble --unattended vault");
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("vault is no UUID"), "{}", ran.stderr);
+}
+
+#[test]
+fn devices_come_on_the_list_and_go_from_it() {
+    let bench = Bench::new();
+    bench.vault();
+    let missing = bench.run("--policy policy.toml allow spare.img --dry-run");
+    assert_eq!(missing.status, 0, "{}", missing.stderr);
+    assert!(!bench.path("policy.toml").exists(), "it was a dry run");
+    let refused = bench.run("--policy policy.toml allow spare.img --read-only --json");
+    assert_eq!(refused.status, 5);
+    assert_eq!(refused.error()["code"], "read-only");
+    assert!(!bench.path("policy.toml").exists());
+
+    let put = bench.run("--policy policy.toml allow spare.img --json");
+    assert_eq!(put.status, 0, "{}", put.stderr);
+    let put = put.json("allow");
+    assert_eq!(put["changed"], true);
+    assert_eq!(put["allowed"][0]["name"], "vault");
+    let again = bench.run("--policy policy.toml allow spare.img --json");
+    assert_eq!(again.json("allow")["changed"], false);
+    let told = bench.run("--policy policy.toml udev-probe spare.img");
+    assert_eq!(property(&told, "DMREMAP_ALLOWED"), Some("1"));
+
+    let gone = bench.run("--policy policy.toml allow --remove vault --json");
+    assert_eq!(gone.json("allow")["allowed"].as_array().unwrap().len(), 0);
+    let told = bench.run("--policy policy.toml udev-probe spare.img");
+    assert_eq!(property(&told, "DMREMAP_ALLOWED"), Some("0"));
+    let nobody = bench.run("--policy policy.toml allow --remove vault --json");
+    assert_eq!(nobody.status, 1);
+    assert_eq!(nobody.error()["code"], "not-found");
+
+    for (word, status) in [("main.img", 4), ("missing", 1)] {
+        let ran = bench.run(&format!("--policy policy.toml allow {word}"));
+        assert_eq!(ran.status, status, "{word}: {}", ran.stderr);
+    }
+    bench.plain("spare.img", "sda-sdb");
+    let plain = bench.run("--policy policy.toml allow spare.img --json");
+    assert_eq!(plain.status, 5);
+    assert_eq!(plain.error()["code"], "no-array");
+}
+
+#[test]
+fn what_is_listed_comes_up_by_itself_and_what_is_not_does_not() {
+    let bench = Bench::new();
+    bench.start();
+    let attic = bench.uuid("disk-d");
+    std::fs::write(bench.path("nothing.toml"), "").unwrap();
+    let words = format!("--lab lab --policy nothing.toml reassemble --unattended {attic} --json");
+    let foreign = bench.run(&words);
+    assert_eq!(foreign.status, 5);
+    assert_eq!(foreign.error()["code"], "not-allowed");
+    assert_ne!(
+        bench.listed("status attic --json").json("status")["active"],
+        true
+    );
+
+    let dry = bench.listed(&format!("reassemble --unattended {attic} --dry-run --json"));
+    assert_eq!(dry.json("reassemble")["outcome"], "planned");
+    let up = bench.unattended(&attic);
+    assert_eq!(up.status, 0, "{}", up.stderr);
+    let up = up.json("reassemble");
+    assert_eq!(up["outcome"], "assembled");
+    assert_eq!(up["name"], "attic");
+    assert_eq!(up["verdict"], "healthy");
+    let again = bench.unattended(&attic);
+    assert_eq!(again.status, 0);
+    assert_eq!(again.json("reassemble")["outcome"], "already-active");
+
+    let absent = bench.unattended("01234567-89ab-cdef-0123-456789abcdef");
+    assert_eq!(absent.status, 0);
+    assert_eq!(absent.json("reassemble")["outcome"], "waiting");
+}
+
+#[test]
+fn damage_decides_whether_a_device_comes_up_by_itself() {
+    for (copies, kind, status, code) in [
+        ("1,4", "zero", 3, None),
+        ("0,1,2,3", "torn", 5, Some("waits-for-operator")),
+        ("3", "rival", 4, Some("split")),
+        ("2", "ahead", 4, Some("outlier")),
+        ("0", "foreign", 4, Some("foreign-overwritten")),
+    ] {
+        let bench = Bench::new();
+        bench.start();
+        let attic = bench.uuid("disk-d");
+        let words = format!("corrupt disk-d --copy {copies} --kind {kind} --confirm attic");
+        assert_eq!(bench.listed(&words).status, 0);
+        let ran = bench.unattended(&attic);
+        assert_eq!(ran.status, status, "{kind}: {}", ran.stderr);
+        match code {
+            None => assert_eq!(ran.json("reassemble")["verdict"], "degraded"),
+            Some(code) => assert_eq!(ran.error()["code"], code),
+        }
+    }
+}
+
+#[test]
+fn a_main_that_comes_later_is_waited_for_and_a_clone_is_refused() {
+    let bench = Bench::new();
+    bench.start();
+    let attic = bench.uuid("disk-d");
+    let (main, away) = (bench.path("lab/disks/disk-c.img"), bench.path("away.img"));
+    std::fs::rename(&main, &away).unwrap();
+    let waiting = bench.unattended(&attic);
+    assert_eq!(waiting.status, 0, "{}", waiting.stderr);
+    assert_eq!(waiting.json("reassemble")["outcome"], "waiting");
+    // It comes while the run is waiting for it.
+    let words =
+        format!("--lab lab --policy policy.toml reassemble --unattended {attic} --wait 60 --json");
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let run = bench
+        .command(&words)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::fs::rename(&away, &main).unwrap();
+    let ran = Ran::from(run.wait_with_output().unwrap());
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(ran.json("reassemble")["outcome"], "assembled");
+
+    assert_eq!(bench.listed("remove attic").status, 0);
+    std::fs::copy(
+        bench.path("lab/disks/disk-d.img"),
+        bench.path("lab/disks/disk-d-copy.img"),
+    )
+    .unwrap();
+    let cloned = bench.unattended(&attic);
+    assert_eq!(cloned.status, 4, "{}", cloned.stdout);
+    assert_eq!(cloned.error()["code"], "duplicate-array");
+}
