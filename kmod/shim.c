@@ -22,6 +22,12 @@ int dm_remap_bio_clone(struct bio *part, struct block_device *bdev, struct bio *
 
 	if (error)
 		return error;
+	/*
+	 * A bio that came back from a partition counts as shifted to its disk already, and a
+	 * clone for the same partition inherits that. Its sector is the partition's, though:
+	 * unshifted it would go to the beginning of the disk.
+	 */
+	bio_clear_flag(part, BIO_REMAPPED);
 	part->bi_iter = *whole;
 	bio_advance(part, skip);
 	part->bi_opf &= ~(REQ_NOWAIT | REQ_RAHEAD);

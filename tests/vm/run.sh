@@ -67,7 +67,6 @@ describe() {
 # emulation that happens, and a second try tells whether it means anything.
 run_guest() {
     local name=$1 try words options
-    rm -f "$work/$name.counts"
     for try in 1 2; do
         describe "$name"
         boot "$name" "dmremap.tests=$filter dmremap.without=$without $words" "${options[@]}" | report "$name" || true
@@ -79,6 +78,8 @@ run_guest() {
 }
 
 mkdir -p "$work"
+# Another run's guests may have been others.
+rm -f "$work"/guest-*.counts
 prepare "${kind[@]}"
 trap 'end_guests; exit 130' INT TERM
 # Two at a time.

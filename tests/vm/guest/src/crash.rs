@@ -158,7 +158,7 @@ impl Recording {
         show(&image, &marks, "before anything".to_owned());
         for (index, event) in self.events.iter().enumerate() {
             match event {
-                Event::Write { at, data } => {
+                Event::Write { at, data, .. } => {
                     let half = data.len() / SECTOR / 2 * SECTOR;
                     if half > 0 {
                         let mut torn = image.clone();

@@ -25,6 +25,8 @@ pub struct Shape {
     pub block: u32,
     /// Whether it has a write cache, and so takes flushes.
     pub cached: bool,
+    /// Whether one with a write cache takes writes that are durable by themselves.
+    pub fua: bool,
     /// Whether it keeps what is written. One that does not costs no memory.
     pub kept: bool,
 }
@@ -35,6 +37,7 @@ impl Default for Shape {
             mib: 16,
             block: 512,
             cached: false,
+            fua: true,
             kept: true,
         }
     }
@@ -56,6 +59,7 @@ impl Disk {
         set("irqmode", "0");
         if shape.cached {
             set("cache_size", "4");
+            set("fua", if shape.fua { "1" } else { "0" });
         }
         set("power", "1");
         let node = Path::new("/dev").join(&name);

@@ -15,6 +15,7 @@ use crate::remap_core::units::{Sector, Sectors};
 const MAGIC: u64 = 0x006a_7366_7773_6872;
 const VERSION: u64 = 1;
 
+const FUA: u64 = 1 << 1;
 const DISCARD: u64 = 1 << 2;
 const MARK: u64 = 1 << 3;
 
@@ -30,6 +31,8 @@ pub enum Event {
         at: Sector,
         /// Whole sectors.
         data: Vec<u8>,
+        /// Whether the write was to be durable by itself.
+        fua: bool,
     },
     /// Everything written before is durable.
     Flush,
@@ -46,6 +49,11 @@ pub struct Logged {
 impl Logged {
     /// Logs what is written to `disk` from now on; the log has room for `room` of data.
     pub fn new(disk: &Disk, room: Sectors) -> Self {
+        Self::named("logged", disk, room)
+    }
+
+    /// The same, as a mapped device of that name: several disks can be logged then.
+    pub fn named(name: &str, disk: &Disk, room: Sectors) -> Self {
         let log = Disk::of_mib(room.get().div_ceil(MIB));
         let line = Line {
             start: 0,
@@ -53,7 +61,7 @@ impl Logged {
             target: "log-writes",
             words: format!("{} {}", disk.word(), log.word()),
         };
-        let mapped = Mapped::create("logged", &[line]).expect("log-writes comes up");
+        let mapped = Mapped::create(name, &[line]).expect("log-writes comes up");
         Self { mapped, log }
     }
 
@@ -111,6 +119,7 @@ fn read(path: &Path) -> io::Result<Vec<Event>> {
         events.push(Event::Write {
             at: Sector::new(sector),
             data: data.bytes().to_vec(),
+            fua: flags & FUA != 0,
         });
     }
     Ok(events)

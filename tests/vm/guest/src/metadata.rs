@@ -4,7 +4,7 @@ use crate::block::{Buffer, Device, SECTOR};
 use crate::disk::Disk;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::quorum::{judge, Judgement, Reading, Survey, Verdict};
-use crate::remap_core::remap_table::{RegionHeader};
+use crate::remap_core::remap_table::RegionHeader;
 use crate::remap_core::signature;
 use crate::remap_core::units::{BlockSize, PerSlot, Sectors, Slot, BLOCK_4K_BYTES};
 

@@ -2,7 +2,9 @@
 
 use crate::block::{Buffer, Device};
 use crate::remap_core::layout::{Layout, Region, ENTRIES_PER_BLOCK};
-use crate::remap_core::remap_table::{check_block, put_entry, seal_block, BlockPlace, Entry, EntryState, RawBlock};
+use crate::remap_core::remap_table::{
+    check_block, put_entry, seal_block, BlockPlace, Entry, EntryState, RawBlock,
+};
 use crate::remap_core::superblock::{read_copy, Content, RawCopy};
 use crate::remap_core::units::{
     ArrayUuid, Blocks, MainBlock, Replacement, Sector, Slot, BLOCK_4K_SECTORS,

@@ -75,7 +75,7 @@ pub fn states_are_every_one(_: &mut KernelLog) {
     let recording = Recording::of(MAIN, SPARE, prepare, workload);
     let writes = |test: &dyn Fn(u64, &[u8]) -> bool| {
         let is =
-            |event: &&Event| matches!(event, Event::Write { at, data } if test(at.get(), data));
+            |event: &&Event| matches!(event, Event::Write { at, data, .. } if test(at.get(), data));
         recording.events().iter().filter(is).count() as u64
     };
     assert_eq!(

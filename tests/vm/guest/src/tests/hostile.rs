@@ -14,7 +14,9 @@ use crate::metadata::Metadata;
 use crate::random::Random;
 use crate::remap_core::layout::{Layout, Region, ENTRIES_PER_BLOCK};
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::remap_table::{check_block, put_entry, seal_block, BlockPlace, Entry, EntryState, RawBlock};
+use crate::remap_core::remap_table::{
+    check_block, put_entry, seal_block, BlockPlace, Entry, EntryState, RawBlock,
+};
 use crate::remap_core::status::Mode;
 use crate::remap_core::superblock::{readdress, RawCopy};
 use crate::remap_core::units::{ArrayUuid, BlockSize, Generation, MainBlock, Slot};

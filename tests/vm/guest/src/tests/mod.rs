@@ -5,13 +5,16 @@ mod copies;
 mod crash;
 mod failing;
 mod file_systems;
+mod flushes;
 mod geometry;
 mod hostile;
 mod lifecycle;
 mod many;
 mod pass_through;
+mod read_only;
 mod remapping;
 mod resets;
+mod shapes;
 mod table_line;
 mod two_processors;
 
@@ -42,10 +45,13 @@ const MOST: &[&[(&str, Test)]] = &[
     copies::TESTS,
     failing::TESTS,
     file_systems::TESTS,
+    flushes::TESTS,
     geometry::TESTS,
     hostile::TESTS,
     lifecycle::TESTS,
     many::TESTS,
+    read_only::TESTS,
+    shapes::TESTS,
 ];
 
 /// What a table may say, and the first look at everything else.

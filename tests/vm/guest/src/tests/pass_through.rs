@@ -134,7 +134,7 @@ pub fn two_targets(_: &mut KernelLog) {
 }
 
 /// The first sector of the partition that `partition` makes.
-const PARTITION: u64 = 4096;
+pub(super) const PARTITION: u64 = 4096;
 
 /// Gives `disk` partitions of so many sectors, the first from sector [`PARTITION`] on.
 pub(super) fn make_partitions(disk: &Disk, lengths: &[u64]) -> Vec<PathBuf> {
