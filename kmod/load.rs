@@ -13,7 +13,7 @@ use crate::remap_core::bytes::Text;
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;
 use crate::remap_core::params::FIRST_SCRUB_MILLIS;
-use crate::remap_core::quorum::{Assembly, CopyState, Verdict};
+use crate::remap_core::quorum::{Refusal, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::{Extension, Superblock};
 use crate::remap_core::units::{Millis, Sequence};
@@ -34,7 +34,14 @@ impl Joined<'_> {
             return engine.check_unchanged(self, &surveyed);
         }
         engine.judged = Judged::from(&*surveyed.judgement);
-        self.admit(&surveyed)?;
+        if let Err(refusal) = surveyed.judgement.admit(self.options().read_only) {
+            let (number, spare) = (self.number(), self.spare().name());
+            log::error(format_args!("{number}: {spare}: {refusal}"));
+            return Err(match refusal {
+                Refusal::Unreadable(_) => EIO,
+                Refusal::Verdict(_) => EUCLEAN,
+            });
+        }
         if surveyed.judgement.verdict != Verdict::None {
             engine.take_metadata(self, &surveyed)?;
         }
@@ -67,42 +74,6 @@ impl Joined<'_> {
     pub fn first_scrub(&self, engine: &Engine) -> Option<Millis> {
         let wanted = self.options().scrub_interval > 0 && engine.superblock().is_some();
         wanted.then(|| clock::uptime().after(FIRST_SCRUB_MILLIS))
-    }
-
-    /// Whether the copies may be worked by.
-    fn admit(&self, surveyed: &Surveyed) -> Result {
-        let verdict = surveyed.judgement.verdict;
-        let states = &surveyed.judgement.states;
-        let unreadable = states.count(|state| matches!(state, CopyState::Unreadable(_)));
-        if verdict == Verdict::None && unreadable > 0 {
-            // A pass-through would serve main's own blocks in place of those that moved.
-            log::error(format_args!(
-                "{}: {}: {unreadable} of 5 copies cannot be read, and nothing else tells whether \
-                 blocks were moved: the device does not come up",
-                self.number(),
-                self.spare().name()
-            ));
-            return Err(EIO);
-        }
-        let admitted = match verdict.assembly() {
-            _ if verdict == Verdict::None => true,
-            Assembly::Yes | Assembly::WithEvent => true,
-            Assembly::ReadOnlyOnRequest => self.options().read_only,
-            Assembly::No => false,
-        };
-        if admitted {
-            return Ok(());
-        }
-        let hint = match verdict.assembly() {
-            Assembly::ReadOnlyOnRequest => "; with read_only it does",
-            _ => "",
-        };
-        log::error(format_args!(
-            "{}: {}: copies judged {verdict}: the device does not come up{hint}",
-            self.number(),
-            self.spare().name()
-        ));
-        Err(EUCLEAN)
     }
 }
 

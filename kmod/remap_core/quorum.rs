@@ -223,6 +223,36 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// Why a target does not come up on what the copies say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The verdict does not allow it, or only for reading.
+    Verdict(Verdict),
+    /// So many copies cannot be read, and nothing else tells whether blocks were moved. A
+    /// pass-through would serve main's own blocks in place of those.
+    Unreadable(usize),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verdict(verdict) if verdict.assembly() == Assembly::ReadOnlyOnRequest => write!(
+                f,
+                "the copies are judged {verdict}: the device comes up read-only, if asked for so"
+            ),
+            Self::Verdict(verdict) => write!(
+                f,
+                "the copies are judged {verdict}: the device does not come up"
+            ),
+            Self::Unreadable(copies) => write!(
+                f,
+                "{copies} of 5 copies cannot be read, and nothing else tells whether blocks were \
+                 moved: the device does not come up"
+            ),
+        }
+    }
+}
+
 /// The whole judgement on one spare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -245,6 +275,27 @@ impl Judgement {
     /// How many copies hold the winning content: 0 to 5.
     pub fn winner_count(&self) -> usize {
         self.winners.count(|wins| *wins)
+    }
+
+    /// Whether a target comes up on a spare that is judged so, for reading alone if
+    /// `read_only`. Without metadata it is a pass-through, which has nothing to go by.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not come up.
+    pub fn admit(&self, read_only: bool) -> Result<(), Refusal> {
+        if self.verdict == Verdict::None {
+            let unreadable = |state: &CopyState| matches!(state, CopyState::Unreadable(_));
+            return match self.states.count(unreadable) {
+                0 => Ok(()),
+                copies => Err(Refusal::Unreadable(copies)),
+            };
+        }
+        match self.verdict.assembly() {
+            Assembly::Yes | Assembly::WithEvent => Ok(()),
+            Assembly::ReadOnlyOnRequest if read_only => Ok(()),
+            Assembly::ReadOnlyOnRequest | Assembly::No => Err(Refusal::Verdict(self.verdict)),
+        }
     }
 
     /// What the winning copy says.

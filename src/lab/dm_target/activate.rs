@@ -14,7 +14,7 @@ use crate::remap_core::event::Event;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::params::FIRST_SCRUB_MILLIS;
 use crate::remap_core::policy::Health;
-use crate::remap_core::quorum::{judge, Assembly, Judgement, Survey, Verdict};
+use crate::remap_core::quorum::{judge, Judgement, Refusal, Survey, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{
@@ -42,8 +42,8 @@ impl fmt::Display for Disk {
 /// Why a target does not come up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivateError {
-    /// The copies do not allow it, or only read-only when a person asks.
-    Verdict(Verdict),
+    /// The copies do not allow it.
+    Copies(Refusal),
     /// A disk has another size than the metadata says.
     Size {
         /// Which disk.
@@ -83,13 +83,7 @@ pub enum ActivateError {
 impl fmt::Display for ActivateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Verdict(verdict) if verdict.assembly() == Assembly::ReadOnlyOnRequest => write!(
-                f,
-                "the copies are {verdict}: the device comes up read-only, if asked for so"
-            ),
-            Self::Verdict(verdict) => {
-                write!(f, "the copies are {verdict}: the device is not assembled")
-            }
+            Self::Copies(refusal) => refusal.fmt(f),
             Self::Size { disk, has, says } => write!(
                 f,
                 "{disk} has {has} sectors and the metadata says {says}: it is another disk"
@@ -253,18 +247,14 @@ fn admit(
     judgement: &Judgement,
     found: &Survey,
 ) -> Result<Option<Superblock>, ActivateError> {
-    let refused = Err(ActivateError::Verdict(judgement.verdict));
+    let admitted = judgement.admit(arguments.options.read_only);
+    admitted.map_err(ActivateError::Copies)?;
     if judgement.verdict == Verdict::None {
         return Ok(None);
     }
-    match judgement.verdict.assembly() {
-        Assembly::Yes | Assembly::WithEvent => {}
-        Assembly::ReadOnlyOnRequest if arguments.options.read_only => {}
-        Assembly::ReadOnlyOnRequest | Assembly::No => return refused,
-    }
-    judgement
-        .superblock(found)
-        .map_or(refused, |found| Ok(Some(found)))
+    let winner = judgement.superblock(found);
+    let without = ActivateError::Copies(Refusal::Verdict(judgement.verdict));
+    winner.map(Some).ok_or(without)
 }
 
 fn remap_unit(

@@ -6,10 +6,11 @@ use crate::lab::fault::FaultRange;
 use crate::lab::ram::RamDisk;
 use crate::port::BlockStore;
 use crate::remap_core::event::Event;
+use crate::remap_core::layout::Region;
 use crate::remap_core::message::{Direction, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::policy::{Failure, PassUp};
-use crate::remap_core::quorum::Verdict;
+use crate::remap_core::quorum::{Refusal, Verdict};
 use crate::remap_core::status::Mode;
 use crate::remap_core::units::{
     BlockSize, Errno, IdentityDigest, MainBlock, Sector, Sectors, Sequence, Slot,
@@ -216,13 +217,41 @@ fn every_verdict_is_admitted_as_the_table_says() {
         match damaged {
             0..=2 => assert_eq!((up, up_read_only), (Ok(()), Ok(()))),
             3 | 4 => {
-                assert_eq!(up, Err(ActivateError::Verdict(Verdict::Weak)));
+                assert_eq!(
+                    up,
+                    Err(ActivateError::Copies(Refusal::Verdict(Verdict::Weak)))
+                );
                 assert_eq!(up_read_only, Ok(()));
             }
             _ => {
-                let lost = Err(ActivateError::Verdict(Verdict::Lost));
+                let lost = Err(ActivateError::Copies(Refusal::Verdict(Verdict::Lost)));
                 assert_eq!((up, up_read_only), (lost, lost));
             }
+        }
+    }
+}
+
+#[test]
+fn a_spare_whose_copies_cannot_be_read_does_not_come_up_as_if_it_had_none() {
+    for unreadable in 1..=5 {
+        let mut rig = Rig::new(BlockSize::B512, 64);
+        for (number, slot) in Slot::ALL.into_iter().enumerate() {
+            match number < unreadable {
+                true => rig.break_spare_at(Direction::Read, slot.sector(), 8),
+                false => rig.damage(slot.sector(), &[0; 4096]),
+            }
+        }
+        let layout = rig.layout();
+        for region in Region::ALL {
+            rig.damage(layout.region_start(region), &[0; 4096]);
+        }
+        let refused = Err(ActivateError::Copies(Refusal::Unreadable(unreadable)));
+        for read_only in [false, true] {
+            let options = Options {
+                read_only,
+                ..Options::default()
+            };
+            assert_eq!(rig.restart(options), refused, "{unreadable}");
         }
     }
 }
