@@ -53,7 +53,7 @@ pub fn available(state: &State, command: Command) -> Result<(), String> {
         Command::Undo => Ok(()),
         _ => match state.subject() {
             Some(_) if command == Command::Reassemble && idle_main(state).is_some() => Ok(()),
-            Some(subject) => available_on(&subject, command),
+            Some(subject) => available_on(state, &subject, command),
             None => Err("No device is chosen.".to_owned()),
         },
     }
@@ -80,25 +80,38 @@ fn on_remaps(state: &State) -> Result<(), String> {
     match state.tab {
         Tab::Remaps if any => Ok(()),
         Tab::Remaps => Err("No block of main has failed.".to_owned()),
-        _ => Err("This is for the page of remaps: 3.".to_owned()),
+        _ => {
+            let key = state.key(Command::Tab(Tab::Remaps as u8));
+            Err(format!("This is for the page of remaps: {key}."))
+        }
     }
 }
 
-fn available_on(subject: &Subject<'_>, command: Command) -> Result<(), String> {
+fn available_on(state: &State, subject: &Subject<'_>, command: Command) -> Result<(), String> {
     let is_up = subject.active.is_some();
     let inspection = subject.inspection();
     let is_ours = inspection.is_some_and(|inspection| inspection.is_ours());
-    let no_metadata = || Err("There is no metadata on this device; n creates some.".to_owned());
+    let no_metadata = || {
+        let create = state.key(Command::Create);
+        Err(format!(
+            "There is no metadata on this device; {create} creates some."
+        ))
+    };
     match command {
-        Command::WriteMetadata | Command::Scrub if !is_up => Err(
-            "This is for a mapped device that is up; a brings one up, n creates one.".to_owned(),
-        ),
+        Command::WriteMetadata | Command::Scrub if !is_up => Err(format!(
+            "This is for a mapped device that is up; {} brings one up, {} creates one.",
+            state.key(Command::Reassemble),
+            state.key(Command::Create)
+        )),
         Command::TakeApart if !is_up => {
             Err("Only a mapped device that is up can be taken apart.".to_owned())
         }
         Command::Repair if !(is_up || is_ours) => no_metadata(),
         Command::Corrupt if !is_ours => no_metadata(),
-        Command::Reassemble if is_up => Err("It is up already; d takes it apart.".to_owned()),
+        Command::Reassemble if is_up => Err(format!(
+            "It is up already; {} takes it apart.",
+            state.key(Command::TakeApart)
+        )),
         Command::Reassemble | Command::Migrate if !is_ours => no_metadata(),
         Command::Migrate => {
             let states = inspection.map(|inspection| &inspection.judgement.states);
@@ -106,7 +119,10 @@ fn available_on(subject: &Subject<'_>, command: Command) -> Result<(), String> {
             if plain == 0 {
                 Err("Only plain v4 copies can be migrated; these have checksums.".to_owned())
             } else if is_up {
-                Err("Take the device apart first: d.".to_owned())
+                Err(format!(
+                    "Take the device apart first: {}.",
+                    state.key(Command::TakeApart)
+                ))
             } else {
                 Ok(())
             }

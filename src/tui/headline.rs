@@ -1,5 +1,6 @@
 //! The line on top: is my data safe, and what should I do next?
 
+use super::keymap::Command;
 use super::listing::Active;
 use super::rows;
 use super::state::{State, Subject};
@@ -78,12 +79,29 @@ fn all_is_well(state: &State) -> Headline {
     match state.up() {
         [] if assemblable(state) > 0 => say(
             Health::Neutral,
-            "No device is mapped. Choose a spare and press a to assemble, or n for a new one.",
+            &format!(
+                "No device is mapped. Choose a spare and press {} to assemble, or {} for a new one.",
+                state.key(Command::Reassemble),
+                state.key(Command::Create)
+            ),
         ),
-        [] => say(
-            Health::Neutral,
-            "No device is mapped. Press n to create one.",
-        ),
+        [] => match unreadable(state) {
+            0 => say(
+                Health::Neutral,
+                &format!(
+                    "No device is mapped. Press {} to create one.",
+                    state.key(Command::Create)
+                ),
+            ),
+            // Something of ours may be there, so nothing is said to be missing.
+            count => say(
+                Health::Warning,
+                &format!(
+                    "{} cannot be read, so nothing is known of them. That takes root.",
+                    show::counted(count as u64, "device")
+                ),
+            ),
+        },
         [one] => say(
             Health::Good,
             &format!("{} is safe. Nothing to do.", one.mapped.name),
@@ -93,6 +111,12 @@ fn all_is_well(state: &State) -> Headline {
             &format!("All {} mapped devices are safe. Nothing to do.", many.len()),
         ),
     }
+}
+
+/// How many devices could not be looked at.
+fn unreadable(state: &State) -> usize {
+    let examined = state.examined.values();
+    examined.filter(|examined| examined.is_err()).count()
 }
 
 fn assemblable(state: &State) -> usize {
@@ -119,12 +143,15 @@ fn of_active(state: &State, active: &Active) -> Option<Concern> {
         return bad("the spare fails, nothing more is moved to it. Replace it.".to_owned());
     }
     if status.mode == Mode::PassThrough {
-        return warn("not protected, there is no metadata. Press w to write it.".to_owned());
+        let key = state.key(Command::WriteMetadata);
+        return warn(format!(
+            "not protected, there is no metadata. Press {key} to write it."
+        ));
     }
     if status.total > Blocks::new(0) && status.used >= status.total {
         return bad("the spare is full. Copy the data to a new disk now.".to_owned());
     }
-    if let Some((text, more)) = of_repair(status) {
+    if let Some((text, more)) = of_repair(state, status) {
         return Some(Concern {
             health: rows::of_active(state, active).health.max(Health::Warning),
             text: format!("{name}: {text}"),
@@ -136,13 +163,18 @@ fn of_active(state: &State, active: &Active) -> Option<Concern> {
         Verdict::Degraded | Verdict::Interrupted if status.verdict == Verdict::Healthy => {
             let damage = damaged_copies(&copies);
             return warn(format!(
-                "safe. {damage}; the next scrub finds it. s scrubs now."
+                "safe. {damage}; the next scrub finds it. {} scrubs now.",
+                state.key(Command::Scrub)
             ));
         }
         _ => {
             return Some(Concern::new(
                 Health::of_verdict(verdict).max(Health::Warning),
-                format!("{name}: its copies are {verdict}. Press s to scrub, r to repair."),
+                format!(
+                    "{name}: its copies are {verdict}. Press {} to scrub, {} to repair.",
+                    state.key(Command::Scrub),
+                    state.key(Command::Repair)
+                ),
             ));
         }
     }
@@ -160,11 +192,14 @@ fn of_active(state: &State, active: &Active) -> Option<Concern> {
 }
 
 /// What there is to say of a repair, and what more.
-fn of_repair(status: &Status) -> Option<(String, String)> {
+fn of_repair(state: &State, status: &Status) -> Option<(String, String)> {
     match status.repair {
         RepairStatus::Idle => None,
         RepairStatus::GaveUp => Some((
-            "repair gave up. Check the spare, then press r.".to_owned(),
+            format!(
+                "repair gave up. Check the spare, then press {}.",
+                state.key(Command::Repair)
+            ),
             format!("It made {MAX_ATTEMPTS} attempts."),
         )),
         RepairStatus::Waiting { attempt, in_millis } => {
@@ -204,13 +239,18 @@ fn idle(state: &State) -> impl Iterator<Item = &Inspection> {
 fn of_idle_devices(state: &State) -> impl Iterator<Item = Concern> + '_ {
     idle(state).filter_map(|inspection| {
         let verdict = inspection.verdict();
+        let repair = || state.key(Command::Repair);
         let advice = match verdict {
             Verdict::Healthy | Verdict::None => return None,
-            Verdict::Degraded | Verdict::Interrupted => "It still assembles; r repairs it.",
-            Verdict::Weak => "Press r to repair it while one copy is left.",
-            Verdict::ForeignOverwritten => "Something else was written over it. See Overview.",
-            Verdict::Lost => "No copy is left. See Overview.",
-            Verdict::Outlier | Verdict::Split | Verdict::Unsupported => "See Overview.",
+            Verdict::Degraded | Verdict::Interrupted => {
+                format!("It still assembles; {} repairs it.", repair())
+            }
+            Verdict::Weak => format!("Press {} to repair it while one copy is left.", repair()),
+            Verdict::ForeignOverwritten => {
+                "Something else was written over it. See Overview.".to_owned()
+            }
+            Verdict::Lost => "No copy is left. See Overview.".to_owned(),
+            Verdict::Outlier | Verdict::Split | Verdict::Unsupported => "See Overview.".to_owned(),
         };
         let name = state.name_of(&inspection.path);
         Some(Concern::new(
@@ -304,6 +344,38 @@ mod tests {
         let said = headline(&state);
         let text = "vault: safe. Copy 3 damaged; the next scrub finds it. s scrubs now.";
         assert_eq!((said.health, said.text.as_str()), (Health::Warning, text));
+    }
+
+    #[test]
+    fn the_keys_that_are_named_are_the_operators_own() {
+        let keys = [("repair", "R"), ("create", "")].map(|(action, key)| {
+            let words = Some(key.to_owned()).filter(|key| !key.is_empty());
+            (action.to_owned(), words.into_iter().collect())
+        });
+        let keys = crate::tui::KeyMap::with(&keys.into()).unwrap();
+        let mut state = State::new(COLOUR, None, Size::new(80, 24));
+        state.options.keys = keys;
+        let listed = |mapped| {
+            Event::Told(Answer::Listed {
+                devices: Vec::new(),
+                mapped,
+            })
+        };
+        happen(&mut state, 0, listed(Vec::new()));
+        assert_eq!(
+            headline(&state).text,
+            "No device is mapped. Press :create to create one."
+        );
+        let status = Status {
+            repair: RepairStatus::GaveUp,
+            ..well()
+        };
+        happen(
+            &mut state,
+            0,
+            listed(vec![mapped("vault", "disk-a", "disk-b", status)]),
+        );
+        assert!(headline(&state).text.ends_with("then press R."));
     }
 
     #[test]

@@ -569,6 +569,31 @@ impl KeyMap {
             .map(|bound| bound.command)
     }
 
+    /// The key to show for `command` in `context`, if any key means it there.
+    pub fn first_key(&self, context: Context, command: Command) -> Option<Key> {
+        self.bindings(context)
+            .filter(|bound| bound.command == command)
+            .find_map(|bound| bound.keys.first().copied())
+    }
+
+    /// What a sentence calls the way to `command` in `context`: its key, or the words to
+    /// type where it has none.
+    pub fn named(&self, context: Context, command: Command) -> String {
+        if let Some(key) = self.first_key(context, command) {
+            return key.to_string();
+        }
+        let words = match command {
+            Command::Reassemble => "reassemble",
+            Command::TakeApart => "remove",
+            Command::WriteMetadata => "write-metadata",
+            _ => BINDINGS
+                .iter()
+                .find(|binding| binding.command == command)
+                .map_or("", |binding| binding.action),
+        };
+        format!(":{words}")
+    }
+
     /// The bindings of one context.
     pub fn bindings(&self, context: Context) -> impl Iterator<Item = Bound<'_>> {
         let bindings = BINDINGS.iter().enumerate();

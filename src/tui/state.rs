@@ -12,7 +12,7 @@ use super::dialog::Dialog;
 use super::frozen::Held;
 use super::guide::Guide;
 use super::history::USUAL_WINDOW;
-use super::keymap::Context;
+use super::keymap::{Command, Context};
 use super::listing::{Active, Listing};
 use super::options::Options;
 use super::prompt::Prompt;
@@ -380,6 +380,11 @@ impl State {
             Mode::Settings(_) => Context::Settings,
             Mode::Scenarios(..) => Context::Scenarios,
         }
+    }
+
+    /// What a sentence calls the way to `command` where one looks at devices.
+    pub fn key(&self, command: Command) -> String {
+        self.options.keys.named(Context::List, command)
     }
 
     /// Every device the host told.

@@ -21,6 +21,7 @@ use super::export::Form;
 use super::guide;
 use super::key::Key;
 use super::keymap::{Command, Context};
+use super::layout::Areas;
 use super::remaps::{MapView, Table};
 use super::state::{Mode, Notice, State, Tab};
 use super::theme::Health;
@@ -197,6 +198,9 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
         return Vec::new();
     };
     state.notice = None;
+    if Areas::of(state.size, state.focus).is_none() && !works_unseen(command) {
+        return Vec::new();
+    }
     match command {
         Command::Quit => vec![Effect::End(Ended::Quit)],
         Command::Suspend => stop(state),
@@ -230,6 +234,25 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
             Context::Scenarios => scenario::on_command(state, command),
         },
     }
+}
+
+/// Whether a command may be given where the screen is too small to show what it is about:
+/// only what moves, leaves or looks. What cannot be seen must not be confirmed.
+const fn works_unseen(command: Command) -> bool {
+    matches!(
+        command,
+        Command::Quit
+            | Command::Suspend
+            | Command::Refresh
+            | Command::Back
+            | Command::Cancel
+            | Command::Up
+            | Command::Down
+            | Command::HalfPageUp
+            | Command::HalfPageDown
+            | Command::First
+            | Command::Last
+    )
 }
 
 /// Takes one character where text is typed. What cannot be seen is no text.
@@ -299,7 +322,6 @@ fn moved(at: usize, command: Command, half_page: usize, rows: usize) -> usize {
 
 /// Half of the lines that the pane with the keyboard shows.
 fn half_page(state: &State) -> usize {
-    use super::layout::Areas;
     use super::state::Focus;
     let areas = Areas::of(state.size, state.focus);
     let rows = areas.map_or(2, |areas| match state.focus {

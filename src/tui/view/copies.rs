@@ -16,6 +16,7 @@ use crate::remap_core::superblock::COPY_BYTES;
 use crate::remap_core::units::{Sequence, Slot};
 use crate::tui::bytes::Comparison;
 use crate::tui::changes::{healing, Changes, Healing};
+use crate::tui::keymap::Command;
 use crate::tui::pages;
 use crate::tui::show::{self, Side};
 use crate::tui::state::{State, Subject};
@@ -188,7 +189,10 @@ impl Page<'_> {
         let (step, at_repair) = match healing(self.state, active) {
             Healing::Whole => return None,
             Healing::Unnoticed => (0, "repair".to_owned()),
-            Healing::Left => (1, "repair: not by itself, press r".to_owned()),
+            Healing::Left => {
+                let key = self.state.key(Command::Repair);
+                (1, format!("repair: not by itself, press {key}"))
+            }
             Healing::Waiting { attempt, in_millis } => (
                 2,
                 format!(

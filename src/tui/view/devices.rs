@@ -6,9 +6,9 @@ use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{mark_row, pane, put_line};
-use crate::port::{DeviceInfo, Usage};
+use crate::port::Usage;
 use crate::remap_core::units::Sectors;
-use crate::tui::keymap::Context;
+use crate::tui::keymap::{Command, Context};
 use crate::tui::layout::{first_row, has_heading};
 use crate::tui::rows::{self, Row, RowKey};
 use crate::tui::show::{self, Side};
@@ -60,9 +60,12 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     }
     if state.rows.is_empty() {
         let text = match (&state.listing, state.filter.is_empty()) {
-            (None, _) => " looking at devices",
-            (Some(_), true) => " no devices",
-            (Some(_), false) => " nothing passes the filter; esc shows everything",
+            (None, _) => " looking at devices".to_owned(),
+            (Some(_), true) => " no devices".to_owned(),
+            (Some(_), false) => format!(
+                " nothing passes the filter; {} shows everything",
+                state.key(Command::Cancel)
+            ),
         };
         put_line(frame, body, 0, &Line::styled(text, theme.faint()));
         return;
@@ -131,17 +134,14 @@ fn heading(theme: Theme, columns: &Columns) -> Line<'static> {
 fn line_of(state: &State, row: &Row, columns: &Columns, is_chosen: bool) -> Line<'static> {
     let theme = state.theme();
     let pointer = if is_chosen { theme.pointer() } else { " " };
-    let (name, size, (part, now)) = match &row.key {
-        RowKey::Mapped(name) => {
+    let name = name_of_row(state, row);
+    let (size, (part, now)) = match &row.key {
+        RowKey::Mapped(_) => {
             let size = state.up().get(row.index).map(|active| active.mapped.size);
-            (name.clone(), size, ("mapped", true))
+            (size, ("mapped", true))
         }
         RowKey::Device(_) => match state.devices().get(row.index) {
-            Some(device) => (
-                shown_name(device),
-                Some(device.size),
-                rows::part(state, device),
-            ),
+            Some(device) => (Some(device.size), rows::part(state, device)),
             None => return Line::default(),
         },
     };
@@ -213,6 +213,14 @@ fn about(state: &State, row: &Row) -> String {
     }
 }
 
-fn shown_name(device: &DeviceInfo) -> String {
-    crate::text::escape_str(&device.name).into_owned()
+/// What a row is called, fit to be shown.
+pub fn name_of_row(state: &State, row: &Row) -> String {
+    let name = match &row.key {
+        RowKey::Mapped(name) => name.as_str(),
+        RowKey::Device(_) => state
+            .devices()
+            .get(row.index)
+            .map_or("", |device| device.name.as_str()),
+    };
+    crate::text::escape_str(name).into_owned()
 }

@@ -50,9 +50,7 @@ pub fn draw_step(frame: &mut Frame<'_>, state: &State, guide: &Guide) {
         lines.push(Line::styled(format!(" :{run}"), theme.faint()));
     }
     let key = |command| {
-        let mut here = state.options.keys.bindings(state.context());
-        let bound = here.find(|bound| bound.command == command);
-        let key = bound.and_then(|bound| bound.keys.first().copied());
+        let key = state.options.keys.first_key(state.context(), command);
         key.map_or_else(String::new, |key| key.to_string())
     };
     let does = if step.run.is_some() {

@@ -6,11 +6,12 @@ use ratatui::Frame;
 
 use super::{detail_has_keyboard, mark_row, paragraph, put_line, put_lines};
 use crate::port::journal::ActionRecord;
+use crate::tui::keymap::Command;
 use crate::tui::layout::first_row;
 use crate::tui::pages;
 use crate::tui::show::{self, Side};
 use crate::tui::state::{State, Tab};
-use crate::tui::theme::{Health, Theme};
+use crate::tui::theme::Health;
 
 const STATE_WIDTH: usize = 14;
 
@@ -60,7 +61,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
             height: FOOT_LINES,
             ..area
         };
-        draw_foot(frame, foot, action, theme);
+        draw_foot(frame, foot, action, state);
     }
 }
 
@@ -95,12 +96,13 @@ pub(super) fn standing(action: &ActionRecord) -> (&'static str, Health) {
     }
 }
 
-fn draw_foot(frame: &mut Frame<'_>, area: Rect, action: &ActionRecord, theme: Theme) {
+fn draw_foot(frame: &mut Frame<'_>, area: Rect, action: &ActionRecord, state: &State) {
+    let theme = state.theme();
     let width = usize::from(area.width);
     let summary = action.ended.as_ref().map_or("", |ended| &ended.summary);
     let undo = match (action.undone_by, action.has_backup) {
         (Some(by), _) => format!("Taken back by action {by}."),
-        (None, true) => "u takes it back, byte for byte.".to_owned(),
+        (None, true) => format!("{} takes it back, byte for byte.", state.key(Command::Undo)),
         (None, false) => "Nothing was overwritten, so there is nothing to take back.".to_owned(),
     };
     let mut lines = vec![Line::styled(theme.rule().repeat(width), theme.faint())];

@@ -17,7 +17,10 @@ mod journal;
 mod overview;
 mod plan;
 mod prompt;
+mod reduced;
 mod remaps;
+#[cfg(test)]
+mod screens;
 mod settings;
 mod strip;
 #[cfg(test)]
@@ -34,7 +37,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::actions;
 use super::headline::headline;
 use super::keymap::{Bound, Command, Context};
-use super::layout::{Areas, SMALLEST};
+use super::layout::Areas;
 use super::show::{self, Side};
 use super::state::{Mode, State};
 use super::theme::{Health, Theme};
@@ -43,7 +46,7 @@ use crate::text::escape_str;
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, state: &State) {
     let Some(areas) = Areas::of(state.size, state.focus) else {
-        draw_too_small(frame, state);
+        reduced::draw(frame, state);
         return;
     };
     draw_headline(frame, areas.headline, state);
@@ -72,18 +75,6 @@ fn draw_mode(frame: &mut Frame<'_>, state: &State, mode: &Mode) {
             help::draw(frame, state, *of, *scroll);
         }
     }
-}
-
-fn draw_too_small(frame: &mut Frame<'_>, state: &State) {
-    let area = frame.area();
-    let text = format!(
-        "This terminal has {} columns and {} lines; {} and {} are needed. \
-         Everything goes on meanwhile. ctrl-c quits.",
-        state.size.width, state.size.height, SMALLEST.width, SMALLEST.height
-    );
-    let lines = show::wrap(&text, usize::from(area.width));
-    let lines = lines.into_iter().map(Line::raw).collect::<Vec<_>>();
-    put_lines(frame, area, &lines);
 }
 
 fn draw_headline(frame: &mut Frame<'_>, area: Rect, state: &State) {

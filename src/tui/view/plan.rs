@@ -10,6 +10,7 @@ use super::overview::verdict_span;
 use super::{copies, label, paragraph, put_lines, window};
 use crate::ops::{Operation, Plan, PlannedWrite};
 use crate::tui::dialog::{Dialog, Prompt, Stage};
+use crate::tui::keymap::{Command, Context};
 use crate::tui::layout::centred;
 use crate::tui::show::{self, Side};
 use crate::tui::state::State;
@@ -155,9 +156,10 @@ fn of_prompt(prompt: &Prompt, width: usize, state: &State) -> Vec<Line<'static>>
             theme,
             "undo",
             if plan.undoable {
-                "what is overwritten is kept; u takes this back, byte for byte"
+                let key = state.key(Command::Undo);
+                format!("what is overwritten is kept; {key} takes this back, byte for byte")
             } else {
-                "this cannot be taken back"
+                "this cannot be taken back".to_owned()
             },
         ));
     }
@@ -234,22 +236,32 @@ fn of_prediction(plan: &Plan, theme: Theme) -> Option<Line<'static>> {
 fn of_question(prompt: &Prompt, state: &State, width: usize) -> Vec<Line<'static>> {
     let theme = state.theme();
     let plan = &prompt.plan;
-    let leave = "esc leaves everything as it is";
+    let keys = &state.options.keys;
+    let leave = format!(
+        "{} leaves everything as it is",
+        keys.named(Context::ConfirmPlain, Command::Cancel)
+    );
     if !plan.is_needed() {
         return vec![
             said(theme, "Everything is as it was asked already."),
             Line::default(),
-            said(theme, "enter closes"),
+            said(
+                theme,
+                &format!("{} closes", keys.named(Context::Notice, Command::Cancel)),
+            ),
         ];
     }
     let Some(token) = &plan.token else {
         return vec![
             Line::styled(
-                " Nothing is at stake here. Press enter to go on.",
+                format!(
+                    " Nothing is at stake here. Press {} to go on.",
+                    keys.named(Context::ConfirmPlain, Command::Accept)
+                ),
                 theme.strong(),
             ),
             Line::default(),
-            said(theme, leave),
+            said(theme, &leave),
         ];
     };
     let what = if state.options.dry_run {
@@ -281,7 +293,7 @@ fn of_question(prompt: &Prompt, state: &State, width: usize) -> Vec<Line<'static
             Span::styled(theme.caret(), theme.accent()),
         ]),
         complaint,
-        said(theme, leave),
+        said(theme, &leave),
     ]
 }
 

@@ -11,6 +11,7 @@ use super::{counters, detail_has_keyboard, gauge, inside_has_keyboard, mark_row,
 use crate::port::RemapRow;
 use crate::remap_core::units::{BlockSize, Blocks, MainBlock};
 use crate::tui::history::Counter;
+use crate::tui::keymap::Command;
 use crate::tui::layout::first_row;
 use crate::tui::pages::{self, RemapParts, MAP_LABEL};
 use crate::tui::remaps::{state_text, Count, Grid, Order, RemapList};
@@ -300,7 +301,11 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, state: &State, list: &RemapList
     let table = &state.remap_table;
     let rows = table.len(list);
     if rows == 0 {
-        let text = format!(" no remap has \"{}\"; / searches for another", table.search);
+        let key = state.key(Command::Filter);
+        let text = format!(
+            " no remap has \"{}\"; {key} searches for another",
+            table.search
+        );
         put_line(frame, body, 0, &Line::styled(text, theme.faint()));
         return;
     }

@@ -4,6 +4,7 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 
 use super::{label, mark_row, put_lines, window};
+use crate::tui::keymap::{Command, Context};
 use crate::tui::layout::centred;
 use crate::tui::session::Setting;
 use crate::tui::show::{self, Side};
@@ -45,7 +46,10 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, pointer: usize) {
         ("File", file.unwrap_or_else(|| "none".to_owned())),
         (
             "",
-            "these last until the end; y copies them for the file".to_owned(),
+            format!(
+                "these last until the end; {} copies them for the file",
+                state.options.keys.named(Context::Settings, Command::Copy)
+            ),
         ),
     ] {
         lines.push(Line::from(vec![
