@@ -85,7 +85,7 @@ fn all_is_well(state: &State) -> Headline {
                 state.key(Command::Create)
             ),
         ),
-        [] => match unreadable(state) {
+        [] => match whys_unread(state).count() {
             0 => say(
                 Health::Neutral,
                 &format!(
@@ -94,13 +94,13 @@ fn all_is_well(state: &State) -> Headline {
                 ),
             ),
             // Something of ours may be there, so nothing is said to be missing.
-            count => say(
-                Health::Warning,
-                &format!(
-                    "{} cannot be read, so nothing is known of them. That takes root.",
-                    show::counted(count as u64, "device")
-                ),
-            ),
+            count => {
+                let root = whys_unread(state).any(|why| why.contains("permission denied"));
+                let advice = if root { "That takes root." } else { "See Overview." };
+                let devices = show::counted(count as u64, "device");
+                let text = format!("{devices} cannot be read, so nothing is known of it. {advice}");
+                say(Health::Warning, &text)
+            }
         },
         [one] => say(
             Health::Good,
@@ -113,10 +113,10 @@ fn all_is_well(state: &State) -> Headline {
     }
 }
 
-/// How many devices could not be looked at.
-fn unreadable(state: &State) -> usize {
+/// Why devices could not be looked at.
+fn whys_unread(state: &State) -> impl Iterator<Item = &String> {
     let examined = state.examined.values();
-    examined.filter(|examined| examined.is_err()).count()
+    examined.filter_map(|examined| examined.as_ref().err())
 }
 
 fn assemblable(state: &State) -> usize {
