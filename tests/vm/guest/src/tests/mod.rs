@@ -10,6 +10,7 @@ mod geometry;
 mod hostile;
 mod lifecycle;
 mod many;
+mod memory;
 mod pass_through;
 mod read_only;
 mod remapping;
@@ -50,6 +51,7 @@ const MOST: &[&[(&str, Test)]] = &[
     hostile::TESTS,
     lifecycle::TESTS,
     many::TESTS,
+    memory::TESTS,
     read_only::TESTS,
     shapes::TESTS,
 ];
