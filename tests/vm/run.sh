@@ -10,7 +10,8 @@ set -euo pipefail
 . "$(dirname "$0")/boot.sh"
 
 kind=()
-without=
+# Only the kernel of --debug can be told to refuse memory.
+without=fault-injection-
 guests=(guest-1 guest-2 guest-two-processors guest-resets)
 if [ "${1:-}" = --debug ]; then
     kind=(--debug)

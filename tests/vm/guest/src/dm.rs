@@ -225,6 +225,12 @@ impl Mapped {
         Request::new(&self.name, 0, &[]).send(DEV_REMOVE).map(drop)
     }
 
+    /// Removes the one of that name, if there is one.
+    pub fn remove_named(name: &str) {
+        // There may be none.
+        let _ = Request::new(name, 0, &[]).send(DEV_REMOVE);
+    }
+
     /// What each target of its table says of itself.
     ///
     /// # Errors
