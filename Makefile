@@ -97,6 +97,10 @@ vm-test: needs ## Compile the kernel module, boot a kernel with it, test it; TES
 	$(call heading,kernel tests in a virtual machine)
 	@tests/vm/run.sh '$(TEST)'
 
+.PHONY: deb
+deb: needs ## Build the Debian packages of the program and of the module, in target/deb
+	@scripts/deb.sh
+
 .PHONY: vm-debug
 vm-debug: needs ## The kernel tests on a kernel that looks for its own mistakes; built once
 	$(call heading,kernel tests with lockdep and KASAN and kmemleak)

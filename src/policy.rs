@@ -136,7 +136,8 @@ pub fn parse_uuid(text: &str) -> Result<ArrayUuid, String> {
 }
 
 impl Allowed {
-    fn fits(&self, uuid: Option<ArrayUuid>, name: Option<&str>) -> bool {
+    /// Whether all that it says is so of a device.
+    pub fn fits(&self, uuid: Option<ArrayUuid>, name: Option<&str>) -> bool {
         self.uuid.is_none_or(|wanted| uuid == Some(wanted))
             && self
                 .name

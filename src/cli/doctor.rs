@@ -1,5 +1,7 @@
 //! What this machine can and cannot do, and why.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::json;
 
 use super::args::Global;
@@ -7,6 +9,9 @@ use super::session::{print_bytes, wants_color};
 use super::Ports;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
+use crate::inspect::scan_all;
+use crate::machine::Machine;
+use crate::policy::{Allowed, Mode, Policy};
 use crate::port::device_mapper::{Control, Facilities, Lack, TargetModule};
 use crate::remap_core::event::Severity;
 use crate::report::{self, style::Style};
@@ -64,6 +69,7 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         color: wants_color(global, settings.color),
     };
     let facilities = ports.device_mapper.facilities();
+    let policy = Policy::load(global.policy.as_deref());
     let checks = [
         check_version(),
         check_kernel(&facilities),
@@ -72,6 +78,10 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         check_module(&facilities),
         check_signatures(&facilities),
         check_udev(&facilities),
+        check_rule(),
+        check_unit(),
+        check_policy(&policy),
+        check_listed(&policy, ports),
         check_libblkid(),
         check_lab(),
         check_terminal(),
@@ -190,6 +200,125 @@ fn check_udev(facilities: &Facilities) -> Check {
             "udev",
             "udev is not running: nothing makes the names below /dev/disk",
             "Name disks by their nodes. The nodes below /dev/mapper are made by this program then.",
+        ),
+    }
+}
+
+/// Where udev looks for rules, the operator's own first.
+const RULES: [&str; 3] = [
+    "/etc/udev/rules.d",
+    "/usr/lib/udev/rules.d",
+    "/lib/udev/rules.d",
+];
+const RULE: &str = "65-dmremap.rules";
+
+/// Where systemd looks for units, the operator's own first.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+const UNIT: &str = "dmremap-assemble@.service";
+
+/// What the rule and the unit run.
+const PROGRAM: &str = "/usr/bin/dmremap-tui";
+
+/// A file in the first of these directories that has it.
+fn find_in(directories: &[&str], file: &str) -> Option<PathBuf> {
+    let paths = directories
+        .iter()
+        .map(|directory| Path::new(directory).join(file));
+    paths.into_iter().find(|path| path.exists())
+}
+
+fn check_rule() -> Check {
+    match find_in(&RULES, RULE) {
+        Some(_) if !Path::new(PROGRAM).exists() => Check::bad(
+            "rule",
+            format!("{PROGRAM}, which udev's rule runs, is not there"),
+            "Install the package, or this program there.",
+        ),
+        Some(path) => Check::good(
+            "rule",
+            format!(
+                "udev is told of our devices by {}",
+                report::path_text(&path)
+            ),
+        ),
+        None => Check::bad(
+            "rule",
+            "udev's rule is not installed: nothing comes up by itself",
+            format!("Install the package, or assets/udev/{RULE} in /etc/udev/rules.d."),
+        ),
+    }
+}
+
+fn check_unit() -> Check {
+    match find_in(&UNITS, UNIT) {
+        Some(path) => Check::good(
+            "unit",
+            format!(
+                "what may come up is assembled by {}",
+                report::path_text(&path)
+            ),
+        ),
+        None => Check::bad(
+            "unit",
+            "systemd's unit is not installed: nothing comes up by itself",
+            format!("Install the package, or assets/systemd/{UNIT} in /etc/systemd/system."),
+        ),
+    }
+}
+
+fn check_policy(policy: &Result<Policy, Error>) -> Check {
+    match policy {
+        Err(error) => Check::bad("policy", error.message.clone(), error.advice.clone()),
+        Ok(policy) => match (policy.assembly.mode, policy.listed().count()) {
+            (Mode::None, _) => Check::good("policy", "nothing comes up without a person"),
+            (Mode::Listed, 0) => Check::good(
+                "policy",
+                "no device is listed: nothing comes up without a person",
+            ),
+            (Mode::Listed, 1) => Check::good("policy", "1 device may come up without a person"),
+            (Mode::Listed, count) => Check::good(
+                "policy",
+                format!("{count} devices may come up without a person"),
+            ),
+        },
+    }
+}
+
+/// Looks for devices that are listed and not here.
+fn check_listed(policy: &Result<Policy, Error>, ports: &Ports) -> Check {
+    let listed: Vec<&Allowed> = policy.iter().flat_map(Policy::listed).collect();
+    if listed.is_empty() {
+        return Check::good("listed", "no device is waited for");
+    }
+    let mut machine = Machine::new(ports.platform.clone(), ports.device_mapper.clone(), None);
+    let scan = match scan_all(&mut machine) {
+        Ok(scan) => scan,
+        Err(error) => {
+            let error = Error::from(error);
+            return Check::bad("listed", error.message, error.advice);
+        }
+    };
+    let is_here = |entry: &&Allowed| {
+        let mut arrays = scan.arrays.iter();
+        arrays.any(|array| entry.fits(array.uuid, array.name.as_deref()))
+    };
+    let missing = listed.iter().filter(|entry| !is_here(entry));
+    let missing: Vec<String> = missing.map(|entry| entry.describe()).collect();
+    match (missing.is_empty(), nix::unistd::geteuid().is_root()) {
+        (true, _) => Check::good("listed", "every device that is listed is here"),
+        (false, true) => Check::bad(
+            "listed",
+            format!("listed, and not here: {}", missing.join(", ")),
+            "Connect the spare, or take it off the list: dmremap-tui allow --remove NAME.",
+        ),
+        (false, false) => Check::bad(
+            "listed",
+            "whether the devices that are listed are here takes root to see",
+            "Run it as root.",
         ),
     }
 }

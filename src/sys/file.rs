@@ -5,6 +5,7 @@ use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 #[cfg(feature = "blkid")]
@@ -40,6 +41,12 @@ const BLKROGET: u32 = 0x125e;
 /// What direct I/O may ask of a buffer's address, in bytes.
 const DIRECT_ALIGNMENT: usize = 4096;
 
+/// How long udev may look at a disk before somebody else is taken to hold it.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
+
+/// How long to wait before the lock is tried again.
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
 /// An opened image file or block device.
 #[derive(Debug)]
 pub(super) struct BlockFile {
@@ -72,7 +79,7 @@ impl Lock {
                 .try_clone()
                 .map_err(|source| host_error(path, source))?,
         };
-        let owned = match locked.try_lock() {
+        let owned = match lock_patiently(&locked) {
             Ok(()) => return Ok(Some(Self(locked))),
             Err(TryLockError::WouldBlock) => locked.metadata(),
             Err(TryLockError::Error(source)) => return Err(host_error(path, source)),
@@ -87,6 +94,26 @@ impl Lock {
                 },
             }),
         }
+    }
+}
+
+/// Takes the lock on a file. udev holds that of a disk for as long as it looks at it, and it
+/// looks whenever one that wrote to the disk has closed it, this program included.
+fn lock_patiently(file: &File) -> Result<(), TryLockError> {
+    let metadata = file.metadata().map_err(TryLockError::Error)?;
+    let mut left = match metadata.file_type().is_block_device() {
+        true => LONGEST_LOOK,
+        false => Duration::ZERO,
+    };
+    loop {
+        let tried = file.try_lock();
+        let is_held = matches!(tried, Err(TryLockError::WouldBlock));
+        // What this process holds it does not give back by waiting.
+        if !is_held || left.is_zero() || lock_owner::is_this_process(&metadata) {
+            return tried;
+        }
+        std::thread::sleep(BETWEEN_TRIES);
+        left = left.saturating_sub(BETWEEN_TRIES);
     }
 }
 

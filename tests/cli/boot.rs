@@ -267,3 +267,43 @@ fn a_main_that_comes_later_is_waited_for_and_a_clone_is_refused() {
     assert_eq!(cloned.status, 4, "{}", cloned.stdout);
     assert_eq!(cloned.error()["code"], "duplicate-array");
 }
+
+#[test]
+fn doctor_tells_of_the_list_and_of_what_is_missing_from_it() {
+    let bench = Bench::new();
+    let told = |policy: &str| {
+        std::fs::write(bench.path("policy.toml"), policy).unwrap();
+        let ran = bench.run("--policy policy.toml doctor --json");
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        ran.json("doctor")
+    };
+    let check = |report: &serde_json::Value, id: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        let mut named = checks.iter().filter(|check| check["id"] == id);
+        named.next().unwrap_or_else(|| panic!("no {id}")).clone()
+    };
+    let nothing = told("");
+    for id in ["rule", "unit", "policy", "listed"] {
+        let check = check(&nothing, id);
+        let is_advised = !check["advice"].as_str().unwrap().is_empty();
+        assert_eq!(check["ok"] == false, is_advised, "{check}");
+    }
+    assert_eq!(check(&nothing, "policy")["ok"], true);
+    assert_eq!(check(&nothing, "listed")["ok"], true);
+
+    let absent = told("[[assembly.allow]]\nname = \"nobody-has-this-name\"\n");
+    let policy = check(&absent, "policy");
+    assert!(
+        policy["summary"].as_str().unwrap().starts_with("1 device"),
+        "{policy}"
+    );
+    assert_eq!(check(&absent, "listed")["ok"], false);
+
+    let broken = told("[assembly]\npolicy = 7\n");
+    let policy = check(&broken, "policy");
+    assert_eq!(policy["ok"], false);
+    assert!(
+        policy["summary"].as_str().unwrap().contains("line 2"),
+        "{policy}"
+    );
+}
