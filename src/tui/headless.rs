@@ -14,12 +14,15 @@ use super::event::Event;
 use super::key::Key;
 use super::options::Options;
 use super::state::State;
-use super::svg;
+use super::svg::{self, Shot};
 use super::update::{update, Effect};
 use super::{view, worker};
 use crate::ops;
 use crate::port::Host;
 use crate::remap_core::units::Millis;
+
+/// How long the worker may take to end: nothing is behind it that could hang.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// The application on a screen that nobody sees. Its own clock stands still, so that
 /// the same host always gives the same picture.
@@ -95,6 +98,20 @@ impl Headless {
     /// The screen as an SVG document with this title.
     pub fn svg(&self, title: &str) -> String {
         svg::render(&self.draw(), title)
+    }
+
+    /// The screen as a part of a film that is shown for so long, with a caption.
+    pub fn shot(&self, caption: &str, shown: Duration) -> Shot {
+        Shot {
+            screen: self.draw(),
+            caption: caption.to_owned(),
+            shown,
+        }
+    }
+
+    /// Ends the application; what the worker has to keep is kept then.
+    pub fn end(self) {
+        self.worker.end(FAREWELL);
     }
 
     fn happen(&mut self, event: Event) {

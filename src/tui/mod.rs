@@ -62,6 +62,7 @@ pub use keymap::{usual_keys, KeyMap};
 pub use options::{Options, PaletteText, Palettes};
 use state::State;
 pub use state::{parse_sort, Sort, SortBy};
+pub use svg::{film, Shot};
 use terminal::Screen;
 pub use theme::{Palette, Theme};
 use update::{update, Effect, Ended, Request};
