@@ -95,7 +95,9 @@ vm-guest: needs ## Build the machine the kernel tests run on, once; ANEW=1 from 
 .PHONY: vm-test
 vm-test: needs ## Compile the kernel module, boot a kernel with it, test it; TEST=part of a name
 	$(call heading,kernel tests in a virtual machine)
-	@tests/vm/run.sh '$(TEST)'
+	@case '$(TEST)' in system*) ;; *) tests/vm/run.sh '$(TEST)' ;; esac
+	$(call heading,what a machine brings up by itself)
+	@case '$(TEST)' in '' | system*) tests/vm/starts.sh ;; esac
 
 .PHONY: deb
 deb: needs ## Build the Debian packages of the program and of the module, in target/deb

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Finds the guest that the kernel tests run on, and builds it if it is missing.
-#   tests/vm/guest.sh [--debug] [--anew]      prints the folder that holds it
+#   tests/vm/guest.sh [--debug|--system] [--anew]      prints the folder that holds it
 #     --debug   the one whose kernel looks for its own mistakes, see debug.sh
+#     --system  the one that starts as a whole machine does, see system.sh
 #     --anew    build it anew, from the newest kernel the index offers
 # The folder is kept in the user's cache under a name that follows from the recipes:
 #   root/      Debian with the kernel's headers and their Rust part
@@ -87,6 +88,7 @@ anew=
 for argument in "$@"; do
     case $argument in
         --debug) kind=debug ;;
+        --system) kind=system ;;
         --anew) anew=1 ;;
         *) die "no such option: $argument" ;;
     esac
@@ -104,6 +106,7 @@ flock 9
 case $kind in
     stock) guest=$cache/stock-$(key_of archive.sh stock.sh headers.sh) ;;
     debug) guest=$cache/debug-$(key_of archive.sh debug.sh kernel.sh debug.config) ;;
+    system) guest=$cache/system-$(key_of archive.sh system.sh) ;;
 esac
 if [ -n "$anew" ] || [ ! -e "$guest/release" ]; then build_with "$kind.sh"; fi
 touch "$guest"

@@ -1,0 +1,23 @@
+#!/bin/bash
+# Fills the empty folder WORK with the root of a small Debian that starts with systemd and
+# udev, for tests of what happens by itself while a machine starts.
+#   system.sh SUITE BASE WORK     of the release that the kernel of SUITE runs with
+# It has no kernel: that of the other guest serves, which says here what it is.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+suite=$1 base=$2 work=$3
+# shellcheck source=tests/vm/archive.sh
+. "$here/archive.sh"
+
+open_archive
+# What a machine has, and dmsetup for its udev rules; mke2fs makes what is mounted.
+include=systemd,systemd-sysv,udev,dbus,kmod,dmsetup,e2fsprogs,mount
+apt-config dump --format '%F "%v";%n' Acquire > "$work/apt.conf"
+as_root nice "$here/apart.sh" mmdebstrap -q --mode=root --variant=minbase --aptopt="$work/apt.conf" \
+    --aptopt='APT::Install-Recommends "false"' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --include="$include" \
+    "$base" "$work/root" - < "$work/sources.list"
+as_root rm -rf --one-file-system "$work/root/var/cache/apt" "$work/root/var/lib/apt/lists"
+printf '%s\n' "$base" > "$work/release"
+close_archive
