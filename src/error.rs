@@ -112,12 +112,17 @@ impl From<HostError> for Error {
             HostError::NotFound(_) => {
                 Self::failed("not-found", message).advise("Check the path or the name.")
             }
-            HostError::NotADevice(_) => Self::failed("not-a-device", message),
+            HostError::NotADevice(_) => Self::failed("not-a-device", message)
+                .advise("Name a block device or an image file."),
             HostError::Busy { .. } => {
                 Self::refused("busy", message).advise("Stop what uses it, or name another device.")
             }
+            HostError::Changed(_) => {
+                Self::refused("stale", message).advise("Look at it again, and make a new plan.")
+            }
             HostError::Refused(_) => Self::refused("refused", message),
-            HostError::NotPermitted(_) => Self::failed("not-permitted", message),
+            HostError::NotPermitted(_) => Self::failed("not-permitted", message)
+                .advise("Run it as root, or as a user who may do this."),
             HostError::Io { .. } => Self::failed("io", message),
         }
     }

@@ -172,6 +172,7 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         main: "disk-a".into(),
         spare: "disk-b".into(),
         options: Options::default(),
+        meant: Default::default(),
     })
     .expect("vault comes up");
     // The work damages two copies; with those that a new lab has damaged that would be

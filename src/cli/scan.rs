@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::args::ScanArgs;
 use super::session::{Done, Session};
+use crate::command_line;
 use crate::error::{Error, Exit};
 use crate::inspect::{look_at_each, Inspection};
 use crate::ops::{Operation, Surroundings, Target};
 use crate::port::Usage;
 use crate::remap_core::quorum::{Assembly, Verdict};
-use crate::report::{scan_text, Form, ScanReport, ScanRow};
+use crate::report::{path_text, scan_text, Form, ScanReport, ScanRow};
 
 /// Looks at the named devices, or at all there are; assembles what may be, unless told
 /// not to. Reports the worst it met: of all devices only ours count, of named ones each.
@@ -44,13 +45,13 @@ pub(super) fn scan(session: &mut Session, args: &ScanArgs) -> Result<Exit, Error
             }
             Ok(verdict) => {
                 if !args.scan_only {
-                    (row.outcome, row.reason) =
-                        try_assemble(session, &mut surroundings, &row.path, verdict);
+                    try_assemble(session, &mut surroundings, &mut row, verdict);
                 }
                 Exit::of_verdict(verdict)
             }
             Err(error) => {
                 row.outcome = "refused";
+                row.advice = advice_of(&error);
                 row.reason = Some(error.message);
                 error.exit
             }
@@ -124,30 +125,53 @@ fn files_in(directory: &Path) -> Option<Vec<PathBuf>> {
 fn try_assemble(
     session: &mut Session,
     surroundings: &mut Surroundings,
-    path: &Path,
+    row: &mut ScanRow,
     verdict: Verdict,
-) -> (&'static str, Option<String>) {
-    match session.host.usage(path) {
-        Ok(Usage::Mapped { .. }) => return ("already-active", None),
-        Ok(_) => {}
-        Err(error) => return ("refused", Some(error.to_string())),
-    }
-    if !matches!(verdict.assembly(), Assembly::Yes | Assembly::WithEvent) {
-        let reason = format!("copies judged {verdict} are not assembled without a person");
-        return ("refused", Some(reason));
-    }
-    if let Err(why) = session.host.can_activate(&[path]) {
-        return ("refused", Some(why));
-    }
-    let operation = Operation::Reassemble {
-        target: Target::Path(path.to_owned()),
-        main: None,
-        name: None,
-        read_only: session.global.read_only,
+) {
+    let refused = |reason| Error::refused("refused", reason);
+    row.outcome = "refused";
+    let error = match session.host.usage(&row.path) {
+        Ok(Usage::Mapped { .. }) => {
+            row.outcome = "already-active";
+            return;
+        }
+        Err(error) => error.into(),
+        Ok(_) if !matches!(verdict.assembly(), Assembly::Yes | Assembly::WithEvent) => {
+            let reason = format!("copies judged {verdict} are not assembled without a person");
+            refused(reason).advise(format!(
+                "See what there is: {}",
+                command_line::line(["inspect", &path_text(&row.path)])
+            ))
+        }
+        Ok(_) => match session.host.can_activate(&[&row.path]) {
+            Err(why) => refused(why),
+            Ok(()) => {
+                let operation = Operation::Reassemble {
+                    target: Target::Path(row.path.clone()),
+                    main: None,
+                    name: None,
+                    read_only: session.global.read_only,
+                };
+                match session.carry_out_in(surroundings, &operation) {
+                    Ok(Done::Planned(plan)) => {
+                        row.outcome = "scan-only";
+                        row.reason = Some(plan.title);
+                        return;
+                    }
+                    Ok(Done::CarriedOut(..)) => {
+                        row.outcome = "assembled";
+                        return;
+                    }
+                    Err(error) => error,
+                }
+            }
+        },
     };
-    match session.carry_out_in(surroundings, &operation) {
-        Ok(Done::Planned(plan)) => ("scan-only", Some(plan.title)),
-        Ok(Done::CarriedOut(..)) => ("assembled", None),
-        Err(error) => ("refused", Some(error.message)),
-    }
+    row.advice = advice_of(&error);
+    row.reason = Some(error.message);
+}
+
+/// What an error says is to be done, if anything.
+fn advice_of(error: &Error) -> Option<String> {
+    (!error.advice.is_empty()).then(|| error.advice.clone())
 }

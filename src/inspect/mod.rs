@@ -25,7 +25,7 @@ pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, TableInspection};
 pub use why::verdict_reason;
 
-use crate::port::block::Signature;
+use crate::port::block::{Instance, Signature};
 use crate::port::slots::{find_headers, judged_survey, read_header};
 use crate::port::{identity, BlockStore};
 use crate::remap_core::layout::Region;
@@ -54,6 +54,8 @@ pub struct Inspection {
     pub logical_block: BlockSize,
     /// What is stable about it.
     pub identity: IdentityDigest,
+    /// Which device or file was opened.
+    pub instance: Option<Instance>,
     /// What others wrote on it to know it again; `None` where nobody looked for that, or
     /// it could not be looked over.
     pub signatures: Option<Vec<Signature>>,
@@ -101,6 +103,7 @@ pub fn look(store: &dyn BlockStore, path: &Path, depth: Depth) -> Inspection {
         size: store.size(),
         logical_block: store.logical_block(),
         identity: store.identity(),
+        instance: store.instance(),
         signatures: None,
         name: name_of(&headers),
         survey,

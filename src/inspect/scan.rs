@@ -37,11 +37,26 @@ impl Scanned {
         stable.into_iter().chain(contents)
     }
 
+    /// Whether it lies upon `lower`.
+    fn holds(&self, lower: &Self) -> bool {
+        let properties = lower.info.properties.as_deref();
+        properties.is_some_and(|known| known.holders.contains(&self.info.name))
+    }
+
     /// The identity of main that the metadata on it tells.
     fn main_identity(&self) -> IdentityDigest {
         let extension = self.ours().and_then(|seen| seen.superblock?.extension);
         extension.map_or(IdentityDigest::NONE, |extension| extension.main_identity)
     }
+}
+
+/// The devices that are spares of ours, each by the uppermost device that shows it.
+fn spares(devices: &[Scanned]) -> impl Iterator<Item = &Scanned> {
+    let ours = || devices.iter().filter(|device| device.ours().is_some());
+    ours().filter(move |lower| {
+        let array = |device: &Scanned| device.ours().map(Inspection::array_uuid);
+        !ours().any(|upper| upper.holds(lower) && array(upper) == array(lower))
+    })
 }
 
 /// Where main of an array is.
@@ -96,15 +111,10 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The devices that are spares of ours.
+    /// The devices that are spares of ours. One that shows through another, as a disk
+    /// does through its multipath device, is not counted twice.
     pub fn spares(&self) -> impl Iterator<Item = &Inspection> {
-        self.devices.iter().filter_map(Scanned::ours)
-    }
-
-    /// The array that has a spare at `path`.
-    pub fn array_of(&self, path: &Path) -> Option<&Array> {
-        let mut arrays = self.arrays.iter();
-        arrays.find(|array| array.spares.iter().any(|spare| spare == path))
+        spares(&self.devices).filter_map(Scanned::ours)
     }
 }
 
@@ -229,7 +239,7 @@ fn group(devices: &[Scanned]) -> Vec<Array> {
     }
     let mut by_uuid: BTreeMap<ArrayUuid, usize> = BTreeMap::new();
     let mut arrays: Vec<Array> = Vec::new();
-    for device in devices {
+    for device in spares(devices) {
         let Some(seen) = device.ours() else { continue };
         let uuid = seen.array_uuid();
         let active_as = match &device.info.usage {
@@ -269,6 +279,10 @@ fn find_main(spare: &Inspection, devices: &ByIdentity<'_>) -> MainMatch {
         _ => return MainMatch::Unknown,
     };
     let matching = devices.get(&main).map_or(&[][..], Vec::as_slice);
+    // A file system shows through every layer of the device that it lies on.
+    let mut uppermost = matching.to_vec();
+    uppermost.retain(|lower| !matching.iter().any(|upper| upper.holds(lower)));
+    let matching = uppermost.as_slice();
     match matching {
         // Another file system may have been made on it since.
         [] if identity::is_of_contents(&main) => MainMatch::Unknown,

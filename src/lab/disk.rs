@@ -2,7 +2,7 @@
 
 use super::fault::Faulty;
 use super::registry::Disk;
-use crate::port::block::Signature;
+use crate::port::block::{Instance, Signature};
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors};
 
@@ -57,6 +57,10 @@ impl BlockStore for Described {
 
     fn is_read_only(&self) -> bool {
         self.image.is_read_only()
+    }
+
+    fn instance(&self) -> Option<Instance> {
+        self.image.instance()
     }
 
     fn signatures(&self) -> Result<Vec<Signature>, IoError> {

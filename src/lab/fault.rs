@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::port::block::Signature;
+use crate::port::block::{Instance, Signature};
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::message::Direction;
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors, SECTOR_BYTES};
@@ -125,6 +125,10 @@ impl<S: BlockStore> BlockStore for Faulty<S> {
 
     fn is_read_only(&self) -> bool {
         self.inner.is_read_only()
+    }
+
+    fn instance(&self) -> Option<Instance> {
+        self.inner.instance()
     }
 
     fn signatures(&self) -> Result<Vec<Signature>, IoError> {

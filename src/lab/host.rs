@@ -240,6 +240,7 @@ impl Lab {
         let now = self.now();
         let mut main_disk = self.open_disk(&main, Access::Exclusive)?;
         let mut spare_disk = self.open_disk(&spare, Access::Exclusive)?;
+        activation.require_meant(&main_disk, &spare_disk)?;
         let disks = Disks {
             main: &mut main_disk,
             spare: &mut spare_disk,

@@ -7,6 +7,7 @@ use crate::inspect::{inspect, Inspection};
 use crate::ops::is_same_device;
 use crate::port::block::DeviceNumber;
 use crate::port::device_mapper::{DeviceMapper, Line, Listed, NewDevice, UUID_PREFIX};
+use crate::port::identity::is_of_contents;
 use crate::port::{Access, Activation, BlockStore, HostError, Platform};
 use crate::remap_core::params::{check_name, Options, TargetArgs, TARGET_NAME};
 use crate::remap_core::units::{BlockSize, Sector, Sectors};
@@ -53,6 +54,7 @@ pub(super) fn bring_up(
     }
     let main = platform.open(&activation.main, Access::HandOver)?;
     let spare = platform.open(&activation.spare, Access::HandOver)?;
+    activation.require_meant(&*main, &*spare)?;
     let (main_number, spare_number) = (
         number(&*main, &activation.main)?,
         number(&*spare, &activation.spare)?,
@@ -132,10 +134,13 @@ fn require_pair(main: &dyn BlockStore, path: &Path, spare: &Inspection) -> Resul
     }
     let stated = superblock.extension.map(|it| it.main_identity);
     match stated {
-        Some(stated) if !stated.is_none() && stated != main.identity() => refuse(format!(
+        Some(stated) if stated.is_none() || stated == main.identity() => Ok(()),
+        // It was known by a file system, which says no more than whoever chose it knew.
+        Some(stated) if is_of_contents(&stated) && main.identity().is_none() => Ok(()),
+        Some(_) => refuse(format!(
             "{path} is another disk than the one that the metadata names"
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

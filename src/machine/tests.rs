@@ -424,6 +424,7 @@ fn a_table_names_its_devices_by_number_and_ends_at_a_whole_block() {
         main: MAIN.into(),
         spare: SPARE.into(),
         options,
+        meant: Default::default(),
     };
     let options = Options {
         block_size: Some(BlockSize::B4096),
@@ -458,6 +459,7 @@ fn what_a_killed_run_left_is_not_in_the_way() {
         main: MAIN.into(),
         spare: SPARE.into(),
         options: Options::default(),
+        meant: Default::default(),
     };
     machine.activate(&activation).unwrap();
     assert_eq!(kernel.table("vault").unwrap().len(), 1);
@@ -473,6 +475,7 @@ fn the_longest_name_still_makes_a_lasting_name() {
         main: MAIN.into(),
         spare: SPARE.into(),
         options: Options::default(),
+        meant: Default::default(),
     };
     machine.activate(&activation).unwrap();
     assert_eq!(kernel.list().unwrap()[0].name, name);
@@ -492,6 +495,7 @@ fn what_cannot_be_joined_is_refused_before_the_kernel_is_asked() {
             main: main.into(),
             spare: spare.into(),
             options: Options::default(),
+            meant: Default::default(),
         };
         assert!(
             machine.activate(&activation).is_err(),

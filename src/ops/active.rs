@@ -30,6 +30,7 @@ pub(super) fn plan_remove(
         .push("Its metadata stays: it can be brought up again.".to_owned());
     draft.steps.push(Step::Deactivate {
         name: name.to_owned(),
+        spare: device.spare,
     });
     Ok(draft.finish(host))
 }
@@ -54,6 +55,7 @@ pub(super) fn plan_message(
     draft.live = true;
     draft.steps.push(Step::Message {
         name: name.to_owned(),
+        spare: device.spare,
         message,
     });
     Ok(draft.finish(host))

@@ -77,6 +77,14 @@ impl Table {
 impl After {
     /// What a step leaves.
     pub fn of(step: &WriteStep) -> Self {
+        let mut after = Self::before_wipes(step);
+        after.kept.extend(step.wipes.iter().cloned());
+        after.kept.sort_by_key(|range| range.at);
+        after
+    }
+
+    /// What it leaves before it wipes anything, which comes last.
+    pub fn before_wipes(step: &WriteStep) -> Self {
         let (mut kept, table) = match &step.puts {
             Puts::Ranges(ranges) => (ranges.clone(), None),
             Puts::NewTable {

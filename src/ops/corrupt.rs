@@ -296,6 +296,7 @@ pub(super) fn plan(
         },
         basis,
         puts: Puts::Ranges(ranges),
+        wipes: Vec::new(),
         copies: None,
     })));
     Ok(draft.finish(host))

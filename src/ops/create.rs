@@ -5,18 +5,21 @@ use std::path::Path;
 use super::compose;
 use super::eligibility::{self, Facts, Family, Fitness, Obstacle};
 use super::look::{busy, is_same_device, require_free, see, shown, Seen};
-use super::plan::{copy_writes, Draft};
+use super::plan::{copy_writes, Draft, PlannedWrite};
 use super::region;
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{Context, Operation, Plan, Refusal};
 use crate::command_line;
+use crate::format::backup::{Content, SavedRange};
 use crate::inspect::{scan_all, Inspection, MainMatch, Scan};
-use crate::port::{Access, Activation, Host};
+use crate::port::block::Signature;
+use crate::port::{Access, Activation, Host, Meant};
 use crate::remap_core::commit::{prepare, Authority, Intent};
+use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::superblock::{Extension, Superblock};
-use crate::remap_core::units::{BlockSize, IdentityDigest, Slot};
+use crate::remap_core::units::{BlockSize, IdentityDigest, Sector, Sectors, Slot};
 use crate::text;
 
 /// What a new device is made of.
@@ -36,7 +39,7 @@ pub(super) fn plan_create(
     operation: &Operation,
     parts: Parts<'_>,
 ) -> Result<Plan, Refusal> {
-    let mut draft = format_spare(host, context, operation, parts)?;
+    let (mut draft, meant) = format_spare(host, context, operation, parts)?;
     draft.title = format!(
         "Create {} from {} and {}",
         parts.name,
@@ -56,6 +59,7 @@ pub(super) fn plan_create(
                 main: parts.main.to_owned(),
                 spare: parts.spare.to_owned(),
                 options: *parts.options,
+                meant,
             }));
         }
         Err(why) => draft.notes.push(format!(
@@ -76,7 +80,7 @@ pub(super) fn plan_write(
     let main = see(host, parts.main)?;
     let spare = see(host, parts.spare)?;
     if !is_of_pair(&main, &spare) {
-        let mut draft = format_spare(host, context, operation, parts)?;
+        let (mut draft, _) = format_spare(host, context, operation, parts)?;
         draft.title = format!("Write metadata of {} to {}", parts.name, shown(parts.spare));
         return Ok(draft.finish(host));
     }
@@ -137,6 +141,7 @@ pub(super) fn plan_write(
         access: Access::Exclusive,
         basis: Basis::of(seen),
         puts: Puts::Ranges(Vec::new()),
+        wipes: Vec::new(),
         copies: Some(prepared),
     })));
     Ok(draft.finish(host))
@@ -177,7 +182,7 @@ fn format_spare(
     context: &Context,
     operation: &Operation,
     parts: Parts<'_>,
-) -> Result<Draft, Refusal> {
+) -> Result<(Draft, Meant), Refusal> {
     let name = compose::name_field(parts.name)?;
     let pair = see_pair(host, parts)?;
     let (main, spare) = (pair.main, pair.spare);
@@ -223,6 +228,13 @@ fn format_spare(
         .extend(copy_writes(parts.spare, &Slot::ALL, |slot| {
             format!("copy {slot}, sequence {}", prepared.sequence())
         }));
+    let wipes = wipes(&spare.inspection, &layout);
+    draft.writes.extend(wipes.iter().map(|wipe| PlannedWrite {
+        device: parts.spare.to_owned(),
+        at: wipe.at,
+        sectors: wipe.sectors(),
+        what: "zeros, over what others know it by".to_owned(),
+    }));
     draft.notes.push(format!(
         "remap unit {block_size} bytes; room for {} blocks",
         layout.replacement_blocks
@@ -252,9 +264,41 @@ fn format_spare(
             name,
             over_blank_only: false,
         },
+        wipes,
         copies: Some(prepared),
     })));
-    Ok(draft)
+    let meant = Meant {
+        main: main.inspection.instance,
+        spare: spare.inspection.instance,
+    };
+    Ok((draft, meant))
+}
+
+/// Zeros over the sectors by which others know the spare, as far as nothing else is written
+/// there: with their signatures left, others would still take it for theirs.
+fn wipes(spare: &Inspection, layout: &Layout) -> Vec<SavedRange> {
+    let is_table = |at: &Sector| {
+        let mut regions = Region::ALL.into_iter();
+        regions.any(|region| {
+            let start = layout.region_start(region).get();
+            (start..start + layout.region_sectors().get()).contains(&at.get())
+        })
+    };
+    let sector = |signature: &Signature| match signature.kind.as_str() {
+        // Its header lies in the second block, its copy at the very end.
+        "gpt" => Some(Sector::new(spare.logical_block.sectors().get())),
+        _ => signature.at,
+    };
+    let signatures = spare.signatures.iter().flatten();
+    let mut sectors: Vec<Sector> = signatures.filter_map(sector).collect();
+    sectors.retain(|at| !is_table(at) && Slot::ALL.iter().all(|slot| slot.sector() != *at));
+    sectors.sort_unstable();
+    sectors.dedup();
+    let wipe = |at| SavedRange {
+        at,
+        content: Content::Zeros(Sectors::new(1)),
+    };
+    sectors.into_iter().map(wipe).collect()
 }
 
 /// Looks at main and spare, and refuses what cannot be joined.

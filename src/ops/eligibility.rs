@@ -402,6 +402,7 @@ mod tests {
             used_for: SignatureUse::Crypto,
             uuid: None,
             label: None,
+            at: None,
         }];
         let encrypted = Facts {
             signatures: &found,

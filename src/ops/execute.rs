@@ -3,7 +3,9 @@
 
 use super::after::After;
 use super::bytes;
-use super::look::{absolute, shown};
+use std::path::Path;
+
+use super::look::{absolute, is_same_device, shown};
 use super::plan::{Confirmed, Outcome, Plan};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::undo;
@@ -14,7 +16,7 @@ use crate::inspect::inspect;
 use crate::port::journal::{ActionId, BackupFiles, BackupSide, Begun, Ended};
 use crate::port::slots::SpareSlots;
 use crate::port::table::new_blocks;
-use crate::port::{Activation, BlockStore, Host, IoError, Mapped};
+use crate::port::{Access, Activation, BlockStore, Host, HostError, IoError, Mapped, Meant};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::{self, NotBegun};
 use crate::remap_core::layout::SLOT_SECTORS;
@@ -22,6 +24,7 @@ use crate::remap_core::quorum::Verdict;
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{Sector, Sectors, Slot, SECTOR_BYTES};
+use crate::text;
 
 /// Carries out a plan that the operator said yes to.
 ///
@@ -84,7 +87,7 @@ fn taken_down(host: &mut dyn Host, steps: &[Step]) -> Result<Vec<Activation>, Er
     }
     let goes_down = |device: &Mapped| {
         let takes_it =
-            |step: &Step| matches!(step, Step::Deactivate { name } if *name == device.name);
+            |step: &Step| matches!(step, Step::Deactivate { name, .. } if *name == device.name);
         steps.iter().any(takes_it)
     };
     let mapped = host.mapped()?.into_iter().filter(goes_down);
@@ -93,6 +96,7 @@ fn taken_down(host: &mut dyn Host, steps: &[Step]) -> Result<Vec<Activation>, Er
         main: device.main,
         spare: device.spare,
         options: device.options,
+        meant: Meant::default(),
     });
     Ok(activations.collect())
 }
@@ -130,11 +134,53 @@ fn begun(plan: &Plan) -> Begun {
 fn request(host: &mut dyn Host, step: &Step) -> Result<(), Error> {
     match step {
         Step::Activate(activation) => host.activate(activation)?,
-        Step::Deactivate { name } => host.deactivate(name)?,
-        Step::Message { name, message } => drop(host.message(name, message)?),
+        Step::Deactivate { name, spare } => {
+            require_same(host, name, spare)?;
+            host.deactivate(name)?;
+        }
+        Step::Message {
+            name,
+            spare,
+            message,
+        } => {
+            require_same(host, name, spare)?;
+            host.message(name, message)?;
+        }
         Step::Write(_) => {}
     }
     Ok(())
+}
+
+/// Refuses to write a spare for a main whose path leads to another device by now. The host
+/// asks once more when it has both in hand.
+fn require_meant_main(host: &mut dyn Host, step: &Step) -> Result<(), Error> {
+    let Step::Activate(activation) = step else {
+        return Ok(());
+    };
+    let meant = activation.meant.main;
+    if meant.is_some() && host.open(&activation.main, Access::Read)?.instance() != meant {
+        return Err(HostError::Changed(shown(&activation.main)).into());
+    }
+    Ok(())
+}
+
+/// Refuses a mapped device that is another one by now: names can be exchanged.
+fn require_same(host: &mut dyn Host, name: &str, spare: &Path) -> Result<(), Error> {
+    let mut mapped = host.mapped()?.into_iter();
+    match mapped.find(|device| device.name == name) {
+        // What is gone is told by the host.
+        None => Ok(()),
+        Some(device) if is_same_device(&device.spare, spare) => Ok(()),
+        Some(device) => {
+            let message = format!(
+                "{} has the spare {} by now, not {}; it is left alone.",
+                text::escape_str(name),
+                shown(&device.spare),
+                shown(spare)
+            );
+            Err(Error::refused("stale", message).advise("Look at it again, and make a new plan."))
+        }
+    }
 }
 
 /// A plan that writes nothing by itself.
@@ -217,6 +263,9 @@ fn execute_write(
     step: &WriteStep,
     after: &[Step],
 ) -> Result<Outcome, Error> {
+    for step in after {
+        require_meant_main(host, step)?;
+    }
     let mut writing = Writing::begin(host, context, plan, step)?;
     let id = writing.id;
     let mut result = writing.write(step);
@@ -233,9 +282,10 @@ fn execute_write(
         result = after.iter().try_for_each(|step| request(host, step));
         let rolled_back = match &result {
             Ok(()) => false,
-            Err(_) => host
-                .open(&step.path, step.access)
-                .is_ok_and(|mut store| roll_back(&mut *store, &before)),
+            Err(_) => host.open(&step.path, step.access).is_ok_and(|mut store| {
+                // The path may lead to another device by now.
+                step.basis.is_of(&*store) && roll_back(&mut *store, &before)
+            }),
         };
         return conclude(context, plan, id, result, (verdict, details), rolled_back);
     }
@@ -359,7 +409,7 @@ impl Writing {
                 superblock, name, ..
             } => {
                 write_table(store, superblock, *name).map_err(failed)?;
-                let table = After::of(step);
+                let table = After::before_wipes(step);
                 for (at, sectors) in table.extents() {
                     let is_slot = Slot::ALL.iter().any(|slot| slot.sector() == at);
                     for (at, length) in super::region::chunks(at, sectors) {
@@ -372,10 +422,17 @@ impl Writing {
                 }
             }
         }
-        match &step.copies {
-            Some(prepared) => self.write_copies(prepared, step),
-            None => Ok(()),
+        if let Some(prepared) = &step.copies {
+            self.write_copies(prepared, step)?;
         }
+        // Only now: with them gone from the slots the copies would not be written, and a
+        // device that is not ours yet stays what it was.
+        let store = &mut *self.store;
+        bytes::write_ranges(store, &step.wipes).map_err(failed)?;
+        if !step.wipes.is_empty() {
+            store.flush().map_err(failed)?;
+        }
+        read_back(store, &step.wipes, step)
     }
 
     fn write_copies(&mut self, prepared: &commit::Prepared, step: &WriteStep) -> Result<(), Error> {

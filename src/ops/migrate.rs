@@ -108,6 +108,7 @@ pub(super) fn plan(
             },
             over_blank_only: true,
         },
+        wipes: Vec::new(),
         copies: Some(prepared),
     })));
     Ok(draft.finish(host))

@@ -1,7 +1,7 @@
 //! A device as it would be after some writes, to judge before writing.
 
 use crate::format::backup::{Content, SavedRange};
-use crate::port::block::Signature;
+use crate::port::block::{Instance, Signature};
 use crate::port::slots::judged_survey;
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::quorum::Judgement;
@@ -65,6 +65,10 @@ impl BlockStore for Overlay {
 
     fn is_read_only(&self) -> bool {
         self.under.is_read_only()
+    }
+
+    fn instance(&self) -> Option<Instance> {
+        self.under.instance()
     }
 
     fn signatures(&self) -> Result<Vec<Signature>, IoError> {

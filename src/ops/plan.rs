@@ -59,6 +59,8 @@ pub struct Plan {
     pub predicted: Option<Verdict>,
     /// What else an operator should know before saying yes.
     pub notes: Vec<String>,
+    /// What is not certain, where the operator's word must do.
+    pub doubts: Vec<String>,
     /// Whether the journal will hold what takes it back.
     pub undoable: bool,
     /// The command line that does the same.
@@ -98,7 +100,7 @@ impl Plan {
             (Some(token), Some(typed)) if !is_right(typed) => {
                 Err(Refusal::wrong_token(token, typed))
             }
-            (Some(token), None) => Err(Refusal::not_confirmed(token)),
+            (Some(token), None) => Err(Refusal::not_confirmed(token, &self.doubts)),
             _ => Ok(Confirmed(self)),
         }
     }
@@ -123,6 +125,7 @@ impl Draft {
             before: None,
             predicted: None,
             notes: Vec::new(),
+            doubts: Vec::new(),
             undoable: false,
             command: String::new(),
             undoes: None,
@@ -142,6 +145,7 @@ impl Draft {
         let mut plan = self.0;
         plan.command = command::line_of(&plan.operation, host.lab_directory());
         plan.writes.sort_by_key(|write| write.at);
+        plan.notes.extend(plan.doubts.iter().cloned());
         plan
     }
 }

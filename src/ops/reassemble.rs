@@ -12,7 +12,8 @@ use super::{compose, Operation, Plan, Refusal, Target};
 use crate::command_line;
 use crate::error::Error;
 use crate::inspect::{inspect, scan_all, Array, Inspection, MainMatch, Scan};
-use crate::port::{Access, Activation, Host, HostError, Part, Usage};
+use crate::port::block::Instance;
+use crate::port::{Access, Activation, Host, HostError, Meant, Part, Usage};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::{Assembly, Verdict};
 use crate::text;
@@ -137,11 +138,17 @@ pub(super) fn plan(
     let scan = surroundings.look(host)?;
     require_single(scan, &seen)?;
     let main = main_of(host, scan, &seen, words.main)?;
-    let mut draft = draft_activation(operation, &seen, name, main.path, words.read_only);
-    if let Some(doubt) = main.doubt {
-        // The operator's word stands for what the device cannot tell.
+    let doubts = [
+        main.doubt.clone(),
+        doubt_of_spare(&seen),
+        doubt_of_claims(scan, &seen, &main.path),
+    ];
+    let doubts: Vec<String> = doubts.into_iter().flatten().collect();
+    let mut draft = draft_activation(operation, &seen, name, main, words.read_only);
+    if !doubts.is_empty() {
+        // The operator's word stands for what the devices cannot tell.
         draft.token = Some(seen.token());
-        draft.notes.push(doubt);
+        draft.doubts = doubts;
     }
     Ok(draft.finish(host))
 }
@@ -151,7 +158,7 @@ fn draft_activation(
     operation: &Operation,
     seen: &Inspection,
     name: String,
-    main: PathBuf,
+    main: Main,
     asked_read_only: bool,
 ) -> Draft {
     let is_weak = seen.verdict().assembly() == Assembly::ReadOnlyOnRequest;
@@ -159,7 +166,11 @@ fn draft_activation(
     let path = &seen.path;
     let mut draft = Draft::new(
         operation,
-        format!("Bring up {name} from {} and {}", shown(&main), shown(path)),
+        format!(
+            "Bring up {name} from {} and {}",
+            shown(&main.path),
+            shown(path)
+        ),
     );
     draft.seen(seen);
     draft.device = None;
@@ -178,11 +189,15 @@ fn draft_activation(
     draft.name = Some(name.clone());
     draft.steps.push(Step::Activate(Activation {
         name,
-        main,
+        main: main.path,
         spare: path.clone(),
         options: Options {
             read_only,
             ..Options::default()
+        },
+        meant: Meant {
+            main: main.instance,
+            spare: seen.instance,
         },
     }));
     draft
@@ -253,9 +268,38 @@ fn require_single(scan: &Scan, seen: &Inspection) -> Result<(), Refusal> {
     ))
 }
 
+/// What makes doubtful that a spare is the one that was used last: copied to another disk
+/// it is as it was then, and lacks the blocks that were moved since.
+fn doubt_of_spare(seen: &Inspection) -> Option<String> {
+    let known = seen.superblock?.extension?.spare_identity;
+    (!known.is_none() && known != seen.identity).then(|| {
+        format!(
+            "{} is another disk than its metadata was written to, and holds a copy of it: blocks that were              moved since the copy was made would be missing.",
+            shown(&seen.path)
+        )
+    })
+}
+
+/// What makes doubtful that the data on main belongs to this spare: another one, that is
+/// there as well, says so of itself.
+fn doubt_of_claims(scan: &Scan, seen: &Inspection, main: &Path) -> Option<String> {
+    let is_other = |array: &&Array| {
+        let found = matches!(&array.main, MainMatch::Found(path) if is_same_device(path, main));
+        found && array.uuid != seen.array_uuid()
+    };
+    let other = scan.arrays.iter().find(is_other)?;
+    Some(format!(
+        "{} is main of {} as well, whose spare is {}: which of the two was used last cannot be told.",
+        shown(main),
+        text::escape_str(other.name.as_deref().unwrap_or("another device")),
+        list(other.spares.iter().map(PathBuf::as_path))
+    ))
+}
+
 /// The device that is main, and what makes that doubtful.
 struct Main {
     path: PathBuf,
+    instance: Option<Instance>,
     doubt: Option<String>,
 }
 
@@ -269,7 +313,12 @@ fn main_of(
     if let Some(named) = named {
         return named_main(host, seen, named);
     }
-    let found = match scan.array_of(&seen.path) {
+    // The operator may have named the spare by another of its paths than the scan lists.
+    let is_of_spare = |array: &&Array| {
+        let mut spares = array.spares.iter();
+        spares.any(|spare| is_same_device(spare, &seen.path))
+    };
+    let found = match scan.arrays.iter().find(is_of_spare) {
         Some(array) => array.main.clone(),
         None => MainMatch::Unknown,
     };
@@ -337,16 +386,21 @@ fn main_of(
     }
     let usage = host.usage(&path)?;
     require_free(&path, &usage)?;
-    Ok(Main { path, doubt: None })
+    Ok(Main {
+        instance: main.instance(),
+        path,
+        doubt: None,
+    })
 }
 
 /// Main as the operator names it: nothing stable and no size may speak against it.
 fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Main, Refusal> {
+    let main = see(host, named)?;
     let certain = Main {
         path: named.to_owned(),
+        instance: main.inspection.instance,
         doubt: None,
     };
-    let main = see(host, named)?;
     if is_same_device(named, &seen.path) {
         return Err(Refusal::new(
             "same-device",

@@ -27,10 +27,11 @@ impl Refusal {
     }
 
     /// Nothing was typed, and something must be.
-    pub(super) fn not_confirmed(token: &str) -> Self {
+    pub(super) fn not_confirmed(token: &str, doubts: &[String]) -> Self {
+        let doubts: String = doubts.iter().map(|doubt| format!("{doubt} ")).collect();
         Self::new(
             "not-confirmed",
-            format!("This must be confirmed by typing {token}; nothing was changed."),
+            format!("{doubts}This must be confirmed by typing {token}; nothing was changed."),
             format!("Run it again with --confirm {token}, or answer at a terminal."),
         )
     }

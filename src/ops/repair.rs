@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::active::active;
 use super::look::{require_free, see, shown, Seen};
 use super::overlay::Overlay;
 use super::plan::{copy_writes, Draft};
@@ -84,6 +85,7 @@ fn plan_message(
     draft.live = true;
     draft.steps.push(Step::Message {
         name: name.to_owned(),
+        spare: active(host, name)?.spare,
         message: Message::Repair,
     });
     Ok(draft.finish(host))
@@ -144,6 +146,7 @@ fn plan_copies(
         access: Access::Exclusive,
         basis: Basis::of(&inspection),
         puts: Puts::Ranges(puts),
+        wipes: Vec::new(),
         copies: Some(prepared),
     })));
     Ok(draft.finish(host))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::format::backup::SavedRange;
 use crate::inspect::Inspection;
+use crate::port::block::Instance;
 use crate::port::{Access, Activation, BlockStore};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Prepared;
@@ -24,11 +25,15 @@ pub enum Step {
     Deactivate {
         /// Its name.
         name: String,
+        /// Its spare: whatever else has the name by then is left alone.
+        spare: PathBuf,
     },
     /// Send a message to a target.
     Message {
         /// The mapped device.
         name: String,
+        /// Its spare: whatever else has the name by then is left alone.
+        spare: PathBuf,
         /// The message.
         message: Message,
     },
@@ -45,6 +50,8 @@ pub struct WriteStep {
     pub basis: Basis,
     /// What is written as it is.
     pub puts: Puts,
+    /// What others are no longer to find, once the copies are there.
+    pub wipes: Vec<SavedRange>,
     /// The copies, in the order that keeps a crash harmless.
     pub copies: Option<Prepared>,
 }
@@ -60,6 +67,8 @@ pub struct Basis {
     pub logical_block: BlockSize,
     /// What is stable about the device.
     pub identity: IdentityDigest,
+    /// Which device it is, also where nothing about it is stable.
+    pub instance: Option<Instance>,
 }
 
 impl Basis {
@@ -70,6 +79,7 @@ impl Basis {
             size: seen.size,
             logical_block: seen.logical_block,
             identity: seen.identity,
+            instance: seen.instance,
         }
     }
 
@@ -80,7 +90,14 @@ impl Basis {
             size: store.size(),
             logical_block: store.logical_block(),
             identity: store.identity(),
+            instance: store.instance(),
         }
+    }
+
+    /// Whether `store` is the very device, whatever lies on it by now.
+    pub fn is_of(&self, store: &dyn BlockStore) -> bool {
+        (self.size, self.identity, self.instance)
+            == (store.size(), store.identity(), store.instance())
     }
 }
 

@@ -67,7 +67,10 @@ pub(super) fn plan(
         } if action.begun.activates.as_ref() == Some(name) => {
             draft.notes.push(format!("{name} is taken down first."));
             draft.live = true;
-            draft.steps.push(Step::Deactivate { name: name.clone() });
+            draft.steps.push(Step::Deactivate {
+                name: name.clone(),
+                spare: path.clone(),
+            });
         }
         usage => super::look::require_free(&path, usage)?,
     }
@@ -97,6 +100,7 @@ pub(super) fn plan(
         access,
         basis,
         puts: Puts::Ranges(ranges),
+        wipes: Vec::new(),
         copies: None,
     })));
     Ok(draft.finish(host))

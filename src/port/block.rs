@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::remap_core::units::IdentityDigest;
+use crate::remap_core::units::{IdentityDigest, Sector};
 
 /// The number by which the kernel knows a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,27 @@ impl fmt::Display for DeviceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.major, self.minor)
     }
+}
+
+/// Which device or file was opened. Unlike a path it never comes to mean another one, and
+/// unlike an identity there always is one; after a restart it says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instance {
+    /// A block device.
+    Device {
+        /// Its number, which another device may get when this one is gone.
+        number: DeviceNumber,
+        /// The kernel's count of the devices that it was given so far, so that none has
+        /// that of another; nothing where the kernel does not count them.
+        sequence: Option<u64>,
+    },
+    /// An image file.
+    File {
+        /// The file system that it lies on.
+        on: DeviceNumber,
+        /// Its number there.
+        inode: u64,
+    },
 }
 
 /// What a device is, in the words of `lsblk`.
@@ -101,6 +122,8 @@ pub struct Signature {
     pub uuid: Option<String>,
     /// The label in it.
     pub label: Option<String>,
+    /// The sector by which it is known, where that was told: without it, it is none.
+    pub at: Option<Sector>,
 }
 
 impl fmt::Display for Signature {

@@ -105,6 +105,7 @@ mod tests {
             used_for,
             uuid: uuid.map(str::to_owned),
             label: None,
+            at: None,
         }
     }
 

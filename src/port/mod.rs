@@ -13,7 +13,7 @@ pub mod table;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::port::block::{DeviceNumber, SharedProperties, Signature};
+use crate::port::block::{DeviceNumber, Instance, SharedProperties, Signature};
 use crate::remap_core::event::Event;
 use crate::remap_core::message::Message;
 pub use crate::remap_core::message::RemapLine as RemapRow;
@@ -22,6 +22,7 @@ use crate::remap_core::status::Status;
 use crate::remap_core::units::{
     BlockSize, Errno, IdentityDigest, Millis, Sector, Sectors, Timestamp,
 };
+use crate::text::escape_path;
 use crate::zone::Zone;
 
 /// A failed read, write or flush.
@@ -71,6 +72,11 @@ pub trait BlockStore: Send {
     /// How the kernel numbers it, if it is one of its block devices: what was opened can
     /// be named so to the kernel, whatever became of the path meanwhile.
     fn number(&self) -> Option<DeviceNumber> {
+        None
+    }
+
+    /// Which device or file was opened; nothing where that cannot be told.
+    fn instance(&self) -> Option<Instance> {
         None
     }
 
@@ -125,6 +131,8 @@ pub enum HostError {
         /// By whom.
         by: String,
     },
+    /// A path leads to another device than the one that was looked at; the text says which.
+    Changed(String),
     /// The request makes no sense here; the text says why and what to do.
     Refused(String),
     /// Not permitted; the text says what would be needed.
@@ -143,6 +151,10 @@ impl fmt::Display for HostError {
         match self {
             Self::NotFound(what) => write!(f, "{what}: not found"),
             Self::Busy { what, by } => write!(f, "{what} is in use by {by}"),
+            Self::Changed(what) => write!(
+                f,
+                "{what} is another device by now than the one that was looked at"
+            ),
             Self::NotADevice(why) | Self::Refused(why) | Self::NotPermitted(why) => {
                 f.write_str(why)
             }
@@ -245,6 +257,42 @@ pub struct Activation {
     pub spare: PathBuf,
     /// The optional part of the table line.
     pub options: Options,
+    /// Which devices are meant; whatever else the paths lead to by then is left alone.
+    pub meant: Meant,
+}
+
+impl Activation {
+    /// Refuses what was opened if it is not what is meant.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Changed`] names the device.
+    pub fn require_meant(
+        &self,
+        main: &dyn BlockStore,
+        spare: &dyn BlockStore,
+    ) -> Result<(), HostError> {
+        let opened = [
+            (main, self.meant.main, &self.main),
+            (spare, self.meant.spare, &self.spare),
+        ];
+        let mut changed = opened
+            .into_iter()
+            .filter(|(store, meant, _)| meant.is_some() && store.instance() != *meant);
+        match changed.next() {
+            None => Ok(()),
+            Some((.., path)) => Err(HostError::Changed(escape_path(path).into_owned())),
+        }
+    }
+}
+
+/// Which devices were looked at under the paths of main and the spare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meant {
+    /// Main; nothing where it was not looked at, or cannot be told.
+    pub main: Option<Instance>,
+    /// The spare; the same.
+    pub spare: Option<Instance>,
 }
 
 /// A logged event of one mapped device.

@@ -41,6 +41,8 @@ pub struct ScanRow {
     pub outcome: &'static str,
     /// Why, where it was not assembled.
     pub reason: Option<String>,
+    /// What to do about that.
+    pub advice: Option<String>,
     told: Told,
 }
 
@@ -78,6 +80,7 @@ impl ScanRow {
             },
             outcome: "scan-only",
             reason: None,
+            advice: None,
             told,
         }
     }
@@ -98,6 +101,7 @@ struct SeenRow<'a> {
     error: Option<&'a str>,
     outcome: &'a str,
     reason: Option<&'a str>,
+    advice: Option<&'a str>,
 }
 
 /// A row whose device could not.
@@ -108,11 +112,13 @@ struct UnseenRow<'a> {
     error: Option<&'a str>,
     outcome: &'a str,
     reason: Option<&'a str>,
+    advice: Option<&'a str>,
 }
 
 impl Serialize for ScanRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (outcome, reason) = (self.outcome, self.reason.as_deref());
+        let advice = self.advice.as_deref();
         let error = self.verdict.as_ref().err();
         let error = error.map(|error| error.message.as_str());
         match &self.told {
@@ -123,6 +129,7 @@ impl Serialize for ScanRow {
                 error,
                 outcome,
                 reason,
+                advice,
             }
             .serialize(serializer),
             Told::Json(None) | Told::Text(_) => UnseenRow {
@@ -131,6 +138,7 @@ impl Serialize for ScanRow {
                 error,
                 outcome,
                 reason,
+                advice,
             }
             .serialize(serializer),
         }

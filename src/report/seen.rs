@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::device::signatures_json;
 use super::path_text;
-use crate::inspect::{Finding, HeaderReading, Inspection};
+use crate::inspect::{guide, Finding, HeaderReading, Inspection};
 use crate::remap_core::quorum::Reading;
 use crate::remap_core::superblock::{
     computed_checksum, read_copy, stored_checksum, Content, Superblock,
@@ -92,7 +92,10 @@ struct SeenHeader {
 pub(super) struct SeenFinding {
     id: &'static str,
     severity: &'static str,
+    /// How sure it is: `certain` or `likely`.
+    certainty: Option<&'static str>,
     summary: String,
+    meaning: Option<&'static str>,
     advice: String,
 }
 
@@ -198,10 +201,13 @@ pub(super) fn findings_json(findings: &[Finding]) -> Vec<SeenFinding> {
 
 impl SeenFinding {
     fn new(finding: &Finding) -> Self {
+        let guide = guide(finding.id);
         Self {
             id: finding.id,
             severity: finding.severity.name(),
+            certainty: guide.map(|guide| guide.certainty.name()),
             summary: finding.summary.clone(),
+            meaning: guide.map(|guide| guide.meaning),
             advice: finding.advice.clone(),
         }
     }

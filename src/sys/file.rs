@@ -13,7 +13,7 @@ use nix::fcntl::{fcntl, FcntlArg};
 
 use super::block::{self, Roots};
 use super::{host_error, lock_owner};
-use crate::port::block::DeviceNumber;
+use crate::port::block::{DeviceNumber, Instance};
 use crate::port::{Access, BlockStore, HostError, IoError};
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors};
 use crate::text::escape_path;
@@ -38,6 +38,15 @@ nix::ioctl_read_bad!(
 /// `BLKROGET` of `linux/fs.h`.
 const BLKROGET: u32 = 0x125e;
 
+nix::ioctl_read!(
+    /// Asks a block device which of all devices so far it is: `BLKGETDISKSEQ` of
+    /// `linux/fs.h`.
+    disk_sequence,
+    0x12,
+    128,
+    u64
+);
+
 /// What direct I/O may ask of a buffer's address, in bytes.
 const DIRECT_ALIGNMENT: usize = 4096;
 
@@ -58,6 +67,7 @@ pub(super) struct BlockFile {
     /// Its number, if it is a block device. I/O to one is direct: what a target writes
     /// beneath the page cache would else never be seen through it.
     number: Option<DeviceNumber>,
+    instance: Instance,
     /// Held for as long as the device is open.
     _lock: Option<Lock>,
 }
@@ -163,8 +173,8 @@ impl BlockFile {
                 _ => host_error(path, source),
             })?;
         // Of what was opened: the path may have come to mean another device meanwhile.
-        let number = file.metadata().map_err(failed)?.rdev();
-        let number = is_device.then(|| block::number_of(number));
+        let opened = file.metadata().map_err(failed)?;
+        let number = is_device.then(|| block::number_of(opened.rdev()));
         let lock = match access {
             Access::Exclusive | Access::HandOver => {
                 let disk = number.and_then(|number| block::whole_disk(roots, number));
@@ -187,12 +197,22 @@ impl BlockFile {
             ),
         };
         Ok(Self {
-            file,
             size: Sectors::from_bytes(bytes),
             logical_block,
             identity,
             read_only,
             number,
+            instance: match number {
+                Some(number) => Instance::Device {
+                    number,
+                    sequence: ask_sequence(&file),
+                },
+                None => Instance::File {
+                    on: block::number_of(opened.dev()),
+                    inode: opened.ino(),
+                },
+            },
+            file,
             _lock: lock,
         })
     }
@@ -245,6 +265,16 @@ fn ask_read_only(file: &File, path: &Path) -> Result<bool, HostError> {
     Ok(flag != 0)
 }
 
+/// Nothing from kernels before 5.15, which do not count them.
+fn ask_sequence(file: &File) -> Option<u64> {
+    let mut sequence = 0;
+    // SAFETY: the descriptor is open for the whole call, and BLKGETDISKSEQ writes one u64
+    // to where the pointer says, which is a live local of that type.
+    #[expect(unsafe_code, reason = "an ioctl takes a raw pointer")]
+    let asked = unsafe { disk_sequence(file.as_raw_fd(), &mut sequence) };
+    asked.ok().map(|_| sequence)
+}
+
 /// Room for one request, at an address that direct I/O takes.
 struct DirectBuffer {
     room: Vec<u8>,
@@ -294,6 +324,10 @@ impl BlockStore for BlockFile {
 
     fn number(&self) -> Option<DeviceNumber> {
         self.number
+    }
+
+    fn instance(&self) -> Option<Instance> {
+        Some(self.instance)
     }
 
     #[cfg(feature = "blkid")]

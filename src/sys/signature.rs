@@ -8,7 +8,7 @@ use libblkid_rs::{BlkidErr, BlkidProbe, BlkidProbeRet, BlkidSublks, BlkidSublksF
 
 use crate::port::block::{Signature, SignatureUse};
 use crate::port::IoError;
-use crate::remap_core::units::{Errno, Sector};
+use crate::remap_core::units::{Errno, Sector, SECTOR_BYTES};
 
 /// A device has a few signatures, left by whoever used it before; a library that finds
 /// more than this goes round in circles.
@@ -67,6 +67,10 @@ fn read(probe: &BlkidProbe) -> Option<Signature> {
         let value: String = probe.lookup_value(name).ok()?;
         (!value.is_empty()).then_some(value)
     };
+    let sector = |name| {
+        let offset: u64 = value(name)?.parse().ok()?;
+        Some(Sector::new(offset / SECTOR_BYTES as u64))
+    };
     if let Some(kind) = value("TYPE") {
         return Some(Signature {
             kind,
@@ -78,6 +82,7 @@ fn read(probe: &BlkidProbe) -> Option<Signature> {
             },
             uuid: value("UUID"),
             label: value("LABEL"),
+            at: sector("SBMAGIC_OFFSET"),
         });
     }
     Some(Signature {
@@ -85,6 +90,7 @@ fn read(probe: &BlkidProbe) -> Option<Signature> {
         used_for: SignatureUse::PartitionTable,
         uuid: value("PTUUID"),
         label: None,
+        at: None,
     })
 }
 
@@ -153,6 +159,7 @@ mod tests {
             found[0].uuid.as_deref(),
             Some("11111111-1111-1111-1111-111111111111")
         );
+        assert_eq!(found[0].at, Some(Sector::new(7)));
         let file = image(4 << 20, &[(0, &table())]);
         assert_eq!(words(&file), ["dos partition table"]);
     }

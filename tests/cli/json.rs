@@ -37,7 +37,14 @@ fn inspect_has_the_fields_of_the_contract() {
     assert!(fields["main_path"].as_str().unwrap().ends_with("main.img"));
     assert_eq!(fields["array_uuid"].as_str().unwrap().len(), 36);
     for finding in seen["findings"].as_array().unwrap() {
-        for key in ["id", "severity", "summary", "advice"] {
+        for key in [
+            "id",
+            "severity",
+            "certainty",
+            "summary",
+            "meaning",
+            "advice",
+        ] {
             assert!(finding[key].is_string(), "{finding}");
         }
     }

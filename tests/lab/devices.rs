@@ -47,6 +47,7 @@ fn images_from_elsewhere_can_be_joined() {
         main: image("main.img", 1 << 20),
         spare: image("spare.img", 8 << 20),
         options: Options::default(),
+        meant: Default::default(),
     };
     lab.activate(&activation).unwrap();
     lab.message("far.away", &Message::WriteMetadata).unwrap();
@@ -153,6 +154,7 @@ fn images_in_the_labs_directory_are_disks_of_it() {
         main: PathBuf::from("old"),
         spare: fixture.file("new.img"),
         options: Options::default(),
+        meant: Default::default(),
     };
     lab.activate(&activation).unwrap();
     let mapped = lab.mapped().unwrap().remove(1);

@@ -124,6 +124,7 @@ pub(crate) fn vault() -> Activation {
         main: PathBuf::from("disk-a"),
         spare: PathBuf::from("disk-b"),
         options: Options::default(),
+        meant: Default::default(),
     }
 }
 

@@ -135,6 +135,7 @@ fn a_device_that_is_up_is_not_opened_for_writing_except_to_damage_it() {
         main: PathBuf::from("disk-g"),
         spare: PathBuf::from("disk-d"),
         options: Options::default(),
+        meant: Default::default(),
     };
     assert!(matches!(lab.activate(&again), Err(HostError::Busy { .. })));
 

@@ -205,6 +205,7 @@ impl Machine {
             main: main.into(),
             spare: spare.into(),
             options: Default::default(),
+            meant: Default::default(),
         }));
     }
 }

@@ -216,6 +216,17 @@ impl Tree {
         for node in disk.into_iter().chain([node]) {
             tree.nodes.insert(node.name.clone(), node);
         }
+        // Whoever holds one of them is told by its own name.
+        let holders = tree.nodes.values().flat_map(|node| node.holders.clone());
+        let holders: Vec<OsString> = holders.collect();
+        for holder in holders {
+            let link = roots.sys.join("class/block").join(&holder);
+            let holder = std::fs::canonicalize(link).ok();
+            let holder = holder.and_then(|directory| Node::read(&directory, &udev_data));
+            if let Some(holder) = holder {
+                tree.nodes.entry(holder.name.clone()).or_insert(holder);
+            }
+        }
         tree.link_partitions();
         tree
     }

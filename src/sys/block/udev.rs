@@ -56,6 +56,7 @@ impl Entry {
                 used_for: SignatureUse::PartitionTable,
                 uuid: self.first(&["ID_PART_TABLE_UUID"]).map(str::to_owned),
                 label: None,
+                at: None,
             });
         }
         if let Some(kind) = self.first(&["ID_FS_TYPE"]) {
@@ -69,6 +70,7 @@ impl Entry {
                 },
                 uuid: self.first_encoded(&["ID_FS_UUID_ENC", "ID_FS_UUID"]),
                 label: self.first_encoded(&["ID_FS_LABEL_ENC", "ID_FS_LABEL"]),
+                at: None,
             });
         }
         (!signatures.is_empty()).then_some(signatures)

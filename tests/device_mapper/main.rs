@@ -3,6 +3,8 @@
 #![cfg(test)]
 #![cfg(feature = "device-mapper")]
 
+mod swaps;
+
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
