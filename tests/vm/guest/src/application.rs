@@ -17,6 +17,8 @@ pub struct Answer {
     pub status: i32,
     /// The report, or the error where there is none.
     pub json: Value,
+    /// Whether it said nothing on stdout.
+    pub on_stderr_alone: bool,
 }
 
 impl Answer {
@@ -95,10 +97,18 @@ fn ask(user: u32, words: &str) -> Answer {
     Answer {
         status: output.status.code().expect("the application exits"),
         json,
+        on_stderr_alone: output.stdout.is_empty(),
     }
 }
 
 fn command(user: u32, words: &str) -> Command {
+    let mut command = program(user, words);
+    command.arg("--json");
+    command
+}
+
+/// The application as somebody starts it, with these words on its command line.
+pub fn program(user: u32, words: &str) -> Command {
     let home = format!("/home/{user}");
     fs::create_dir_all(&home)
         .and_then(|()| chown(&home, Some(user), Some(user)))
@@ -106,7 +116,6 @@ fn command(user: u32, words: &str) -> Command {
     let mut command = Command::new(PROGRAM);
     command
         .args(words.split_whitespace())
-        .arg("--json")
         .env_clear()
         .env("HOME", &home)
         .uid(user)

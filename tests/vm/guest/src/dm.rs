@@ -65,6 +65,17 @@ impl Request {
         }
     }
 
+    /// Names the lasting name of a device that is to be made.
+    fn known_as(mut self, uuid: &str) -> Self {
+        const AT: usize = 176 / 8;
+        for (word, part) in self.words[AT..].iter_mut().zip(uuid.as_bytes().chunks(8)) {
+            let mut raw = [0; 8];
+            raw[..part.len()].copy_from_slice(part);
+            *word = u64::from_ne_bytes(raw);
+        }
+        self
+    }
+
     fn lines(mut self, count: u32) -> Self {
         // The count of table lines lies at 20, in the upper half of a word.
         self.words[2] |= u64::from(count) << 32;
@@ -119,6 +130,26 @@ impl Mapped {
         Self::create_with(name, table, 0)
     }
 
+    /// The same, with a lasting name to be told from others by.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says; nothing is left behind then.
+    pub fn create_known(name: &str, uuid: &str, table: &[Line]) -> io::Result<Self> {
+        let mapped = Self::prepare_known(name, uuid)?;
+        mapped.or_remove(mapped.load(table))?;
+        mapped.or_remove(mapped.resume())?;
+        Ok(mapped)
+    }
+
+    /// One that is up already, whoever made it. It is known by its name alone.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            minor: 0,
+        }
+    }
+
     /// The same, read-only.
     ///
     /// # Errors
@@ -143,7 +174,11 @@ impl Mapped {
     ///
     /// What the kernel says.
     pub fn prepare(name: &str) -> io::Result<Self> {
-        let answer = Request::new(name, 0, &[]).send(DEV_CREATE)?;
+        Self::prepare_known(name, "")
+    }
+
+    fn prepare_known(name: &str, uuid: &str) -> io::Result<Self> {
+        let answer = Request::new(name, 0, &[]).known_as(uuid).send(DEV_CREATE)?;
         let dev = u64_at(&answer, 40);
         let minor = dev & 0xff | (dev >> 12) & 0xfff00;
         Ok(Self {
@@ -258,6 +293,23 @@ impl Mapped {
         self.ask(MEASUREMENT)
     }
 
+    /// The target of each line of its table.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn targets(&self) -> io::Result<Vec<String>> {
+        let answer = Request::new(&self.name, STATUS_TABLE, &[]).send(TABLE_STATUS)?;
+        let start = u32_at(&answer, 16) as usize;
+        let mut targets = Vec::new();
+        let mut at = start;
+        for _ in 0..u32_at(&answer, 20) {
+            targets.push(text_at(&answer, at + 24));
+            at = start + u32_at(&answer, at + 20) as usize;
+        }
+        Ok(targets)
+    }
+
     fn ask(&self, flags: u32) -> io::Result<Vec<String>> {
         let answer = Request::new(&self.name, flags, &[]).send(TABLE_STATUS)?;
         let start = u32_at(&answer, 16) as usize;
@@ -322,12 +374,9 @@ impl Mapped {
 
 /// Removes every mapped device that a test left behind; returns how many there were.
 pub fn remove_all() -> usize {
-    let names = list().expect("device-mapper lists its devices");
+    let names = names();
     for name in &names {
-        let mapped = Mapped {
-            name: name.clone(),
-            minor: 0,
-        };
+        let mapped = Mapped::named(name);
         // One that failed to come up stays suspended; one in use cannot be removed.
         let _ = mapped.resume();
         if let Err(error) = mapped.remove() {
@@ -335,6 +384,11 @@ pub fn remove_all() -> usize {
         }
     }
     names.len()
+}
+
+/// The name of every mapped device.
+pub fn names() -> Vec<String> {
+    list().expect("device-mapper lists its devices")
 }
 
 fn list() -> io::Result<Vec<String>> {

@@ -15,6 +15,7 @@ mod disk;
 mod dm;
 mod file_system;
 mod kernel_log;
+mod known;
 mod log_writes;
 mod metadata;
 mod modules;
@@ -25,7 +26,9 @@ pub mod remap_core;
 mod shadow;
 mod spare;
 mod sys;
+mod terminal;
 mod tests;
+mod witness;
 mod worn;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};

@@ -1,9 +1,12 @@
 //! What an init owes its kernel, and the calls that need `unsafe`.
 #![expect(unsafe_code, reason = "ioctls are made here and nowhere else")]
 
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::libc;
 use nix::mount::{mount, MsFlags};
@@ -53,6 +56,34 @@ pub fn power_off() -> ! {
 pub fn reset() -> ! {
     let triggered = fs::write("/proc/sysrq-trigger", "b");
     panic!("the guest cannot be reset: {triggered:?}");
+}
+
+/// Has the kernel swap to a device that begins as swap space does.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn swap_on(device: &Path) -> io::Result<()> {
+    let device = CString::new(device.as_os_str().as_bytes())?;
+    // SAFETY: swapon reads a string that ends in a zero.
+    let result = unsafe { libc::swapon(device.as_ptr(), 0) };
+    nix::errno::Errno::result(result)
+        .map(drop)
+        .map_err(io::Error::from)
+}
+
+/// Has the kernel swap there no longer.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn swap_off(device: &Path) -> io::Result<()> {
+    let device = CString::new(device.as_os_str().as_bytes())?;
+    // SAFETY: swapoff reads a string that ends in a zero.
+    let result = unsafe { libc::swapoff(device.as_ptr()) };
+    nix::errno::Errno::result(result)
+        .map(drop)
+        .map_err(io::Error::from)
 }
 
 /// A device-mapper ioctl on `/dev/mapper/control`. `buffer` begins with the header, which

@@ -11,13 +11,18 @@ mod hostile;
 mod lifecycle;
 mod many;
 mod memory;
+mod operator;
 mod pass_through;
+mod plain;
 mod read_only;
+mod reassembly;
+mod refusals;
 mod remapping;
 mod resets;
 mod shapes;
 mod table_line;
 mod two_processors;
+mod undo;
 
 use crate::block::Device;
 use crate::disk::Disk;
@@ -54,6 +59,11 @@ const MOST: &[&[(&str, Test)]] = &[
     memory::TESTS,
     read_only::TESTS,
     shapes::TESTS,
+    operator::TESTS,
+    plain::TESTS,
+    reassembly::TESTS,
+    refusals::TESTS,
+    undo::TESTS,
 ];
 
 /// What a table may say, and the first look at everything else.
@@ -158,6 +168,10 @@ const FIRST: &[(&str, Test)] = &[
         application::partitions_of_one_disk,
     ),
     ("application-adapter", application::adapter),
+    (
+        "application-exchanged-names-change-no-other-device",
+        application::exchanged_names,
+    ),
     (
         "application-create-leaves-nothing-behind",
         application::create_rolls_back,

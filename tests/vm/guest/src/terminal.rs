@@ -1,0 +1,190 @@
+//! The application on a pseudo-terminal, with somebody who presses keys and reads the
+//! screen.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::pty::{openpty, Winsize};
+
+use crate::application::program;
+use crate::sys;
+
+/// Longer than anything takes under emulation on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const COLUMNS: u16 = 120;
+const LINES: u16 = 40;
+
+/// The key that goes on.
+pub const ENTER: &str = "\r";
+/// The key that goes back.
+pub const ESC: &str = "\x1b";
+
+struct Reading {
+    parser: vt100::Parser,
+    /// Whether the application closed its side.
+    closed: bool,
+}
+
+type Screen = Arc<(Mutex<Reading>, Condvar)>;
+
+/// A terminal with the application in it, as root.
+pub struct Terminal {
+    master: File,
+    child: Child,
+    screen: Screen,
+}
+
+impl Terminal {
+    /// Starts the application with these words on its command line.
+    pub fn run(words: &str) -> Self {
+        if !fs::exists("/dev/pts/ptmx").unwrap_or(false) {
+            sys::mount_kernel_file_system("devpts", "/dev/pts").expect("devpts mounts");
+        }
+        let size = Winsize {
+            ws_row: LINES,
+            ws_col: COLUMNS,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let pair = openpty(&size, None).expect("a pseudo-terminal opens");
+        let slave = || Stdio::from(pair.slave.try_clone().expect("its descriptor is cloned"));
+        let child = program(0, words)
+            .env("TERM", "xterm-256color")
+            .stdin(slave())
+            .stdout(slave())
+            .stderr(slave())
+            .spawn()
+            .expect("the application starts");
+        // Ours would keep the terminal open after the application has ended.
+        drop(pair.slave);
+        let (rows, columns) = (some(LINES), some(COLUMNS));
+        let reading = Reading {
+            parser: vt100::Parser::new(rows, columns, 0),
+            closed: false,
+        };
+        let screen: Screen = Arc::new((Mutex::new(reading), Condvar::new()));
+        let master = File::from(pair.master);
+        let output = master.try_clone().expect("its descriptor is cloned");
+        let shown = Arc::clone(&screen);
+        thread::spawn(move || read_all(output, &shown));
+        Self {
+            master,
+            child,
+            screen,
+        }
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        lock(&self.screen)
+    }
+
+    /// The screen as lines of text.
+    pub fn text(&self) -> String {
+        self.reading().parser.screen().contents()
+    }
+
+    /// Presses keys.
+    pub fn press(&mut self, keys: &str) {
+        self.master
+            .write_all(keys.as_bytes())
+            .expect("the terminal takes keys");
+    }
+
+    /// Waits until `wanted` is true of the screen.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        let mut reading = self.reading();
+        loop {
+            let text = reading.parser.screen().contents();
+            if wanted(&text) {
+                return;
+            }
+            let rest = end.saturating_duration_since(Instant::now());
+            assert!(!reading.closed, "it ended before {what}:\n{text}");
+            assert!(!rest.is_zero(), "{what} did not come:\n{text}");
+            let waited = self.screen.1.wait_timeout(reading, rest);
+            reading = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until a text is on the screen.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        self.wait_until(text, |screen| screen.contains(text));
+    }
+
+    /// Presses keys and waits for what follows.
+    #[track_caller]
+    pub fn press_for(&mut self, keys: &str, text: &str) {
+        self.press(keys);
+        self.wait_for(text);
+    }
+
+    /// Moves down a list until its pointer stands at the row of `name`.
+    #[track_caller]
+    pub fn point_at(&mut self, name: &str) {
+        const MOST: usize = 40;
+        let is_chosen = |screen: &str| {
+            let mut lines = screen.lines().filter(|line| line.contains('▸'));
+            lines.any(|line| line.split_whitespace().any(|word| word == name))
+        };
+        for _ in 0..MOST {
+            let before = self.text();
+            if is_chosen(&before) {
+                return;
+            }
+            self.press("j");
+            self.wait_until("another row", |screen| screen != before);
+        }
+        panic!("{name} is not in the list:\n{}", self.text());
+    }
+
+    /// Leaves the application, which must end well and give the terminal back.
+    #[track_caller]
+    pub fn leave(mut self) {
+        self.press("q");
+        let status = self.child.wait().expect("it can be waited for");
+        assert!(status.success(), "{status}:\n{}", self.text());
+        let reading = self.reading();
+        let screen = reading.parser.screen();
+        assert!(!screen.alternate_screen(), "still on the alternate screen");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It has ended already unless its test fails.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn some(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).expect("a terminal has lines and columns")
+}
+
+/// What is on the screen, also after a check of it has failed.
+fn lock(screen: &Screen) -> MutexGuard<'_, Reading> {
+    screen.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_all(mut output: File, screen: &Screen) {
+    let mut bytes = [0; 4096];
+    loop {
+        let count = output.read(&mut bytes).unwrap_or(0);
+        let mut reading = lock(screen);
+        reading.parser.process(&bytes[..count]);
+        reading.closed = count == 0;
+        screen.1.notify_all();
+        if count == 0 {
+            return;
+        }
+    }
+}

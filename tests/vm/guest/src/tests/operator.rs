@@ -1,0 +1,286 @@
+//! An operator at the screen: from choosing two disks to watching the kernel heal what was
+//! damaged, and backing out of everything.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::mount::{umount2, MntFlags};
+
+use super::refusals::EXT4;
+use super::Test;
+use crate::application::run;
+use crate::block::{Buffer, Device};
+use crate::disk::Disk;
+use crate::dm;
+use crate::file_system::Tree;
+use crate::kernel_log::KernelLog;
+use crate::metadata;
+use crate::random::Random;
+use crate::sys;
+use crate::terminal::{Terminal, ENTER, ESC};
+use crate::witness::Witness;
+
+/// The tests of this file.
+pub const TESTS: &[(&str, Test)] = &[
+    ("application-screen-from-two-disks-to-healed", wizard),
+    ("application-screen-leaves-nothing-when-left", backing_out),
+    ("application-script-from-two-disks-to-healed", script),
+];
+
+const ALL_GOOD: &str = "■0 ■1 ■2 ■3 ■4";
+
+fn name_of(disk: &Disk) -> &str {
+    disk.word().trim_start_matches("/dev/")
+}
+
+/// Opens the wizard and chooses main and the spare.
+fn choose(terminal: &mut Terminal, main: &Disk, spare: &Disk) {
+    terminal.press_for("n", "1 of 4");
+    terminal.point_at(name_of(main));
+    let second = format!("2 of 4: a spare for {}", name_of(main));
+    terminal.press_for(ENTER, &second);
+    terminal.point_at(name_of(spare));
+    terminal.press_for(ENTER, "3 of 4");
+}
+
+/// A mounted file system; a test that fails leaves none to the tests after it.
+struct Mounted;
+
+impl Mounted {
+    fn new(device: &Path) -> Self {
+        EXT4.mount(device);
+        Self
+    }
+
+    fn end(self) {
+        EXT4.unmount();
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = umount2("/mnt", MntFlags::MNT_DETACH);
+    }
+}
+
+/// A file whose blocks on main go bad under it, and who writes it again and again.
+struct Worn {
+    file: std::fs::File,
+    first: u64,
+}
+
+const WORN_SECTORS: u64 = 64;
+
+impl Worn {
+    fn new() -> Self {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).read(true).write(true);
+        let file = options.open("/mnt/worn").expect("a file is made");
+        let mut worn = Self { file, first: 0 };
+        worn.write(1);
+        worn.first = sys::first_sector_of(&worn.file).expect("it lies somewhere");
+        worn
+    }
+
+    fn write(&self, round: u64) {
+        let mut buffer = Buffer::sectors(WORN_SECTORS);
+        buffer.fill(0, round);
+        let written = self.file.write_all_at(buffer.bytes(), 0);
+        written
+            .and_then(|()| self.file.sync_all())
+            .expect("the spare takes what main does not");
+    }
+
+    fn check(&self, round: u64) {
+        let mut buffer = Buffer::sectors(WORN_SECTORS);
+        self.file
+            .read_exact_at(buffer.bytes_mut(), 0)
+            .expect("the file reads");
+        buffer.check(0, round);
+    }
+}
+
+fn wizard(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(32), Disk::of_mib(8));
+    EXT4.make(main.path());
+    let mut terminal = Terminal::run("");
+    terminal.wait_for(name_of(&spare));
+    let witness = Witness::of(&[&main, &spare]);
+    choose(&mut terminal, &main, &spare);
+    terminal.press_for("vault", "vault▏");
+    terminal.press_for(ENTER, "Type vault to go on");
+    terminal.wait_for("0..512  copy 0");
+    witness.check("a plan");
+    terminal.press_for("vault", "go on: vault");
+    terminal.press_for(ENTER, "vault is created");
+    assert_eq!(metadata::judgement(&spare).verdict.name(), "healthy");
+    terminal.press(ENTER);
+    terminal.wait_for("vault ── dm-remap-v4 ── up, read-write");
+    terminal.wait_for(ALL_GOOD);
+
+    // A file system lives on it, and main goes bad under one of its files.
+    let mounted = Mounted::new(Path::new("/dev/mapper/vault"));
+    let mut tree = Tree::plant();
+    tree.exercise(&mut Random::new(4), 60);
+    let worn = Worn::new();
+    terminal.press_for("3", "no block of main has failed");
+    for (round, bad) in [(2, 8), (3, 24)] {
+        main.spoil(worn.first, bad);
+        worn.write(round);
+        worn.check(round);
+        terminal.wait_for(&format!(" {bad} blocks moved to the spare"));
+    }
+
+    // A drill on the live device says what it does, and does that.
+    terminal.press_for("1", ALL_GOOD);
+    let before = metadata::slots(&spare);
+    terminal.press_for("x", "Corrupt copies of vault");
+    terminal.press_for("13", "[x] 1   [ ] 2   [x] 3");
+    terminal.press_for("j", "degraded");
+    terminal.press_for(ENTER, "Type vault to go on");
+    terminal.wait_for("--copy 1,3 --kind random");
+    assert_eq!(metadata::slots(&spare), before, "a plan writes nothing");
+    terminal.press_for("vault", "go on: vault");
+    terminal.press_for(ENTER, "in the journal");
+    let damaged = metadata::slots(&spare);
+    let changed = |slot: usize| damaged[slot * 512..][..512] != before[slot * 512..][..512];
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(changed),
+        [false, true, false, true, false]
+    );
+    terminal.press(ENTER);
+    terminal.wait_for("■0 ✖1 ■2 ✖3 ■4");
+    terminal.press_for("s", ALL_GOOD);
+    assert_eq!(metadata::slots(&spare), before, "not byte for byte");
+
+    tree.check_all();
+    worn.check(3);
+    drop(worn);
+    mounted.end();
+    EXT4.check(Path::new("/dev/mapper/vault"));
+    terminal.leave();
+    run("remove vault").done();
+}
+
+fn backing_out(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(8));
+    Device::open(main.path())
+        .write_pattern(0, 64, 1)
+        .expect("main takes writes");
+    let witness = Witness::of(&[&main, &spare]);
+    let mut terminal = Terminal::run("");
+    terminal.wait_for(name_of(&spare));
+    // At each step, as far as that step goes.
+    for steps in 1..=5 {
+        terminal.press_for("n", "1 of 4");
+        if steps >= 2 {
+            terminal.point_at(name_of(&main));
+            terminal.press_for(ENTER, "2 of 4");
+        }
+        if steps >= 3 {
+            terminal.point_at(name_of(&spare));
+            terminal.press_for(ENTER, "3 of 4");
+        }
+        if steps >= 4 {
+            terminal.press_for("vault", "vault▏");
+            terminal.press_for(ENTER, "Type vault to go on");
+        }
+        if steps >= 5 {
+            terminal.press_for("vaul", "go on: vaul");
+            terminal.press_for(ENTER, "vaul is not vault; nothing was changed");
+        }
+        for _ in 0..steps {
+            let before = terminal.text();
+            if !before.contains(" of 4") && !before.contains("go on") {
+                break;
+            }
+            terminal.press(ESC);
+            terminal.wait_until("a step back", |screen| screen != before);
+        }
+        terminal.wait_until("the list", |screen| {
+            !screen.contains(" of 4") && !screen.contains("go on")
+        });
+        witness.check(&format!("{steps} steps and back"));
+        assert_eq!(dm::names(), [""; 0]);
+    }
+    terminal.leave();
+    witness.check("leaving");
+}
+
+/// The same by a script, which reads JSON alone.
+fn script(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(32), Disk::of_mib(8));
+    EXT4.make(main.path());
+    let (main_word, spare_word) = (main.word(), spare.word());
+    run(&format!(
+        "create vault --main {main_word} --spare {spare_word} --confirm vault"
+    ))
+    .done();
+    let vault = Path::new("/dev/mapper/vault");
+    let mounted = Mounted::new(vault);
+    let worn = Worn::new();
+    let counters = || {
+        let status = run("status vault").done();
+        ["remaps_active", "write_errors", "spare_used_blocks"].map(|key| {
+            status[key]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{key}: {status:#}"))
+        })
+    };
+    assert_eq!(counters(), [0, 0, 0]);
+    main.spoil(worn.first, 16);
+    worn.write(2);
+    let [active, errors, used] = counters();
+    assert_eq!((active, used), (16, 16));
+    assert!(errors > 0);
+    run(&format!(
+        "corrupt {spare_word} --copy 0,4 --kind torn --confirm vault"
+    ))
+    .done();
+    let inspect = format!("inspect {spare_word}");
+    let seen = run(&inspect);
+    assert_eq!(seen.status, 3);
+    for finding in seen.json["findings"].as_array().expect("findings") {
+        for key in [
+            "id",
+            "severity",
+            "certainty",
+            "summary",
+            "meaning",
+            "advice",
+        ] {
+            assert!(finding[key].is_string(), "{key}: {finding:#}");
+        }
+    }
+    assert_eq!(run("scrub vault").json["verdict_found"], "degraded");
+    run("repair vault").done();
+    assert_eq!(run(&inspect).done()["verdict"], "healthy");
+    worn.check(2);
+    drop(worn);
+    mounted.end();
+    run("remove vault").done();
+
+    // Main is known by its file system alone, and that is enough.
+    run("reassemble vault").done();
+    EXT4.check(vault);
+    let mounted = Mounted::new(vault);
+    let mut holds = Buffer::sectors(WORN_SECTORS);
+    std::fs::File::open("/mnt/worn")
+        .and_then(|file| file.read_exact_at(holds.bytes_mut(), 0))
+        .expect("the file is there");
+    holds.check(0, 2);
+    mounted.end();
+    assert_eq!(counters()[0], 16);
+    let log = run("log").done();
+    let actions = log["actions"].as_array().expect("a log has actions");
+    for operation in ["create", "corrupt", "repair", "remove", "reassemble"] {
+        let is_it = |action: &&serde_json::Value| action["operation"] == operation;
+        assert!(
+            actions.iter().any(|action| is_it(&action)),
+            "{operation}: {log:#}"
+        );
+    }
+    run("remove vault").done();
+}
