@@ -6,6 +6,7 @@
 //! answers with events. `view` draws from the state and changes nothing.
 
 mod actions;
+mod bindings;
 mod bytes;
 mod candidates;
 mod changes;
