@@ -90,16 +90,18 @@ impl Engine {
         self.must_not_write = extension.features.unknown_ro_compat() != 0;
         let spare = Spare::new(of.spare(), &self.faults);
         let (table, loaded) = load_table(of, &spare, &extension)?;
-        if loaded.lost > 0 && !of.options().read_only {
+        if loaded.lost > 0 {
+            // Read-only would not do either: main's own blocks would be served in place of
+            // those that moved.
             log::error(format_args!(
-                "{}: {} blocks of the remap table are lost in both regions: which blocks they \
-                 moved cannot be known; with read_only the device comes up",
+                "{}: {} blocks of the remap table are lost in both regions, and which blocks \
+                 they moved cannot be known: the device does not come up",
                 of.number(),
                 loaded.lost
             ));
             return Err(EUCLEAN);
         }
-        self.needs_check = loaded.contradiction || loaded.lost > 0 || extension.needs_check;
+        self.needs_check = loaded.contradiction || extension.needs_check;
         let name = name_of(of, &spare, &extension)?;
         let full = Full {
             superblock,

@@ -106,8 +106,8 @@ impl fmt::Display for ActivateError {
             Self::TooSmall => f.write_str("main has not even one remap unit"),
             Self::TableLost { blocks } => write!(
                 f,
-                "{blocks} blocks of the remap table are lost in both regions: which blocks they \
-                 moved cannot be known; the device comes up read-only, if asked for so"
+                "{blocks} blocks of the remap table are lost in both regions, and which blocks \
+                 they moved cannot be known: the device does not come up"
             ),
         }
     }
@@ -193,7 +193,9 @@ impl Target {
                 }
             },
         };
-        if loaded.lost > 0 && !arguments.options.read_only {
+        // Read-only would not do either: main's own blocks would be served in place of those
+        // that moved.
+        if loaded.lost > 0 {
             return Err(ActivateError::TableLost {
                 blocks: loaded.lost,
             });
@@ -207,7 +209,6 @@ impl Target {
             must_not_write: extension
                 .is_some_and(|extension| extension.features.unknown_ro_compat() != 0),
             needs_check: loaded.contradiction
-                || loaded.lost > 0
                 || extension.is_some_and(|extension| extension.needs_check),
             spare_fails: false,
             health: Health::default(),

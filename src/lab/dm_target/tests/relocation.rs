@@ -346,7 +346,7 @@ fn a_remap_that_could_not_be_recorded_never_hides_a_later_write() {
 }
 
 #[test]
-fn contradicting_tables_come_up_read_only_and_lost_ones_only_on_request() {
+fn contradicting_tables_come_up_read_only_and_lost_ones_not_at_all() {
     let mut rig = Rig::new(BlockSize::B512, 64);
     rig.write(0, 4, 1).unwrap();
     rig.break_main(Direction::Write, 2, 1);
@@ -381,5 +381,6 @@ fn contradicting_tables_come_up_read_only_and_lost_ones_only_on_request() {
         read_only: true,
         ..Options::default()
     };
-    assert_eq!(rig.restart(read_only), Ok(()));
+    let lost = Err(ActivateError::TableLost { blocks: 1 });
+    assert_eq!(rig.restart(read_only), lost);
 }

@@ -65,6 +65,11 @@ impl Race {
             }
         });
         self.check(&Device::open(&self.path), 0, self.sectors());
+        self.requests()
+    }
+
+    /// How many requests there were so far.
+    pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 

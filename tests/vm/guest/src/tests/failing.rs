@@ -10,7 +10,7 @@ use crate::block::{Buffer, Device};
 use crate::disk::{Disk, MIB};
 use crate::dm::Mapped;
 use crate::kernel_log::KernelLog;
-use crate::remap_core::layout::Layout;
+use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::status::Mode;
 use crate::remap_core::units::{BlockSize, Sectors, Slot};
 use crate::shadow::Shadow;
@@ -21,6 +21,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a-replacement-that-fails-later", replacement_fails_later),
     ("a-failing-spare-loses-nothing", spare_fails),
     ("an-unreadable-spare-is-no-pass-through", unreadable_spare),
+    ("a-lost-table-is-no-empty-one", table_lost),
     ("many-errors-at-once", many_at_once),
     ("a-dead-main-comes-back", main_comes_back),
     ("lost-blocks-persist", lost_blocks_persist),
@@ -184,6 +185,37 @@ fn unreadable_spare(log: &mut KernelLog) {
         assert!(log.holds("cannot be read"));
         spare.heal(0, 16 * MIB);
     }
+    let mapped = join(&main, &spare);
+    closed.open(&mapped.path()).check_all();
+    mapped.remove().unwrap();
+}
+
+fn table_lost(log: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = joined(&main, &spare);
+    let mut shadow = Shadow::over(&mapped.path(), 0, 64);
+    mapped.message(0, "remap 7").unwrap();
+    shadow.write(0, 16).unwrap();
+    let closed = shadow.close();
+    mapped.remove().unwrap();
+    let layout = layout(&spare);
+    let raw = Device::open(spare.path());
+    let places = Region::ALL.map(|region| layout.table_block(region, 0).unwrap().get());
+    let mut kept = [Buffer::sectors(8), Buffer::sectors(8)];
+    for (at, kept) in places.iter().zip(&mut kept) {
+        raw.read(*at, kept).unwrap();
+        raw.write(*at, &Buffer::sectors(8)).unwrap();
+    }
+    for option in ["", " 2 read_only 1"] {
+        let line = table(16 * MIB, words(&main, &spare) + option);
+        let Err(error) = Mapped::create("refused", &line) else {
+            panic!("main's own block would be served in place of the one that moved");
+        };
+        assert_eq!(error.raw_os_error(), Some(libc::EUCLEAN));
+    }
+    assert!(log.holds("lost in both regions"));
+    // One of the two is enough.
+    raw.write(places[1], &kept[1]).unwrap();
     let mapped = join(&main, &spare);
     closed.open(&mapped.path()).check_all();
     mapped.remove().unwrap();

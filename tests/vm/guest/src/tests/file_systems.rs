@@ -176,11 +176,11 @@ fn work_while_it_wears(
             done.store(true, Ordering::Relaxed);
         });
         for _ in 0..4 {
+            wear(worn, random, vital);
             thread::sleep(Duration::from_millis(150));
             if done.load(Ordering::Relaxed) {
                 break;
             }
-            wear(worn, random, vital);
         }
         work.join().expect("the work found nothing wrong");
     });

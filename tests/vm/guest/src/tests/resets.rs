@@ -5,9 +5,9 @@
 //! a third one, which also tells the next boot that the reset was meant.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{remaps, status, table, Test};
 use crate::block::{Buffer, Device};
@@ -40,15 +40,25 @@ const PART: u64 = 4096;
 const RECORDS_FROM: u64 = 8;
 const RECORDS: u64 = 8192;
 
+/// Writes that are acknowledged before a reset, at least, after more of main went bad.
+const LEAST: u64 = 100;
+
 const BOOT: u64 = u64::from_le_bytes(*b"the boot");
 const WRITTEN: u64 = u64::from_le_bytes(*b"awritten");
 
 /// The disk that tells what was acknowledged.
-struct Record(Device);
+struct Record {
+    disk: Device,
+    /// Writes that this boot noted.
+    noted: AtomicU64,
+}
 
 impl Record {
     fn open() -> Self {
-        Self(Device::open_durable(Path::new(RECORD)))
+        Self {
+            disk: Device::open_durable(Path::new(RECORD)),
+            noted: AtomicU64::new(0),
+        }
     }
 
     /// How many resets came before this boot.
@@ -68,6 +78,7 @@ impl Record {
     fn acknowledge(&self, writer: u64, number: u64) {
         let at = RECORDS_FROM + writer * RECORDS + number;
         self.put(at, [WRITTEN, writer, number]);
+        self.noted.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many of a writer's writes were acknowledged; they were in order.
@@ -79,7 +90,7 @@ impl Record {
 
     fn words(&self, at: u64) -> [u64; 3] {
         let mut buffer = Buffer::sectors(1);
-        self.0.read(at, &mut buffer).expect("the record is read");
+        self.disk.read(at, &mut buffer).expect("the record is read");
         [0, 8, 16].map(|at| u64::from_le_bytes(buffer.bytes()[at..at + 8].try_into().unwrap()))
     }
 
@@ -88,7 +99,7 @@ impl Record {
         for (to, word) in buffer.bytes_mut().chunks_exact_mut(8).zip(words) {
             to.copy_from_slice(&word.to_le_bytes());
         }
-        self.0.write(at, &buffer).expect("the record is written");
+        self.disk.write(at, &buffer).expect("the record is written");
     }
 }
 
@@ -205,7 +216,7 @@ fn check_all(mapped: &Mapped, record: &Record, resets: u64) -> u64 {
         later += writer.check(&device, count);
         acknowledged += count;
     }
-    let least = resets * 20;
+    let least = resets * LEAST;
     assert!(
         acknowledged >= least,
         "{acknowledged} writes before {resets} resets"
@@ -239,7 +250,11 @@ fn work_until_reset(
         threads.push(scope.spawn(|| maintain(mapped, resets, &stop)));
         thread::sleep(Duration::from_millis(300));
         worn.wear(places(resets));
-        thread::sleep(Duration::from_millis(700 + resets * 37));
+        let patience = Instant::now() + Duration::from_secs(120);
+        let enough = record.noted.load(Ordering::Relaxed) + LEAST;
+        while record.noted.load(Ordering::Relaxed) < enough && Instant::now() < patience {
+            thread::sleep(Duration::from_millis(100 + resets * 7));
+        }
         // One that ended found something wrong, or nothing more to do.
         let ended = threads.iter().filter(|one| one.is_finished()).count();
         let complaints = log.complaints();

@@ -34,8 +34,8 @@ pub const TESTS: &[(&str, Test)] = &[
 /// Sectors that are raced for.
 const RACED: u64 = 2048;
 
-/// How long a race takes.
-const LONG: Duration = Duration::from_secs(4);
+/// How long a race may take at most, on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn two_are_online() {
     let online = fs::read_to_string("/sys/devices/system/cpu/online");
@@ -61,22 +61,23 @@ fn lookups_race_relocation(_: &mut KernelLog) {
     let race = Race::over(&mapped.path(), RACED);
     let mut random = Random::new(17);
     let mut scrubs = 0;
+    let enough = || status(&mapped).active.get() > 100 && race.requests() > 1000;
+    let start = Instant::now();
     let requests = race.run(|| {
-        let start = Instant::now();
         thread::scope(|scope| {
             let looks = scope.spawn(|| {
                 stay_on(1);
-                while start.elapsed() < LONG {
+                while scrubs < 4 || !enough() {
                     mapped.message(0, "scrub").unwrap();
                     scrubs += 1;
-                    status(&mapped);
                 }
             });
             stay_on(0);
-            while start.elapsed() < LONG {
+            while !looks.is_finished() {
                 let places = (0..8).map(|_| (random.below(RACED), 1 + random.below(4)));
                 worn.wear(places.collect::<Vec<_>>().into_iter());
                 thread::sleep(Duration::from_millis(100));
+                assert!(start.elapsed() < PATIENCE, "{}", status(&mapped));
             }
             looks.join().expect("it obeys");
         });
@@ -85,11 +86,6 @@ fn lookups_race_relocation(_: &mut KernelLog) {
         .iter()
         .map(|line| line.block.get())
         .collect();
-    assert!(moved.len() > 100, "only {} blocks moved", moved.len());
-    assert!(
-        requests > 1000 && scrubs > 3,
-        "{requests} requests, {scrubs} scrubs"
-    );
     let told = status(&mapped);
     assert_eq!(
         (told.corruption_detected, told.read_errors),
@@ -134,7 +130,7 @@ fn requests_race_late_writes(_: &mut KernelLog) {
         }
     });
     assert_eq!(status(&mapped).active.get(), moved);
-    assert!(requests > 500, "{requests} requests");
+    assert!(requests > 100, "{requests} requests");
     let all: Vec<u64> = (0..256).collect();
     check_remaps(&mapped, &all, &[]);
     mapped.remove().unwrap();
@@ -164,7 +160,7 @@ fn suspends(_: &mut KernelLog) {
             mapped.resume().unwrap();
         }
     });
-    assert!(requests > 500, "{requests} requests");
+    assert!(requests > 100, "{requests} requests");
     assert_eq!(status(&mapped).active.get(), 50);
     mapped.remove().unwrap();
 }
