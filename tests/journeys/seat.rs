@@ -191,9 +191,14 @@ impl Seat {
             if chosen(self.screen.0.lock().unwrap().parser.screen()) {
                 return;
             }
-            let before = self.text();
+            // Times on the screen change by themselves; which row is chosen does not.
+            let row = |screen: &vt100::Screen| {
+                let text = screen.contents();
+                text.lines().position(|line| line.contains('▸'))
+            };
+            let before = row(self.screen.0.lock().unwrap().parser.screen());
             self.press("j");
-            self.wait_until("another row", |screen| screen.contents() != before);
+            self.wait_until("another row", |screen| row(screen) != before);
         }
         panic!("{name} is not in the list:\n{}", self.text());
     }
