@@ -20,6 +20,7 @@ pub mod port;
 pub mod report;
 pub mod scenario;
 pub mod sys;
+pub mod table_line;
 pub mod text;
 pub mod tui;
 pub mod zone;

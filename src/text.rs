@@ -53,6 +53,19 @@ pub fn escape_path(path: &Path) -> Cow<'_, str> {
     escape(path.as_os_str().as_bytes())
 }
 
+/// A count with its thousands apart: `132,104,192`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// The one of `words` that `typed` was most likely meant to be, if any is near.
 pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// More slips than this are another word.

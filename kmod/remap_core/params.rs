@@ -28,7 +28,7 @@ pub enum NameError {
     },
     /// It holds a byte that device-mapper's own tools would escape.
     Byte {
-        /// Which byte, counted from 0.
+        /// Which byte, counted from 0; all in front of it are ASCII.
         position: usize,
     },
     /// It means a directory.
@@ -48,7 +48,8 @@ impl fmt::Display for NameError {
             Self::Byte { position } => {
                 write!(
                     f,
-                    "byte {position} of the name is none of 0-9 A-Z a-z # + - . : = @ _"
+                    "character {} is none of 0-9 A-Z a-z # + - . : = @ _",
+                    position.saturating_add(1)
                 )
             }
             Self::Directory => f.write_str("\".\" and \"..\" are directories, not names"),

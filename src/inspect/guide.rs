@@ -46,7 +46,7 @@ macro_rules! guide {
 
 /// Every kind of finding, first what is to be looked at first. One line is one kind.
 #[rustfmt::skip]
-pub const GUIDES: [Guide; 32] = [
+pub const GUIDES: [Guide; 33] = [
     guide!("main-suspect", Likely, "main-or-the-spare-fails", "So much fails that it is no matter of single blocks: a cable, a controller, or the whole disk."),
     guide!("spare-failing", Likely, "main-or-the-spare-fails", "Blocks that fail on main from now on are errors: there is nowhere to move them to."),
     guide!("spare-full", Certain, "the-spare-fills-up", "What was moved is safe; what fails next is not."),
@@ -78,6 +78,7 @@ pub const GUIDES: [Guide; 32] = [
     guide!("name-missing", Certain, "names-and-paths", "The mapped device cannot come back under its own name."),
     guide!("path-not-absolute", Certain, "names-and-paths", "A hint for people is of no use to them."),
     guide!("plain-format", Certain, "other-versions", "Damage of such copies shows only where they disagree."),
+    guide!("idle-main", Certain, "names-and-paths", "The spare names this disk by what is stable about it."),
     guide!("not-ours", Likely, "somebody-elses-data", "This device plays no part here, or everything that said so is gone."),
 ];
 

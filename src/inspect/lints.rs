@@ -508,6 +508,20 @@ fn plain_format(seen: &Inspection) -> Option<Finding> {
     })
 }
 
+/// What is so of a device that is main of the mapped device `name`, which is not up: its
+/// spare says so, and nothing on the device itself.
+pub fn idle_main(name: &str) -> Finding {
+    let shown = crate::text::escape_str(name);
+    Finding::info(
+        "idle-main",
+        format!("It is main of {shown}, which is not up. Its metadata lies on the spare."),
+        format!(
+            "Use it through {shown}: by itself it lacks every block that was moved. {}",
+            command_line::line(["reassemble", name])
+        ),
+    )
+}
+
 fn not_ours(seen: &Inspection) -> Option<Finding> {
     if seen.is_ours() {
         return None;

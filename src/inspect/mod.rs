@@ -19,7 +19,7 @@ pub use crate::remap_core::params::{check_name, NameError};
 pub use finding::{sort as sort_findings, Finding};
 pub use guide::{guide, Certainty, Guide, GUIDES};
 pub use heal::{healing, Healing, Rewrite};
-pub use lints::name_copies;
+pub use lints::{idle_main, name_copies};
 pub use scan::{look_at_each, scan_all, Array, MainMatch, Scan, Scanned};
 pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, TableInspection};
@@ -228,6 +228,11 @@ impl Inspection {
             Some(superblock) => superblock.array_uuid(),
             None => self.recoverable()?.array(),
         }
+    }
+
+    /// The remap unit that the winning copy states; plain v4 states none.
+    pub fn remap_unit(&self) -> Option<BlockSize> {
+        Some(self.superblock.as_ref()?.layout()?.block_size)
     }
 
     /// The region header from which lost copies could be rebuilt: the valid one of the

@@ -9,8 +9,9 @@ use crate::port::block::DeviceNumber;
 use crate::port::device_mapper::{DeviceMapper, Line, Listed, NewDevice, UUID_PREFIX};
 use crate::port::identity::is_of_contents;
 use crate::port::{Access, Activation, BlockStore, HostError, Platform};
-use crate::remap_core::params::{check_name, Options, TargetArgs, TARGET_NAME};
-use crate::remap_core::units::{BlockSize, Sector, Sectors};
+use crate::remap_core::params::{check_name, TARGET_NAME};
+use crate::remap_core::units::Sector;
+use crate::table_line::TableLine;
 use crate::text::{escape_path, escape_str};
 
 /// How much of a name fits into a lasting name of device-mapper's, which has 128 bytes.
@@ -61,13 +62,8 @@ pub(super) fn bring_up(
     );
     let seen = inspect(&*spare, &activation.spare);
     require_pair(&*main, &activation.main, &seen)?;
-    let unit = unit(&*main, &*spare, &seen, &activation.options);
-    let (main_word, spare_word) = (main_number.to_string(), spare_number.to_string());
-    let args = TargetArgs {
-        main: &main_word,
-        spare: &spare_word,
-        options: unit.options,
-    };
+    let larger = main.logical_block().max(spare.logical_block());
+    let line = TableLine::settle(main.size(), larger, seen.remap_unit(), &activation.options);
     let device = NewDevice {
         name: name.clone(),
         uuid: match seen.array_uuid() {
@@ -77,9 +73,9 @@ pub(super) fn bring_up(
         },
         line: Line {
             start: Sector::new(0),
-            length: whole_blocks(main.size(), unit.size),
+            length: line.length,
             target: TARGET_NAME.to_owned(),
-            text: args.to_string(),
+            text: line.arguments(&main_number.to_string(), &spare_number.to_string()),
         },
         read_only: activation.options.read_only,
     };
@@ -142,39 +138,4 @@ fn require_pair(main: &dyn BlockStore, path: &Path, spare: &Inspection) -> Resul
         )),
         None => Ok(()),
     }
-}
-
-/// The smallest unit of the mapped device, and what the table line says of it.
-struct Unit {
-    size: BlockSize,
-    options: Options,
-}
-
-/// The kernel settles the unit before it reads any metadata: one that is larger than
-/// both disks' logical blocks must stand in the table line.
-fn unit(
-    main: &dyn BlockStore,
-    spare: &dyn BlockStore,
-    seen: &Inspection,
-    options: &Options,
-) -> Unit {
-    let larger = main.logical_block().max(spare.logical_block());
-    let extension = seen.superblock.and_then(|superblock| superblock.extension);
-    let size = extension
-        .map(|extension| extension.layout.block_size)
-        .or(options.block_size)
-        .unwrap_or(larger);
-    let stated = options.block_size.is_some() || size != larger;
-    Unit {
-        size,
-        options: Options {
-            block_size: stated.then_some(size),
-            ..*options
-        },
-    }
-}
-
-/// What lies behind the last whole block cannot be reached through the mapped device.
-fn whole_blocks(size: Sectors, unit: BlockSize) -> Sectors {
-    Sectors::new(size.get() - size.get() % unit.sectors().get())
 }

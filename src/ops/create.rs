@@ -39,13 +39,8 @@ pub(super) fn plan_create(
     operation: &Operation,
     parts: Parts<'_>,
 ) -> Result<Plan, Refusal> {
-    let (mut draft, meant) = format_spare(host, context, operation, parts)?;
-    draft.title = format!(
-        "Create {} from {} and {}",
-        parts.name,
-        shown(parts.main),
-        shown(parts.spare)
-    );
+    let (mut draft, formatted) = format_spare(host, context, operation, parts)?;
+    draft.title = format!("Create {}", parts.name);
     match host.can_activate(&[parts.main, parts.spare]) {
         Ok(()) => {
             if host.lab_directory().is_none() {
@@ -54,13 +49,14 @@ pub(super) fn plan_create(
                     command_line::line(["allow", parts.name])
                 ));
             }
-            draft.steps.push(Step::Activate(Activation {
+            let activation = Activation {
                 name: parts.name.to_owned(),
                 main: parts.main.to_owned(),
                 spare: parts.spare.to_owned(),
                 options: *parts.options,
-                meant,
-            }));
+                meant: formatted.meant,
+            };
+            draft.activate(activation, formatted.shape, Some(formatted.unit));
         }
         Err(why) => draft.notes.push(format!(
             "The spare is formatted; {} is not brought up here: {why}.",
@@ -176,13 +172,21 @@ fn unwritable(seen: &Inspection) -> Refusal {
     )
 }
 
+/// What a formatted spare and its main are brought up with.
+struct Formatted {
+    meant: Meant,
+    /// The size of main, and the larger logical block of both.
+    shape: (Sectors, BlockSize),
+    unit: BlockSize,
+}
+
 /// The part that both plans share: checks, layout, regions and copies.
 fn format_spare(
     host: &mut dyn Host,
     context: &Context,
     operation: &Operation,
     parts: Parts<'_>,
-) -> Result<(Draft, Meant), Refusal> {
+) -> Result<(Draft, Formatted), Refusal> {
     let name = compose::name_field(parts.name)?;
     let pair = see_pair(host, parts)?;
     let (main, spare) = (pair.main, pair.spare);
@@ -222,6 +226,7 @@ fn format_spare(
         Some(_) => (Some(seen.token()), Vec::new()),
     };
     draft.predicted = Some(Verdict::Healthy);
+    draft.layout = Some(layout);
     draft.writes = region::planned_writes(parts.spare, &layout);
     draft
         .writes
@@ -237,7 +242,7 @@ fn format_spare(
     }));
     draft.notes.push(format!(
         "remap unit {block_size} bytes; room for {} blocks",
-        layout.replacement_blocks
+        text::count(layout.replacement_blocks.get())
     ));
     draft.notes.extend(pair.notes);
     match stake {
@@ -267,11 +272,19 @@ fn format_spare(
         wipes,
         copies: Some(prepared),
     })));
-    let meant = Meant {
-        main: main.inspection.instance,
-        spare: spare.inspection.instance,
+    let larger = main
+        .inspection
+        .logical_block
+        .max(spare.inspection.logical_block);
+    let formatted = Formatted {
+        meant: Meant {
+            main: main.inspection.instance,
+            spare: spare.inspection.instance,
+        },
+        shape: (main.inspection.size, larger),
+        unit: block_size,
     };
-    Ok((draft, meant))
+    Ok((draft, formatted))
 }
 
 /// Zeros over the sectors by which others know the spare, as far as nothing else is written

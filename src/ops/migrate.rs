@@ -14,6 +14,7 @@ use crate::remap_core::commit::{prepare, Authority, Intent};
 use crate::remap_core::quorum::{CopyState, Verdict};
 use crate::remap_core::superblock::{Extension, Features, Superblock, Unsupported, ENTRY_BYTES};
 use crate::remap_core::units::{BlockSize, IdentityDigest, Slot};
+use crate::text;
 
 /// Plans a migration.
 pub(super) fn plan(
@@ -76,13 +77,14 @@ pub(super) fn plan(
     draft.seen(&inspection);
     draft.token = Some(inspection.token());
     draft.predicted = Some(predict(store, &[], &prepared));
+    draft.layout = Some(layout);
     draft.writes = region::planned_writes(path, &layout);
     draft.writes.extend(copy_writes(path, &Slot::ALL, |slot| {
         format!("copy {slot}, sequence {}", prepared.sequence())
     }));
     draft.notes.push(format!(
         "remap unit {unit} bytes; room for {} blocks",
-        layout.replacement_blocks
+        text::count(layout.replacement_blocks.get())
     ));
     if current.spare_sectors > inspection.size {
         draft.notes.push(format!(

@@ -32,7 +32,7 @@ pub use corrupt::corrupted;
 pub use execute::execute;
 pub use look::is_same_device;
 pub use operation::{CorruptionKind, Operation, Target, UnknownKind};
-pub use plan::{Confirmed, Outcome, Plan, PlannedWrite};
+pub use plan::{Confirmed, Joined, Outcome, Plan, PlannedWrite};
 pub use reassemble::Surroundings;
 pub use refusal::Refusal;
 

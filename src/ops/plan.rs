@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use super::look::shown;
 use super::refusal::Refusal;
 use super::step::Step;
 use super::{command, Operation};
 use crate::inspect::Inspection;
 use crate::port::journal::ActionId;
-use crate::port::Host;
+use crate::port::{Activation, Host};
+use crate::remap_core::layout::Layout;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::superblock::COPY_BYTES;
-use crate::remap_core::units::{Sector, Sectors, Slot};
+use crate::remap_core::units::{BlockSize, Sector, Sectors, Slot};
+use crate::table_line::TableLine;
 
 /// Bytes that a plan writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,17 @@ impl PlannedWrite {
     }
 }
 
+/// The two disks of a mapped device that a plan brings up, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Main.
+    pub main: PathBuf,
+    /// The spare.
+    pub spare: PathBuf,
+    /// The table line, with the disks as they are named here.
+    pub table: String,
+}
+
 /// What would be done. Made without opening anything for writing.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -51,6 +65,10 @@ pub struct Plan {
     pub token_aliases: Vec<String>,
     /// Whether the device is in use by an active target while it is written.
     pub live: bool,
+    /// The mapped device that is brought up, if one is.
+    pub joined: Option<Joined>,
+    /// How the spare is divided from now on, where that is decided here.
+    pub layout: Option<Layout>,
     /// Every byte that is written, in the order of the disk.
     pub writes: Vec<PlannedWrite>,
     /// What the copies were judged before.
@@ -121,6 +139,8 @@ impl Draft {
             token: None,
             token_aliases: Vec::new(),
             live: false,
+            joined: None,
+            layout: None,
             writes: Vec::new(),
             before: None,
             predicted: None,
@@ -138,6 +158,23 @@ impl Draft {
         self.0.device = Some(inspection.path.clone());
         self.0.name = inspection.name.clone();
         self.0.before = Some(inspection.verdict());
+    }
+
+    /// Brings up a mapped device of `main`, whose size and logical block are these.
+    pub(super) fn activate(
+        &mut self,
+        activation: Activation,
+        (size, larger): (Sectors, BlockSize),
+        stored: Option<BlockSize>,
+    ) {
+        let line = TableLine::settle(size, larger, stored, &activation.options);
+        let (main, spare) = (shown(&activation.main), shown(&activation.spare));
+        self.0.joined = Some(Joined {
+            table: line.text(&main, &spare),
+            main: activation.main.clone(),
+            spare: activation.spare.clone(),
+        });
+        self.0.steps.push(Step::Activate(activation));
     }
 
     /// The plan, with the command line that does the same on this host.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use super::look::{is_same_device, require_free, see, shown};
 use super::plan::Draft;
-use super::step::Step;
 use super::{compose, Operation, Plan, Refusal, Target};
 use crate::command_line;
 use crate::error::Error;
@@ -16,6 +15,7 @@ use crate::port::block::Instance;
 use crate::port::{Access, Activation, Host, HostError, Meant, Part, Usage};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::{Assembly, Verdict};
+use crate::remap_core::units::{BlockSize, Sectors};
 use crate::text;
 
 /// The devices of a host, looked at once for as many plans as are made in a row: what
@@ -164,14 +164,7 @@ fn draft_activation(
     let is_weak = seen.verdict().assembly() == Assembly::ReadOnlyOnRequest;
     let read_only = asked_read_only || is_weak || has_unknown_features(seen);
     let path = &seen.path;
-    let mut draft = Draft::new(
-        operation,
-        format!(
-            "Bring up {name} from {} and {}",
-            shown(&main.path),
-            shown(path)
-        ),
-    );
+    let mut draft = Draft::new(operation, format!("Bring up {name}"));
     draft.seen(seen);
     draft.device = None;
     draft.predicted = Some(seen.verdict());
@@ -187,7 +180,7 @@ fn draft_activation(
         ));
     }
     draft.name = Some(name.clone());
-    draft.steps.push(Step::Activate(Activation {
+    let activation = Activation {
         name,
         main: main.path,
         spare: path.clone(),
@@ -199,7 +192,9 @@ fn draft_activation(
             main: main.instance,
             spare: seen.instance,
         },
-    }));
+    };
+    let larger = main.logical_block.max(seen.logical_block);
+    draft.activate(activation, (main.size, larger), seen.remap_unit());
     draft
 }
 
@@ -299,6 +294,8 @@ fn doubt_of_claims(scan: &Scan, seen: &Inspection, main: &Path) -> Option<String
 /// The device that is main, and what makes that doubtful.
 struct Main {
     path: PathBuf,
+    size: Sectors,
+    logical_block: BlockSize,
     instance: Option<Instance>,
     doubt: Option<String>,
 }
@@ -387,6 +384,8 @@ fn main_of(
     let usage = host.usage(&path)?;
     require_free(&path, &usage)?;
     Ok(Main {
+        size: main.size(),
+        logical_block: main.logical_block(),
         instance: main.instance(),
         path,
         doubt: None,
@@ -398,6 +397,8 @@ fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Ma
     let main = see(host, named)?;
     let certain = Main {
         path: named.to_owned(),
+        size: main.inspection.size,
+        logical_block: main.inspection.logical_block,
         instance: main.inspection.instance,
         doubt: None,
     };

@@ -7,6 +7,7 @@ use serde_json::{json, Value};
 use super::path_text;
 use super::style::Style;
 use crate::ops::{Outcome, Plan};
+use crate::remap_core::layout::Layout;
 use crate::remap_core::quorum::Verdict;
 
 /// A plan, as a program reads it.
@@ -31,10 +32,26 @@ pub fn plan_json(plan: &Plan) -> Value {
         "needed": plan.is_needed(),
         "verdict_before": plan.before.map(Verdict::name),
         "verdict_predicted": plan.predicted.map(Verdict::name),
+        "main": plan.joined.as_ref().map(|joined| path_text(&joined.main)),
+        "spare": plan.joined.as_ref().map(|joined| path_text(&joined.spare)),
+        "table": plan.joined.as_ref().map(|joined| &joined.table),
+        "layout": plan.layout.as_ref().map(layout_json),
         "writes": writes.collect::<Vec<_>>(),
         "notes": plan.notes,
         "undoable": plan.undoable,
         "command": plan.command,
+    })
+}
+
+/// How a spare is divided, as a program reads it.
+fn layout_json(layout: &Layout) -> Value {
+    json!({
+        "block_size_bytes": layout.block_size.bytes(),
+        "region_a_sector": layout.region_a.get(),
+        "region_b_sector": layout.region_b.get(),
+        "region_sectors": layout.region_sectors().get(),
+        "replacement_sector": layout.replacement.get(),
+        "replacement_blocks": layout.replacement_blocks.get(),
     })
 }
 
@@ -47,6 +64,9 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
     };
     if let Some(device) = &plan.device {
         line("device", &path_text(device));
+    }
+    if let Some(joined) = &plan.joined {
+        line("table", &joined.table);
     }
     for write in &plan.writes {
         let bytes = write.bytes();

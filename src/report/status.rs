@@ -10,8 +10,8 @@ use super::style::Style;
 use super::{path_text, size_text};
 use crate::inspect::Finding;
 use crate::port::{LoggedEvent, Mapped, RemapRow};
-use crate::remap_core::params::{TargetArgs, TARGET_NAME};
 use crate::remap_core::status::{RepairStatus, Status};
+use crate::table_line::TableLine;
 use crate::text::escape_str;
 
 /// A mapped device that is up, as a program reads it.
@@ -64,12 +64,11 @@ fn repair_json(status: &Status) -> Value {
 /// The device's table line, as device-mapper prints it.
 fn table_line(device: &Mapped) -> String {
     let (main, spare) = (path_text(&device.main), path_text(&device.spare));
-    let args = TargetArgs {
-        main: &main,
-        spare: &spare,
+    let line = TableLine {
+        length: device.size,
         options: device.options,
     };
-    format!("0 {} {TARGET_NAME} {args}", device.size)
+    line.text(&main, &spare)
 }
 
 /// One remap, as a program reads it.

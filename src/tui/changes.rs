@@ -49,8 +49,13 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Notes in what `after` differs from `before`; whether it does at all.
+    /// Notes in what `after` differs from `before`; whether it does at all. What was there
+    /// before the first copies was no damage, and is not looked back on.
     pub fn note(&mut self, before: &Inspection, after: &Inspection, now: Millis) -> bool {
+        if !before.is_ours() {
+            *self = Self::default();
+            return false;
+        }
         let mut any = false;
         for slot in Slot::ALL {
             let (was, is) = (before.survey.slots.get(slot), after.survey.slots.get(slot));
@@ -164,6 +169,17 @@ mod tests {
         let later = Millis::new(5000 + POINTED_AT);
         assert_eq!(changes.lately(Slot::S2, later), None);
         assert_eq!(changes.counts_on(later), None);
+    }
+
+    #[test]
+    fn the_first_copies_of_a_device_are_no_recovery_from_damage() {
+        let blank = crate::lab::ram::RamDisk::new(superblock(1, "disk-a", "disk-b").spare_sectors);
+        let before = inspect(&blank, &path("disk-b"));
+        let made = spare(superblock(1, "disk-a", "disk-b"), "vault");
+        let after = inspect(&made, &path("disk-b"));
+        let mut changes = Changes::default();
+        assert!(!changes.note(&before, &after, Millis::new(1)));
+        assert_eq!(changes, Changes::default());
     }
 
     #[test]

@@ -252,10 +252,14 @@ fn of_idle_devices(state: &State) -> impl Iterator<Item = Concern> + '_ {
             Verdict::Lost => "No copy is left. See Overview.".to_owned(),
             Verdict::Outlier | Verdict::Split | Verdict::Unsupported => "See Overview.".to_owned(),
         };
-        let name = state.name_of(&inspection.path);
+        let disk = state.name_of(&inspection.path);
+        let which = match &inspection.name {
+            Some(name) => format!("{name}, not up, on {disk}"),
+            None => format!("{disk}, not up"),
+        };
         Some(Concern::new(
             Health::of_verdict(verdict),
-            format!("{name} (not up): {verdict}. {advice}"),
+            format!("{which}: {verdict}. {advice}"),
         ))
     })
 }

@@ -4,7 +4,7 @@ use super::history::{self, Counter, WINDOWS};
 use super::layout::Areas;
 use super::remaps::Grid;
 use super::state::{Focus, State, Tab};
-use crate::inspect::{status_findings, Finding};
+use crate::inspect::{idle_main, status_findings, Finding};
 use crate::port::journal::ActionRecord;
 use crate::port::LoggedEvent;
 use crate::remap_core::units::{BlockSize, Blocks, Slot};
@@ -36,6 +36,11 @@ pub fn findings(state: &State) -> Vec<Finding> {
         .unwrap_or_default();
     if let Some(inspection) = subject.inspection() {
         findings.extend(inspection.findings.iter().cloned());
+        // Nothing on main says that it is one; the spare that was looked at as well does.
+        if let Some(name) = state.idle_main_of(&inspection.path) {
+            findings.retain(|finding| finding.id != "not-ours");
+            findings.push(idle_main(name));
+        }
     }
     crate::inspect::sort_findings(&mut findings);
     findings
@@ -140,4 +145,30 @@ pub fn history(state: &State, counter: Counter, columns: usize) -> Vec<Option<u6
     let samples = samples.map(|samples| &samples[..]).unwrap_or_default();
     let window = history_window(state);
     history::parts(samples, counter, state.wall_clock(), window, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::ram::RamDisk;
+    use crate::remap_core::units::IdentityDigest;
+    use crate::tui::event::{Answer, Event};
+    use crate::tui::sample::{self, happen, look, path, superblock, COLOUR, MAIN};
+    use crate::tui::rows::RowKey;
+
+    #[test]
+    fn the_main_of_a_device_that_is_not_up_is_called_that() {
+        let identity = IdentityDigest::new([5; 16]);
+        let disk = RamDisk::new(MAIN).with_identity(identity);
+        for (array, ids) in [(4, ["idle-main"]), (3, ["not-ours"])] {
+            let mut state = sample::state(COLOUR, 80, 24);
+            let spare = sample::spare(superblock(array, "disk-e", "disk-f"), "depot");
+            let found = vec![look(&disk, "disk-e"), look(&spare, "disk-f")];
+            happen(&mut state, 1, Event::Told(Answer::Examined(found)));
+            assert!(state.choose(&RowKey::Device(path("disk-e"))));
+            let findings = findings(&state);
+            let told: Vec<&str> = findings.iter().map(|finding| finding.id).collect();
+            assert_eq!(told, ids);
+        }
+    }
 }

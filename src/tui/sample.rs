@@ -35,7 +35,8 @@ use crate::zone::Zone;
 /// 24 October 2025, midnight.
 pub const MIDNIGHT: u64 = 1_761_264_000;
 
-const MAIN: Sectors = Sectors::new(8 << 20);
+/// The size of a main disk.
+pub const MAIN: Sectors = Sectors::new(8 << 20);
 const SPARE: Sectors = Sectors::new(1 << 17);
 
 /// The options of a terminal that can show everything.

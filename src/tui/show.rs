@@ -6,6 +6,8 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use crate::remap_core::units::Sectors;
 use crate::text::escape_str;
 
+pub use crate::text::count;
+
 /// A size in binary units, `4.0 TiB`; at most ten columns.
 pub fn size(sectors: Sectors) -> String {
     match sectors.bytes() {
@@ -44,19 +46,6 @@ pub fn short_size(sectors: Sectors) -> String {
     let long = size(sectors);
     long.strip_suffix("iB")
         .map_or_else(|| long.clone(), str::to_owned)
-}
-
-/// A count with its thousands apart: `132,104,192`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// A count and what is counted, which takes an `s` unless it is one: `3 blocks`.

@@ -75,6 +75,36 @@ fn every_byte_that_changes_was_announced() {
     assert!(writes.iter().all(|write| write.device.as_os_str() == SPARE));
 }
 
+/// Before anything is done one sees how the spare will be divided and what the kernel will
+/// be told: exactly that is done.
+#[test]
+fn the_plan_tells_the_layout_and_the_table_line() {
+    for (asked, stated) in [
+        (None, "0 14336 dm-remap-v4 /disks/main /disks/spare"),
+        (
+            Some(BlockSize::B4096),
+            "0 14336 dm-remap-v4 /disks/main /disks/spare 2 block_size 4096",
+        ),
+    ] {
+        let mut machine = Machine::new();
+        let (mut context, _) = context();
+        let options = Options {
+            block_size: asked,
+            ..Options::default()
+        };
+        let create = create_with("vault", options, false);
+        let plan = planned(&mut machine, &mut context, &create).unwrap();
+        let told = plan.layout.unwrap();
+        let joined = plan.joined.clone().unwrap();
+        assert_eq!(joined.table, stated);
+        assert_eq!(joined.main.as_os_str(), MAIN);
+        assert_eq!(joined.spare.as_os_str(), SPARE);
+        execute(&mut machine, &mut context, confirmed(plan)).unwrap();
+        let made = machine.inspect(SPARE).superblock.unwrap();
+        assert_eq!(made.layout(), Some(&told));
+    }
+}
+
 /// What stands against a new device, and the code that says so.
 #[test]
 fn every_refusal_has_its_code_and_writes_nothing() {

@@ -6,7 +6,7 @@ use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::Frame;
 
-use super::strip::{self, Spare};
+use super::strip::{self, copy_health, Spare};
 use super::{bytes, detail_has_keyboard, inside_has_keyboard, mark_row, paragraph, put_line};
 use crate::inspect::{self, name_copies, Inspection};
 use crate::remap_core::commit::Authority;
@@ -131,12 +131,8 @@ impl Page<'_> {
 
     fn strip(&self) -> Vec<Line<'static>> {
         let status = self.subject.active.map(|active| &active.mapped.status);
-        let spare = Spare {
-            inspection: self.inspection,
-            status,
-            chosen: self.chosen,
-            changed: Slot::ALL.map(|slot| self.lately(slot).is_some()),
-        };
+        let changed = Slot::ALL.map(|slot| self.lately(slot).is_some());
+        let spare = Spare::seen(self.inspection, status).pointing(self.chosen, changed);
         strip::lines(&spare, self.width, self.theme).into()
     }
 
@@ -264,7 +260,7 @@ impl Page<'_> {
             Span::raw(" "),
             Span::styled(
                 fit(&state_text, STATE_WIDTH, Side::Left),
-                theme.health(Health::of_letter(state.letter())),
+                theme.health(copy_health(inspection.is_ours(), state.letter())),
             ),
             Span::raw(" "),
             Span::raw(fit(&sequence, SEQUENCE_WIDTH, Side::Right)),

@@ -210,7 +210,7 @@ fn repair_spans(theme: Theme, status: &Status) -> (Vec<Span<'static>>, String) {
         ),
     };
     let mut more = match status.repair_attempts {
-        0 => "; none was needed yet".to_owned(),
+        0 => "; none was needed since it came up".to_owned(),
         attempts => format!(
             "; {} done in {}",
             show::count(status.repairs_completed),

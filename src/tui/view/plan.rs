@@ -7,7 +7,7 @@ use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::overview::verdict_span;
-use super::{copies, label, paragraph, put_lines, window};
+use super::{copies, label, paragraph, put_lines, strip, window};
 use crate::ops::{Operation, Plan, PlannedWrite};
 use crate::tui::dialog::{Dialog, Prompt, Stage};
 use crate::tui::keymap::{Command, Context};
@@ -140,7 +140,8 @@ const PROMPT_LINES: usize = 4;
 fn of_prompt(prompt: &Prompt, width: usize, state: &State) -> Vec<Line<'static>> {
     let theme = state.theme();
     let plan = &prompt.plan;
-    let mut lines = of_writes(plan, state);
+    let mut lines = of_disks(plan, state, width);
+    lines.extend(of_writes(plan, state));
     if let Some(preview) = of_repair(plan, state) {
         lines.extend(rows(theme, "repair", &preview, width));
     }
@@ -166,6 +167,32 @@ fn of_prompt(prompt: &Prompt, width: usize, state: &State) -> Vec<Line<'static>>
     lines.extend(rows(theme, "same as", &plan.command, width));
     lines.push(Line::default());
     lines.extend(of_question(prompt, state, width));
+    lines
+}
+
+/// The disks of a device that is brought up, how its spare is divided, and its table line.
+fn of_disks(plan: &Plan, state: &State, width: usize) -> Vec<Line<'static>> {
+    let theme = state.theme();
+    let mut lines = Vec::new();
+    if let Some(joined) = &plan.joined {
+        let names = [&joined.main, &joined.spare].map(|path| state.name_of(path));
+        let text = format!("main {}, spare {}", names[0], names[1]);
+        lines.extend(rows(theme, "joins", &text, width));
+    }
+    if let Some(layout) = &plan.layout {
+        let room = width.saturating_sub(LABEL_WIDTH + 2);
+        let room = u16::try_from(room).unwrap_or(u16::MAX);
+        let spare = strip::Spare::planned(layout);
+        for (index, drawn) in (0..).zip(strip::lines(&spare, room, theme)) {
+            let name = if index == 0 { "spare" } else { "" };
+            let mut line = row(theme, name, "");
+            line.spans.extend(drawn.spans);
+            lines.push(line);
+        }
+    }
+    if let Some(joined) = &plan.joined {
+        lines.extend(rows(theme, "table", &joined.table, width));
+    }
     lines
 }
 

@@ -8,11 +8,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::gauge;
 use crate::inspect::Inspection;
-use crate::remap_core::layout::Region;
+use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::quorum::CopyState;
 use crate::remap_core::remap_table::BlockFlaw;
 use crate::remap_core::status::Status;
-use crate::remap_core::units::{Blocks, Slot};
+use crate::remap_core::units::{Blocks, PerSlot, Slot};
 use crate::tui::show;
 use crate::tui::theme::{Health, Theme};
 
@@ -20,15 +20,80 @@ use crate::tui::theme::{Health, Theme};
 const SCALE_END: u64 = 8200;
 
 /// What the strip is drawn from.
-pub struct Spare<'a> {
-    /// What was seen of it.
-    pub inspection: &'a Inspection,
-    /// What its target says, if it is up.
-    pub status: Option<&'a Status>,
+pub struct Spare {
+    /// What each copy is worth, by its letter.
+    copies: PerSlot<char>,
+    /// Whether anything says that the device is ours.
+    is_ours: bool,
+    /// What the header of region A and that of region B are worth, by a copy's letter;
+    /// none where the spare has no table, nothing where it was not read.
+    regions: Option<[Option<char>; 2]>,
+    /// The replacement area.
+    room: Room,
     /// The slot to point at.
-    pub chosen: Slot,
+    chosen: Option<Slot>,
     /// Slots whose content changed lately.
-    pub changed: [bool; Slot::COUNT],
+    changed: [bool; Slot::COUNT],
+}
+
+/// What is known of the replacement area.
+enum Room {
+    /// Nothing.
+    Unknown,
+    /// How much of it is used, and all of it.
+    Used(Blocks, Blocks),
+    /// All of it, once there is one.
+    Planned(Blocks),
+}
+
+impl Spare {
+    /// What was seen of a spare, and what its target says of it, if that is up.
+    pub fn seen(inspection: &Inspection, status: Option<&Status>) -> Self {
+        let superblock = inspection.superblock.as_ref();
+        let layout = superblock.and_then(|superblock| superblock.layout());
+        let status = status.filter(|status| status.total > Blocks::new(0));
+        Self {
+            is_ours: inspection.is_ours(),
+            copies: inspection.judgement.states.map(|_, state| state.letter()),
+            regions: layout.map(|_| Region::ALL.map(|region| letter_of(inspection, region))),
+            room: status.map_or(Room::Unknown, |status| {
+                Room::Used(status.used, status.total)
+            }),
+            chosen: None,
+            changed: [false; Slot::COUNT],
+        }
+    }
+
+    /// A spare as it will be, divided like this.
+    pub fn planned(layout: &Layout) -> Self {
+        Self {
+            is_ours: true,
+            copies: PerSlot::from_fn(|_| 'V'),
+            regions: Some([Some('V'); 2]),
+            room: Room::Planned(layout.replacement_blocks),
+            chosen: None,
+            changed: [false; Slot::COUNT],
+        }
+    }
+
+    /// The same, pointing at one slot and at what changed.
+    pub fn pointing(self, chosen: Slot, changed: [bool; Slot::COUNT]) -> Self {
+        Self {
+            chosen: Some(chosen),
+            changed,
+            ..self
+        }
+    }
+}
+
+/// What the header of a table region is worth, by a copy's letter, if it was read.
+fn letter_of(inspection: &Inspection, region: Region) -> Option<char> {
+    let header = inspection.headers.iter().find(|read| read.region == region);
+    Some(match &header?.header {
+        Ok(_) => 'V',
+        Err(BlockFlaw::Unreadable) => '?',
+        Err(_) => 'X',
+    })
 }
 
 /// Two rows of single columns, drawn one over the other.
@@ -61,21 +126,22 @@ fn put(row: &mut [(String, Style)], at: usize, text: &str, style: Style) {
 }
 
 /// The labels, and the strip below them, at exactly `width` columns.
-pub fn lines(spare: &Spare<'_>, width: u16, theme: Theme) -> [Line<'static>; 2] {
+pub fn lines(spare: &Spare, width: u16, theme: Theme) -> [Line<'static>; 2] {
     let width = usize::from(width);
     let mut columns = Columns::new(width);
     let behind = (width / 3).clamp(18, 44);
     let zone = width.saturating_sub(behind + 5);
     draw_zone(&mut columns, spare, zone, theme);
-    let layout = spare
-        .inspection
-        .superblock
-        .as_ref()
-        .and_then(|superblock| superblock.layout());
     let start = zone + 1;
     put(&mut columns.track, start, theme.break_mark(), theme.faint());
-    if layout.is_some() {
-        draw_behind(&mut columns, spare, start + 3, behind, theme);
+    if let Some(regions) = spare.regions {
+        draw_behind(
+            &mut columns,
+            (regions, &spare.room),
+            start + 3,
+            behind,
+            theme,
+        );
     } else {
         let text = show::fit("no remap table", behind, show::Side::Left, theme.ellipsis());
         put(&mut columns.track, start + 3, &text, theme.faint());
@@ -84,7 +150,7 @@ pub fn lines(spare: &Spare<'_>, width: u16, theme: Theme) -> [Line<'static>; 2] 
 }
 
 /// The metadata zone, from column 1 on.
-fn draw_zone(columns: &mut Columns, spare: &Spare<'_>, room: usize, theme: Theme) {
+fn draw_zone(columns: &mut Columns, spare: &Spare, room: usize, theme: Theme) {
     let rule = theme.rule().repeat(room);
     put(&mut columns.track, 1, &rule, theme.faint());
     // The last column is the end of the scale.
@@ -93,14 +159,14 @@ fn draw_zone(columns: &mut Columns, spare: &Spare<'_>, room: usize, theme: Theme
     let mut free_from = 0;
     for slot in Slot::ALL {
         let sector = slot.sector().get();
-        let state = spare.inspection.judgement.states.get(slot);
-        let mut style = theme.health(Health::of_letter(state.letter()));
+        let letter = *spare.copies.get(slot);
+        let mut style = theme.health(copy_health(spare.is_ours, letter));
         if spare.changed[slot as usize] {
             style = style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED);
         }
         let x = x_of(sector);
-        put(&mut columns.track, x, theme.state_glyph(state), style);
-        let is_chosen = slot == spare.chosen;
+        put(&mut columns.track, x, theme.copy_glyph(letter), style);
+        let is_chosen = spare.chosen == Some(slot);
         if is_chosen {
             put(&mut columns.track, x - 1, "[", theme.accent());
             put(&mut columns.track, x + 1, "]", theme.accent());
@@ -121,10 +187,23 @@ fn draw_zone(columns: &mut Columns, spare: &Spare<'_>, room: usize, theme: Theme
 }
 
 /// Region A, the replacement area as a gauge of its use, region B.
-fn draw_behind(columns: &mut Columns, spare: &Spare<'_>, at: usize, room: usize, theme: Theme) {
+fn draw_behind(
+    columns: &mut Columns,
+    (regions, room_used): ([Option<char>; 2], &Room),
+    at: usize,
+    room: usize,
+    theme: Theme,
+) {
     let gauge_room = room.saturating_sub(4);
-    for (region, x) in [(Region::A, at), (Region::B, at + room - 1)] {
-        let (glyph, style) = region_mark(spare.inspection, region, theme);
+    let places = [at, at + room - 1];
+    for ((region, letter), x) in Region::ALL.into_iter().zip(regions).zip(places) {
+        let (glyph, style) = match letter {
+            None => (theme.dot(), theme.faint()),
+            Some(letter) => (
+                theme.copy_glyph(letter),
+                theme.health(Health::of_letter(letter)),
+            ),
+        };
         put(&mut columns.track, x, glyph, style);
         put(&mut columns.labels, x, &region.to_string(), theme.faint());
     }
@@ -138,37 +217,32 @@ fn draw_behind(columns: &mut Columns, spare: &Spare<'_>, at: usize, room: usize,
         &free.repeat(gauge_room),
         theme.faint(),
     );
-    let mut label = "replacements".to_owned();
-    if let Some(status) = spare.status.filter(|status| status.total > Blocks::new(0)) {
-        let cells = gauge::cells(status.used, status.total, gauge_room);
-        let style = theme.health(gauge::health(status.used, status.total));
-        put(&mut columns.track, at + 2, &full.repeat(cells), style);
-        let used = show::percent(status.used.get(), status.total.get());
-        let longer = format!("replacements {used}");
-        label = if longer.width() <= gauge_room {
-            longer
-        } else {
-            used
-        };
-    }
-    if label.width() <= gauge_room {
-        put(&mut columns.labels, at + 2, &label, theme.faint());
+    let labels = match *room_used {
+        Room::Unknown => ["replacements".to_owned(), String::new()],
+        Room::Planned(total) => {
+            let total = show::count(total.get());
+            [format!("{total} replacements"), total]
+        }
+        Room::Used(used, total) => {
+            let cells = gauge::cells(used, total, gauge_room);
+            let style = theme.health(gauge::health(used, total));
+            put(&mut columns.track, at + 2, &full.repeat(cells), style);
+            let used = show::percent(used.get(), total.get());
+            [format!("replacements {used}"), used]
+        }
+    };
+    if let Some(label) = labels.iter().find(|label| label.width() <= gauge_room) {
+        put(&mut columns.labels, at + 2, label, theme.faint());
     }
 }
 
-/// The glyph of a table region, by its header.
-fn region_mark(inspection: &Inspection, region: Region, theme: Theme) -> (&'static str, Style) {
-    let header = inspection.headers.iter().find(|read| read.region == region);
-    let letter = match header.map(|read| &read.header) {
-        None => return (theme.dot(), theme.faint()),
-        Some(Ok(_)) => 'V',
-        Some(Err(BlockFlaw::Unreadable)) => '?',
-        Some(Err(_)) => 'X',
-    };
-    (
-        theme.copy_glyph(letter),
-        theme.health(Health::of_letter(letter)),
-    )
+/// How bad it is that a copy is like this: where nothing is ours, no copy is missed.
+pub const fn copy_health(is_ours: bool, letter: char) -> Health {
+    if is_ours {
+        Health::of_letter(letter)
+    } else {
+        Health::Neutral
+    }
 }
 
 /// Whether a copy in this state is as good as it can be.
