@@ -153,8 +153,8 @@ mod tests {
     use crate::lab::ram::RamDisk;
     use crate::remap_core::units::IdentityDigest;
     use crate::tui::event::{Answer, Event};
-    use crate::tui::sample::{self, happen, look, path, superblock, COLOUR, MAIN};
     use crate::tui::rows::RowKey;
+    use crate::tui::sample::{self, happen, look, path, superblock, COLOUR, MAIN};
 
     #[test]
     fn the_main_of_a_device_that_is_not_up_is_called_that() {

@@ -112,6 +112,23 @@ pub fn fit(text: &str, width: usize, side: Side, ellipsis: &str) -> String {
     }
 }
 
+/// The end of a text in at most `width` columns, behind an `ellipsis` where it is longer:
+/// what a path ends in tells more than what it begins with.
+pub fn end_of(text: &str, width: usize, ellipsis: &str) -> String {
+    let text = &*escape_str(text);
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(ellipsis.width());
+    let mut end = text;
+    while end.width() > room {
+        let mut rest = end.chars();
+        rest.next();
+        end = rest.as_str();
+    }
+    format!("{ellipsis}{end}")
+}
+
 fn cut(text: &str, width: usize, ellipsis: &str) -> String {
     let room = width.saturating_sub(ellipsis.width());
     let mut out = String::new();
@@ -171,6 +188,15 @@ fn push_word(lines: &mut Vec<String>, word: &str, width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_path_one_sees_its_end() {
+        assert_eq!(end_of("/disks/disk-a", 13, "…"), "/disks/disk-a");
+        assert_eq!(end_of("/disks/disk-a", 7, "…"), "…disk-a");
+        assert_eq!(end_of("/disks/漢漢", 4, "…"), "…漢");
+        assert_eq!(end_of("/disks", 0, "…"), "…");
+        assert_eq!(end_of("a\u{1b}b", 4, "~"), "~1bb");
+    }
 
     #[test]
     fn sizes_are_never_rounded_up() {

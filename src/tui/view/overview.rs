@@ -31,7 +31,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<
     let width = usize::from(area.width);
     let mut lines = match (subject.active, subject.examined) {
         (Some(active), _) => of_active(state, active, width),
-        (None, Some(Ok(inspection))) => of_idle(state, inspection, subject.device),
+        (None, Some(Ok(inspection))) => of_idle(state, inspection, subject.device, width),
         (None, Some(Err(why))) => paragraph(
             &format!("It cannot be read: {why}"),
             width,
@@ -235,6 +235,7 @@ fn of_idle(
     state: &State,
     inspection: &Inspection,
     device: Option<&DeviceInfo>,
+    width: usize,
 ) -> Vec<Line<'static>> {
     let theme = state.theme();
     let mut lines = Vec::new();
@@ -243,7 +244,7 @@ fn of_idle(
         let letters = judgement.states.map(|_, state| state.letter());
         let sequence = judgement.sequence.unwrap_or(Sequence::new(0));
         lines.push(copies_fact(theme, &letters, judgement.verdict, sequence));
-        lines.extend(of_metadata(state, inspection));
+        lines.extend(of_metadata(state, inspection, width));
     } else {
         let text = "none of ours on this device";
         lines.push(fact(theme, "Metadata", vec![plain(text)]));
@@ -282,7 +283,7 @@ fn usage_text(device: &DeviceInfo) -> String {
 }
 
 /// What the winning copy says, as far as there is one.
-fn of_metadata(state: &State, inspection: &Inspection) -> Vec<Line<'static>> {
+fn of_metadata(state: &State, inspection: &Inspection, width: usize) -> Vec<Line<'static>> {
     let theme = state.theme();
     let mut lines = Vec::new();
     let mut say = |name, text: String| lines.push(fact(theme, name, vec![plain(text)]));
@@ -293,14 +294,11 @@ fn of_metadata(state: &State, inspection: &Inspection) -> Vec<Line<'static>> {
     let Some(superblock) = &inspection.superblock else {
         return lines;
     };
-    let path = crate::text::escape(superblock.main_path.trimmed()).into_owned();
-    say(
-        "Main",
-        format!(
-            "{}, last seen as {path}",
-            show::size(superblock.main_sectors)
-        ),
-    );
+    let path = crate::text::escape(superblock.main_path.trimmed());
+    let main = format!("{}, last seen as ", show::size(superblock.main_sectors));
+    let room = width.saturating_sub(1 + LABEL_WIDTH + main.width());
+    let path = show::end_of(&path, room, theme.ellipsis());
+    say("Main", main + &path);
     match superblock.layout() {
         Some(layout) => say(
             "Room",
