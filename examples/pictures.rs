@@ -381,6 +381,7 @@ fn start() -> Result<(Headless, Arc<Repeating>), Box<dyn Error>> {
         journal: Box::new(AtNoon(FileJournal::new(directory.join("journal")))),
         platform,
         read_only: false,
+        progress: dmremap::ops::Progress::silent(),
     };
     let options = Options::with_theme(Theme::FULL);
     let name = Some("~/lab".to_owned());

@@ -14,9 +14,10 @@ use crate::inspect::{look, Depth, Inspection};
 
 use crate::lab::{Contents, Lab};
 use crate::machine::Machine;
-use crate::ops::{self, Context, Operation, Outcome, Plan, Surroundings, Target};
+use crate::ops::{self, Context, Operation, Outcome, Plan, Progress, Surroundings, Target};
 use crate::port::journal::Journal;
 use crate::port::{Access, Host};
+use crate::remap_core::units::Sectors;
 use crate::report::{self, style::Style};
 
 /// Where a journal is kept, in the directory of a lab or of the user's state.
@@ -59,6 +60,7 @@ impl Session {
             journal: open_journal(host.lab_directory(), ports)?,
             platform: ports.platform.clone(),
             read_only: global.read_only,
+            progress: progress(&global),
         };
         if !global.read_only && !global.dry_run {
             // Where targets live in no process of their own, whoever comes next does what
@@ -289,4 +291,28 @@ fn printed(written: std::io::Result<()>) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Tells how far something long came, to a person who waits for it at a terminal. The line is
+/// overwritten by whatever is said next.
+fn progress(global: &Global) -> Progress {
+    /// What is smaller is done before anybody could read that.
+    const LONG: Sectors = Sectors::new(64 << 11);
+    let can_overwrite = || std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    if global.json || !std::io::stderr().is_terminal() || !can_overwrite() {
+        return Progress::silent();
+    }
+    Progress::told_to(|share| {
+        if share.of < LONG {
+            return;
+        }
+        match share.percent() {
+            100 => eprint!("\x1b[K"),
+            percent => eprint!(
+                "\x1b[K{}: {percent} % of {}\r",
+                share.work,
+                report::size_text(share.of)
+            ),
+        }
+    })
 }

@@ -1,5 +1,6 @@
 //! Reading, writing and keeping ranges of sectors.
 
+use super::progress::{Progress, Work};
 use crate::format::backup::{Content, SavedRange};
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::units::{Sector, Sectors, SECTOR_BYTES};
@@ -47,10 +48,17 @@ pub fn write(store: &mut dyn BlockStore, at: Sector, data: &[u8]) -> Result<(), 
 }
 
 /// Writes what was saved back to where it was.
-pub fn write_ranges(store: &mut dyn BlockStore, ranges: &[SavedRange]) -> Result<(), IoError> {
-    for (at, sectors) in extents(ranges) {
+pub fn write_ranges(
+    store: &mut dyn BlockStore,
+    ranges: &[SavedRange],
+    progress: &Progress,
+) -> Result<(), IoError> {
+    let extents = extents(ranges);
+    let mut tally = progress.begin(Work::Writing, total(&extents));
+    for (at, sectors) in extents {
         for (at, length) in super::region::chunks(at, sectors) {
             write(store, at, &slice(ranges, at, length))?;
+            tally.advance(Sectors::from_bytes(length as u64));
         }
     }
     Ok(())
@@ -60,8 +68,11 @@ pub fn write_ranges(store: &mut dyn BlockStore, ranges: &[SavedRange]) -> Result
 pub fn first_difference(
     store: &dyn BlockStore,
     ranges: &[SavedRange],
+    progress: &Progress,
 ) -> Result<Option<Sector>, IoError> {
-    for (at, sectors) in extents(ranges) {
+    let extents = extents(ranges);
+    let mut tally = progress.begin(Work::Verifying, total(&extents));
+    for (at, sectors) in extents {
         for (at, length) in super::region::chunks(at, sectors) {
             let mut now = vec![0; length];
             read(store, at, &mut now)?;
@@ -73,6 +84,7 @@ pub fn first_difference(
             if let Some(position) = differs {
                 return Ok(at.checked_add(Sectors::from_bytes(position as u64)));
             }
+            tally.advance(Sectors::from_bytes(length as u64));
         }
     }
     Ok(None)
@@ -120,6 +132,12 @@ pub fn extents(ranges: &[SavedRange]) -> Vec<(Sector, Sectors)> {
         }
     }
     extents
+}
+
+/// All the sectors of these extents.
+pub fn total(extents: &[(Sector, Sectors)]) -> Sectors {
+    let sectors = extents.iter().map(|(_, sectors)| sectors.get());
+    Sectors::new(sectors.fold(0, u64::saturating_add))
 }
 
 /// What `ranges` say of `bytes` bytes from `at` on; zeros where they say nothing.

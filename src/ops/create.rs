@@ -193,7 +193,7 @@ fn format_spare(
     let block_size = pair.block_size;
     let layout = compose::layout(parts.spare, spare.inspection.size, block_size)?;
     let superblock = compose::superblock(context, &main, &spare, layout)?;
-    let in_the_way = region::first_non_zero(&*spare.store, &layout)?;
+    let in_the_way = region::first_non_zero(&*spare.store, &layout, &context.progress)?;
     let not_blank = in_the_way.map(|_| Obstacle::Data);
     let stake = pair.stake.or(not_blank);
     let lost = stake.as_ref().and_then(Obstacle::contents);

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::look::{absolute, is_same_device, shown};
 use super::plan::{Confirmed, Outcome, Plan};
+use super::progress::{Progress, Work};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::undo;
 use super::{Context, Operation, Refusal};
@@ -268,7 +269,7 @@ fn execute_write(
     }
     let mut writing = Writing::begin(host, context, plan, step)?;
     let id = writing.id;
-    let mut result = writing.write(step);
+    let mut result = writing.write(step, &context.progress);
     let verdict = inspect(&*writing.store, &step.path).verdict();
     let Writing {
         store,
@@ -284,13 +285,15 @@ fn execute_write(
             Ok(()) => false,
             Err(_) => host.open(&step.path, step.access).is_ok_and(|mut store| {
                 // The path may lead to another device by now.
-                step.basis.is_of(&*store) && roll_back(&mut *store, &before)
+                step.basis.is_of(&*store) && roll_back(&mut *store, &before, &context.progress)
             }),
         };
         return conclude(context, plan, id, result, (verdict, details), rolled_back);
     }
     let mut store = store;
-    let rolled_back = result.is_err() && is_rolled_back(plan) && roll_back(&mut *store, &before);
+    let rolled_back = result.is_err()
+        && is_rolled_back(plan)
+        && roll_back(&mut *store, &before, &context.progress);
     drop(store);
     conclude(context, plan, id, result, (verdict, details), rolled_back)
 }
@@ -331,10 +334,10 @@ fn is_rolled_back(plan: &Plan) -> bool {
     )
 }
 
-fn roll_back(store: &mut dyn BlockStore, before: &[SavedRange]) -> bool {
-    bytes::write_ranges(store, before).is_ok()
+fn roll_back(store: &mut dyn BlockStore, before: &[SavedRange], progress: &Progress) -> bool {
+    bytes::write_ranges(store, before, progress).is_ok()
         && store.flush().is_ok()
-        && matches!(bytes::first_difference(store, before), Ok(None))
+        && matches!(bytes::first_difference(store, before, progress), Ok(None))
 }
 
 /// A write to one device that the journal knows of.
@@ -369,7 +372,7 @@ impl Writing {
             // Too much to be kept: only copies and headers, in case something fails.
             extents.retain(|(_, sectors)| *sectors <= SLOT_SECTORS);
         }
-        let before = read_before(&*store, &extents, step)?;
+        let before = read_before(&*store, &extents, step, &context.progress)?;
         let path = absolute(&step.path);
         let backup = |ranges: &[SavedRange]| {
             let identity = step.basis.identity;
@@ -395,31 +398,21 @@ impl Writing {
         })
     }
 
-    fn write(&mut self, step: &WriteStep) -> Result<(), Error> {
+    fn write(&mut self, step: &WriteStep, progress: &Progress) -> Result<(), Error> {
         let failed =
             |error: IoError| Error::failed("io", format!("{}: {error}", shown(&step.path)));
         let store = &mut *self.store;
         match &step.puts {
             Puts::Ranges(ranges) => {
-                bytes::write_ranges(store, ranges).map_err(failed)?;
+                bytes::write_ranges(store, ranges, progress).map_err(failed)?;
                 store.flush().map_err(failed)?;
-                read_back(store, ranges, step)?;
+                read_back(store, ranges, step, progress)?;
             }
             Puts::NewTable {
                 superblock, name, ..
             } => {
-                write_table(store, superblock, *name).map_err(failed)?;
-                let table = After::before_wipes(step);
-                for (at, sectors) in table.extents() {
-                    let is_slot = Slot::ALL.iter().any(|slot| slot.sector() == at);
-                    for (at, length) in super::region::chunks(at, sectors) {
-                        let mut now = vec![0; length];
-                        bytes::read(store, at, &mut now).map_err(failed)?;
-                        if !is_slot && now != table.bytes(at, length) {
-                            return Err(not_kept(step, at));
-                        }
-                    }
-                }
+                write_table(store, superblock, *name, progress).map_err(failed)?;
+                read_back_table(store, step, progress)?;
             }
         }
         if let Some(prepared) = &step.copies {
@@ -428,11 +421,11 @@ impl Writing {
         // Only now: with them gone from the slots the copies would not be written, and a
         // device that is not ours yet stays what it was.
         let store = &mut *self.store;
-        bytes::write_ranges(store, &step.wipes).map_err(failed)?;
+        bytes::write_ranges(store, &step.wipes, progress).map_err(failed)?;
         if !step.wipes.is_empty() {
             store.flush().map_err(failed)?;
         }
-        read_back(store, &step.wipes, step)
+        read_back(store, &step.wipes, step, progress)
     }
 
     fn write_copies(&mut self, prepared: &commit::Prepared, step: &WriteStep) -> Result<(), Error> {
@@ -475,8 +468,13 @@ fn write_table(
     store: &mut dyn BlockStore,
     superblock: &Superblock,
     name: Text<NAME_LIMIT>,
+    progress: &Progress,
 ) -> Result<(), IoError> {
     const AT_ONCE: usize = 1 << 20;
+    let regions = superblock.layout().map_or(Sectors::new(0), |layout| {
+        Sectors::new(layout.region_sectors().get().saturating_mul(2))
+    });
+    let mut tally = progress.begin(Work::Writing, regions);
     let mut run = Vec::with_capacity(AT_ONCE);
     let mut start = Sector::default();
     for (at, raw) in new_blocks(*superblock, name) {
@@ -484,6 +482,7 @@ fn write_table(
         if run.len() == AT_ONCE || behind != Some(at) {
             if !run.is_empty() {
                 store.write_at(start, &run)?;
+                tally.advance(Sectors::from_bytes(run.len() as u64));
             }
             run.clear();
             start = at;
@@ -492,6 +491,7 @@ fn write_table(
     }
     if !run.is_empty() {
         store.write_at(start, &run)?;
+        tally.advance(Sectors::from_bytes(run.len() as u64));
     }
     store.flush()
 }
@@ -517,8 +517,37 @@ fn not_kept(step: &WriteStep, at: Sector) -> Error {
     )
 }
 
-fn read_back(store: &dyn BlockStore, ranges: &[SavedRange], step: &WriteStep) -> Result<(), Error> {
-    match bytes::first_difference(store, ranges) {
+/// Reads back headers and table blocks.
+fn read_back_table(
+    store: &dyn BlockStore,
+    step: &WriteStep,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let table = After::before_wipes(step);
+    let extents = table.extents();
+    let mut tally = progress.begin(Work::Verifying, bytes::total(&extents));
+    for (at, sectors) in extents {
+        let is_slot = Slot::ALL.iter().any(|slot| slot.sector() == at);
+        for (at, length) in super::region::chunks(at, sectors) {
+            let mut now = vec![0; length];
+            bytes::read(store, at, &mut now)
+                .map_err(|error| Error::failed("io", format!("{}: {error}", shown(&step.path))))?;
+            if !is_slot && now != table.bytes(at, length) {
+                return Err(not_kept(step, at));
+            }
+            tally.advance(Sectors::from_bytes(length as u64));
+        }
+    }
+    Ok(())
+}
+
+fn read_back(
+    store: &dyn BlockStore,
+    ranges: &[SavedRange],
+    step: &WriteStep,
+    progress: &Progress,
+) -> Result<(), Error> {
+    match bytes::first_difference(store, ranges, progress) {
         Ok(None) => Ok(()),
         Ok(Some(at)) => Err(not_kept(step, at)),
         Err(error) => Err(Error::failed(
@@ -564,6 +593,7 @@ fn read_before(
     store: &dyn BlockStore,
     extents: &[(Sector, Sectors)],
     step: &WriteStep,
+    progress: &Progress,
 ) -> Result<Vec<SavedRange>, Error> {
     let blank_only = matches!(
         &step.puts,
@@ -573,6 +603,7 @@ fn read_before(
         }
     );
     let mut before: Vec<SavedRange> = Vec::new();
+    let mut tally = progress.begin(Work::Keeping, bytes::total(extents));
     for (at, sectors) in extents {
         for (at, length) in super::region::chunks(*at, *sectors) {
             let mut now = vec![0; length];
@@ -585,6 +616,7 @@ fn read_before(
                 return Err(stale(step));
             }
             bytes::keep(at, &now, &mut before);
+            tally.advance(Sectors::from_bytes(length as u64));
         }
     }
     Ok(before)

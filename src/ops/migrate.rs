@@ -34,7 +34,7 @@ pub(super) fn plan(
     require_free(path, &usage)?;
     let unit = remap_unit(&inspection, &current, block_size)?;
     let layout = compose::layout(path, inspection.size.min(current.spare_sectors), unit)?;
-    if let Some(at) = region::first_non_zero(&*store, &layout)? {
+    if let Some(at) = region::first_non_zero(&*store, &layout, &context.progress)? {
         return Err(Refusal::new(
             "data-in-the-way",
             format!(

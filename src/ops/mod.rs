@@ -18,6 +18,7 @@ mod migrate;
 mod operation;
 mod overlay;
 mod plan;
+mod progress;
 mod reassemble;
 mod refusal;
 mod region;
@@ -33,6 +34,7 @@ pub use execute::execute;
 pub use look::is_same_device;
 pub use operation::{CorruptionKind, Operation, Target, UnknownKind};
 pub use plan::{Confirmed, Joined, Outcome, Plan, PlannedWrite};
+pub use progress::{Progress, Share, Work};
 pub use reassemble::Surroundings;
 pub use refusal::Refusal;
 
@@ -48,6 +50,8 @@ pub struct Context {
     pub platform: Arc<dyn Platform>,
     /// Whether every change is refused.
     pub read_only: bool,
+    /// To whom it is told how far something long came.
+    pub progress: Progress,
 }
 
 /// Decides what an operation comes to, from what there is now. Opens nothing for

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::plan::PlannedWrite;
+use super::progress::{Progress, Work};
 use super::Refusal;
 use crate::error::Error;
 use crate::format::backup::MAX_FILE_BYTES;
@@ -58,7 +59,13 @@ pub fn chunks(at: Sector, sectors: Sectors) -> impl Iterator<Item = (Sector, usi
 }
 
 /// The first sector of the regions that is not all zeros.
-pub fn first_non_zero(store: &dyn BlockStore, layout: &Layout) -> Result<Option<Sector>, Refusal> {
+pub fn first_non_zero(
+    store: &dyn BlockStore,
+    layout: &Layout,
+    progress: &Progress,
+) -> Result<Option<Sector>, Refusal> {
+    let both = Sectors::new(layout.region_sectors().get().saturating_mul(2));
+    let mut tally = progress.begin(Work::Looking, both);
     let mut buffer = vec![0; CHUNK_SECTORS as usize * SECTOR_BYTES];
     for region in Region::ALL {
         for (at, length) in chunks(layout.region_start(region), layout.region_sectors()) {
@@ -68,6 +75,7 @@ pub fn first_non_zero(store: &dyn BlockStore, layout: &Layout) -> Result<Option<
                 let sectors = (position / SECTOR_BYTES) as u64;
                 return Ok(at.checked_add(Sectors::new(sectors)));
             }
+            tally.advance(Sectors::from_bytes(length as u64));
         }
     }
     Ok(None)

@@ -2,7 +2,7 @@
 
 use super::keymap::Context;
 use crate::error::Error;
-use crate::ops::{Confirmed, Outcome, Plan, Refusal};
+use crate::ops::{Confirmed, Outcome, Plan, Refusal, Share};
 
 /// The window of one plan.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Dialog {
     pub ticket: u64,
     /// How far it came.
     pub stage: Stage,
+    /// How far something that takes its time came.
+    pub share: Option<Share>,
 }
 
 /// How far a plan came.
@@ -74,6 +76,7 @@ impl Dialog {
             title: title.into(),
             ticket,
             stage: Stage::Planning,
+            share: None,
         }
     }
 

@@ -10,7 +10,7 @@ use super::recorder;
 use super::remaps::RemapList;
 use super::state::Examined;
 use crate::error::Error;
-use crate::ops::{Outcome, Plan, Refusal};
+use crate::ops::{Outcome, Plan, Refusal, Share};
 use crate::port::journal::ActionRecord;
 use crate::port::{DeviceInfo, LoggedEvent, Mapped};
 use crate::remap_core::units::Timestamp;
@@ -92,6 +92,13 @@ pub enum Answer {
     },
     /// The whole journal, oldest first.
     Journal(Vec<ActionRecord>),
+    /// How far a plan's making or its carrying out came.
+    Progress {
+        /// Which question it is about.
+        ticket: u64,
+        /// How far.
+        share: Share,
+    },
     /// What an operation comes to.
     Planned {
         /// Which question this answers.

@@ -271,5 +271,6 @@ pub fn context() -> ops::Context {
         journal: Box::new(MemoryJournal::default()),
         platform: Arc::new(Still),
         read_only: false,
+        progress: ops::Progress::silent(),
     }
 }

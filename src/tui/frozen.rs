@@ -45,6 +45,7 @@ impl Held {
                 self.logged.drain(..surplus);
             }
             Answer::Zone(_)
+            | Answer::Progress { .. }
             | Answer::Planned { .. }
             | Answer::Executed { .. }
             | Answer::Saved(_)

@@ -270,11 +270,13 @@ impl Worker {
                 self.look(true);
             }
             Request::Plan { ticket, operation } => {
+                self.tell_progress_of(ticket);
                 let plan = ops::plan(self.host.as_mut(), &mut self.context, &operation);
                 let plan = plan.map(Box::new);
                 self.tell(Answer::Planned { ticket, plan });
             }
             Request::Execute { ticket, confirmed } => {
+                self.tell_progress_of(ticket);
                 let outcome = ops::execute(self.host.as_mut(), &mut self.context, *confirmed);
                 // What is shown behind the outcome is to agree with it.
                 self.run_due();
@@ -282,6 +284,15 @@ impl Worker {
                 self.tell(Answer::Executed { ticket, outcome });
             }
         }
+    }
+
+    /// Has told from now on how far the answer to this question came.
+    fn tell_progress_of(&mut self, ticket: u64) {
+        let events = self.events.clone();
+        self.context.progress = ops::Progress::told_to(move |share| {
+            // Without anybody there nobody needs to know.
+            let _ = events.send(Event::Told(Answer::Progress { ticket, share }));
+        });
     }
 
     /// Lets the host's own targets do what is due: that changes devices, so not where

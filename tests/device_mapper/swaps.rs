@@ -177,6 +177,7 @@ impl Bench {
                 journal: Box::new(FileJournal::new("/tmp/journal")),
                 platform: Arc::new(ThisMachine),
                 read_only: false,
+                progress: dmremap::ops::Progress::silent(),
             },
             exchanges: 0,
         }

@@ -221,6 +221,7 @@ fn plays_a_host_that_panics() {
         journal: Box::new(FileJournal::new(directory.path())),
         platform: std::sync::Arc::new(ThisMachine),
         read_only: false,
+        progress: dmremap::ops::Progress::silent(),
     };
     let options = Options::with_theme(Theme::FULL);
     tui::run(Box::new(Panicking), context, options).expect("a host that works");

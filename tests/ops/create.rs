@@ -1,7 +1,9 @@
 //! Setting up a device: what is refused, what is written, and taking it all back.
 
 use dmremap::inspect::inspect_table;
-use dmremap::ops::{execute, Operation, Target};
+use std::sync::{Arc, Mutex};
+
+use dmremap::ops::{execute, Operation, Progress, Share, Target, Work};
 use dmremap::port::{Access, Host as _};
 use dmremap::remap_core::layout::Layout;
 use dmremap::remap_core::message::Direction;
@@ -102,6 +104,36 @@ fn the_plan_tells_the_layout_and_the_table_line() {
         execute(&mut machine, &mut context, confirmed(plan)).unwrap();
         let made = machine.inspect(SPARE).superblock.unwrap();
         assert_eq!(made.layout(), Some(&told));
+    }
+}
+
+/// Tables are as large as the spare makes them: whoever waits sees each part of the work
+/// begin, go on and end.
+#[test]
+fn what_takes_its_time_is_told_as_it_goes_on() {
+    let mut machine = Machine::new();
+    let (mut context, _) = context();
+    let told: Arc<Mutex<Vec<Share>>> = Arc::default();
+    let heard = told.clone();
+    context.progress = Progress::told_to(move |share| heard.lock().unwrap().push(share));
+    let plan = planned(&mut machine, &mut context, &create("vault")).unwrap();
+    let regions = plan.layout.unwrap().region_sectors().get() * 2;
+    execute(&mut machine, &mut context, confirmed(plan)).unwrap();
+    let told = told.lock().unwrap();
+    for work in [Work::Looking, Work::Keeping, Work::Writing, Work::Verifying] {
+        let shares: Vec<&Share> = told.iter().filter(|share| share.work == work).collect();
+        // What is wiped besides is a piece of its own.
+        let whole = shares.iter().filter(|share| share.of.get() >= regions);
+        let done: Vec<u64> = whole.map(|share| share.percent()).collect();
+        assert_eq!(
+            (done.first(), done.last()),
+            (Some(&0), Some(&100)),
+            "{work}"
+        );
+        assert!(
+            done.is_sorted_by(|one, next| one < next),
+            "{work}: {done:?}"
+        );
     }
 }
 

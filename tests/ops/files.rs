@@ -38,6 +38,7 @@ impl Bench {
                 journal: Box::new(journal),
                 platform: Arc::new(ThisMachine),
                 read_only: false,
+                progress: dmremap::ops::Progress::silent(),
             },
             directory,
         }

@@ -506,6 +506,7 @@ pub fn context() -> (Context, MemoryJournal) {
         journal: Box::new(journal.clone()),
         platform: Arc::<Still>::default(),
         read_only: false,
+        progress: dmremap::ops::Progress::silent(),
     };
     (context, journal)
 }

@@ -47,6 +47,10 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
             state.histories.extend(histories);
         }
         Answer::Journal(journal) => state.journal = journal,
+        Answer::Progress { ticket, share } => match &mut state.mode {
+            Mode::Plan(dialog) if dialog.ticket == ticket => dialog.share = Some(share),
+            _ => {}
+        },
         Answer::Planned { ticket, plan } => return planned(state, ticket, plan),
         Answer::Executed { ticket, outcome } => executed(state, ticket, outcome),
         Answer::Trouble(text) => say(state, Health::Bad, text),

@@ -80,6 +80,7 @@ pub fn show_corruption_plan(state: &mut State) -> Vec<Effect> {
         title,
         ticket,
         stage,
+        share: None,
     });
     Vec::new()
 }
@@ -213,6 +214,7 @@ fn execute(state: &mut State) -> Vec<Effect> {
     match prompt.confirm() {
         Ok(confirmed) => {
             dialog.stage = Stage::Running;
+            dialog.share = None;
             dialog.ticket = ticket;
             let confirmed = Box::new(confirmed);
             vec![Effect::Ask(Request::Execute { ticket, confirmed })]

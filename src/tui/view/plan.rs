@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::overview::verdict_span;
 use super::{copies, label, paragraph, put_lines, strip, window};
-use crate::ops::{Operation, Plan, PlannedWrite};
+use crate::ops::{Operation, Plan, PlannedWrite, Share};
 use crate::tui::dialog::{Dialog, Prompt, Stage};
 use crate::tui::keymap::{Command, Context};
 use crate::tui::layout::centred;
@@ -28,8 +28,14 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, dialog: &Dialog) {
     let width = WIDTH.min(state.size.width.saturating_sub(4));
     let inner_width = usize::from(width) - 2;
     let (title, lines) = match &dialog.stage {
-        Stage::Planning => (dialog.title.as_str(), vec![said(theme, "making the plan")]),
-        Stage::Running => (dialog.title.as_str(), vec![said(theme, "at work")]),
+        Stage::Planning => (
+            dialog.title.as_str(),
+            of_work(theme, "making the plan", dialog.share),
+        ),
+        Stage::Running => (
+            dialog.title.as_str(),
+            of_work(theme, "at work", dialog.share),
+        ),
         Stage::Prompting(prompt) => (
             prompt.plan.title.as_str(),
             of_prompt(prompt, inner_width, state),
@@ -97,6 +103,26 @@ fn draw_lines(frame: &mut Frame<'_>, area: Rect, lines: &[Line<'_>], dialog: &Di
         .cloned()
         .collect();
     put_lines(frame, area, &in_sight);
+}
+
+/// What is being done, and a bar where that takes its time.
+fn of_work(theme: Theme, what: &str, share: Option<Share>) -> Vec<Line<'static>> {
+    const BAR_WIDTH: usize = 32;
+    let Some(share) = share else {
+        return vec![said(theme, what)];
+    };
+    let percent = share.percent();
+    let cells = BAR_WIDTH * usize::try_from(percent).unwrap_or(100) / 100;
+    let (full, free) = theme.gauge();
+    vec![
+        said(theme, &format!("{what}: {}", share.work)),
+        Line::from(vec![
+            Span::raw(" "),
+            Span::styled(full.repeat(cells), theme.accent()),
+            Span::styled(free.repeat(BAR_WIDTH - cells), theme.faint()),
+            Span::raw(format!(" {percent:3} % of {}", show::size(share.of))),
+        ]),
+    ]
 }
 
 fn said(theme: Theme, text: &str) -> Line<'static> {

@@ -10,9 +10,9 @@ use ratatui::style::Modifier;
 
 use super::tests::{check_text, drawn, text, ASCII, MONO};
 use crate::error::Error;
-use crate::ops;
+use crate::ops::{self, Share, Work};
 use crate::port::Usage;
-use crate::remap_core::units::Slot;
+use crate::remap_core::units::{Sectors, Slot};
 use crate::tui::corruption::{Corruption, Forecast};
 use crate::tui::dialog::{Dialog, Stage};
 use crate::tui::event::{Answer, Event};
@@ -187,6 +187,16 @@ const SCENES: &[Scene] = &[
     ("plan_running", |seat| {
         seat.ask_for_repair();
         seat.press_only("cellar\n");
+        let Mode::Plan(Dialog { ticket, .. }) = seat.state.mode else {
+            panic!("a plan is carried out");
+        };
+        let share = Share {
+            work: Work::Writing,
+            done: Sectors::new(3 << 20),
+            of: Sectors::new(8 << 20),
+        };
+        let told = Answer::Progress { ticket, share };
+        happen(&mut seat.state, 100, Event::Told(told));
     }),
     ("plan_done", |seat| {
         seat.ask_for_repair();
