@@ -306,13 +306,15 @@ fn progress(global: &Global) -> Progress {
         if share.of < LONG {
             return;
         }
-        match share.percent() {
-            100 => eprint!("\x1b[K"),
-            percent => eprint!(
+        let line = match share.percent() {
+            100 => "\x1b[K".to_owned(),
+            percent => format!(
                 "\x1b[K{}: {percent} % of {}\r",
                 share.work,
                 report::size_text(share.of)
             ),
-        }
+        };
+        // Whoever cannot be told waits all the same.
+        let _ = std::io::stderr().write_all(line.as_bytes());
     })
 }
