@@ -11,6 +11,7 @@ use crate::log;
 use crate::relocate::Moving;
 use crate::remap_core::bytes::Text;
 use crate::remap_core::event::{Event, Severity};
+use crate::remap_core::log_line::{LogLine, Told};
 use crate::remap_core::policy::Health;
 use crate::remap_core::quorum::{Judgement, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
@@ -225,11 +226,7 @@ impl Engine {
         if single && !self.limit.allows(device) {
             return;
         }
-        match event.severity() {
-            Severity::Info => log::info(format_args!("{device}: {event}")),
-            Severity::Warning => log::warn(format_args!("{device}: {event}")),
-            Severity::Error => log::error(format_args!("{device}: {event}")),
-        }
+        tell(device, event);
     }
 
     /// Whether anything happened since this was last asked.
@@ -343,15 +340,26 @@ impl Shown {
     }
 }
 
+/// Writes an event to the kernel log.
+fn tell(device: &str, event: Event) {
+    let line = LogLine {
+        device: Some(device),
+        told: Told::Event(event),
+    };
+    match event.severity() {
+        Severity::Info => log::info(format_args!("{line}")),
+        Severity::Warning => log::warn(format_args!("{line}")),
+        Severity::Error => log::error(format_args!("{line}")),
+    }
+}
+
 impl Limit {
     fn allows(&mut self, device: &str) -> bool {
         let second = clock::uptime().get() / 1000;
         if second != self.since {
             if self.left_out > 0 {
-                let left_out = self.left_out;
-                log::warn(format_args!(
-                    "{device}: {left_out} more lines like this one"
-                ));
+                let lines = self.left_out;
+                tell(device, Event::LeftOut { lines });
             }
             *self = Self {
                 since: second,

@@ -12,6 +12,7 @@ use crate::log;
 use crate::remap_core::bytes::Text;
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;
+use crate::remap_core::log_line::{LogLine, Told};
 use crate::remap_core::params::FIRST_SCRUB_MILLIS;
 use crate::remap_core::quorum::{Refusal, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
@@ -29,6 +30,9 @@ impl Joined<'_> {
     /// The kernel log says why the device does not come up.
     pub fn load(&self) -> Result {
         let mut engine = self.engine().lock();
+        if !engine.loaded {
+            self.tell_name();
+        }
         let surveyed = store::survey(&Spare::new(self.spare(), &engine.faults))?;
         if engine.loaded {
             return engine.check_unchanged(self, &surveyed);
@@ -68,6 +72,19 @@ impl Joined<'_> {
         }
         self.mind_read_only(&engine);
         Ok(())
+    }
+
+    /// Says in the kernel log which name the number stands for that its lines begin with.
+    fn tell_name(&self) {
+        self.owner().with_name(|name| {
+            if let Ok(name) = core::str::from_utf8(name) {
+                let line = LogLine {
+                    device: Some(self.number()),
+                    told: Told::Named(name),
+                };
+                log::info(format_args!("{line}"));
+            }
+        });
     }
 
     /// When the first scrub is due.

@@ -82,6 +82,11 @@ pub enum Event {
     SpareFails,
     /// The remap table contradicts itself: read-only until somebody looked.
     NeedsCheck,
+    /// More happened to single blocks than the kernel log was told of one by one.
+    LeftOut {
+        /// How often.
+        lines: u64,
+    },
 }
 
 /// How much an event asks of the operator.
@@ -127,6 +132,7 @@ impl Event {
             Self::MainSuspect => "main-suspect",
             Self::SpareFails => "spare-fails",
             Self::NeedsCheck => "needs-check",
+            Self::LeftOut { .. } => "left-out",
         }
     }
 
@@ -146,7 +152,8 @@ impl Event {
             | Self::CorruptionDetected { .. }
             | Self::RepairFailed { .. }
             | Self::Pending { .. }
-            | Self::ReplacementBad { .. } => Severity::Warning,
+            | Self::ReplacementBad { .. }
+            | Self::LeftOut { .. } => Severity::Warning,
             Self::SpareUse {
                 mark: UsageMark::Exhausted,
             } => Severity::Error,
@@ -160,20 +167,46 @@ impl Event {
     }
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Activated { verdict } => write!(f, "activated, copies {verdict}"),
-            Self::Deactivated => f.write_str("deactivated"),
-            Self::MetadataWritten { sequence } => {
-                write!(f, "metadata written, sequence {sequence}")
-            }
-            Self::ScrubClean => f.write_str("scrub: all intact"),
+impl Event {
+    /// The whole of what is said of an event that has no numbers.
+    pub(crate) const fn fixed_words(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Deactivated => "deactivated",
+            Self::ScrubClean => "scrub: all intact",
             // As far as is known: what was damaged may be repaired before it is looked at.
             Self::CorruptionDetected {
                 copies: 0,
                 table_blocks: 0,
-            } => f.write_str("scrub: damage found"),
+            } => "scrub: damage found",
+            Self::RepairCompleted => "repair: all intact again",
+            Self::RepairGaveUp => "repair: gave up until the next scrub",
+            Self::MainSuspect => "main fails as a whole; nothing is moved",
+            Self::SpareFails => "the spare fails; nothing is moved",
+            Self::NeedsCheck => "the remap table contradicts itself; read-only",
+            _ => return None,
+        })
+    }
+}
+
+// What is written here is read again by `log_line`.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deactivated
+            | Self::ScrubClean
+            | Self::CorruptionDetected {
+                copies: 0,
+                table_blocks: 0,
+            }
+            | Self::RepairCompleted
+            | Self::RepairGaveUp
+            | Self::MainSuspect
+            | Self::SpareFails
+            | Self::NeedsCheck => f.write_str(self.fixed_words().unwrap_or_default()),
+            Self::Activated { verdict } => write!(f, "activated, copies {verdict}"),
+            Self::MetadataWritten { sequence } => {
+                write!(f, "metadata written, sequence {sequence}")
+            }
             Self::CorruptionDetected {
                 copies,
                 table_blocks: 0,
@@ -192,9 +225,7 @@ impl fmt::Display for Event {
             Self::RepairScheduled { attempt, in_millis } => {
                 write!(f, "repair: attempt {attempt} in {in_millis} ms")
             }
-            Self::RepairCompleted => f.write_str("repair: all intact again"),
             Self::RepairFailed { attempt } => write!(f, "repair: attempt {attempt} failed"),
-            Self::RepairGaveUp => f.write_str("repair: gave up until the next scrub"),
             Self::Remapped { block, replacement } => {
                 write!(f, "block {block} moved to replacement {replacement}")
             }
@@ -208,9 +239,7 @@ impl fmt::Display for Event {
                 write!(f, "block {block} failed and was not moved: {why}")
             }
             Self::SpareUse { mark } => write!(f, "spare {} % used", mark.percent()),
-            Self::MainSuspect => f.write_str("main fails as a whole; nothing is moved"),
-            Self::SpareFails => f.write_str("the spare fails; nothing is moved"),
-            Self::NeedsCheck => f.write_str("the remap table contradicts itself; read-only"),
+            Self::LeftOut { lines } => write!(f, "{lines} more lines like this one"),
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod checksum;
 pub mod commit;
 pub mod event;
 pub mod layout;
+pub mod log_line;
 pub mod message;
 pub mod params;
 pub mod policy;

@@ -50,9 +50,21 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Failure {
+    /// Every kind of failure.
+    pub const ALL: [Self; 7] = [
+        Self::Medium,
+        Self::Plain,
+        Self::Offline,
+        Self::Transport,
+        Self::Reservation,
+        Self::ReadOnly,
+        Self::Other,
+    ];
+
+    /// What it is called.
+    pub const fn words(self) -> &'static str {
+        match self {
             Self::Medium => "medium error",
             Self::Plain => "I/O error",
             Self::Offline => "device offline",
@@ -60,7 +72,13 @@ impl fmt::Display for Failure {
             Self::Reservation => "reservation conflict",
             Self::ReadOnly => "device is read-only",
             Self::Other => "unexpected error",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 
@@ -96,16 +114,38 @@ pub enum PassUp {
     Exhausted,
 }
 
+impl PassUp {
+    /// Every reason that is no failure of its own.
+    const OF_THE_DEVICE: [Self; 5] = [
+        Self::NoMetadata,
+        Self::ReadOnly,
+        Self::SpareFails,
+        Self::MainSuspect,
+        Self::Exhausted,
+    ];
+
+    /// Why, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NotOfBlocks(failure) => failure.words(),
+            Self::NoMetadata => "there is no metadata",
+            Self::ReadOnly => "the device is read-only",
+            Self::SpareFails => "the spare fails",
+            Self::MainSuspect => "main fails as a whole",
+            Self::Exhausted => "the spare is full",
+        }
+    }
+
+    /// Every reason there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let failures = Failure::ALL.into_iter().map(Self::NotOfBlocks);
+        failures.chain(Self::OF_THE_DEVICE)
+    }
+}
+
 impl fmt::Display for PassUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotOfBlocks(failure) => fmt::Display::fmt(failure, f),
-            Self::NoMetadata => f.write_str("there is no metadata"),
-            Self::ReadOnly => f.write_str("the device is read-only"),
-            Self::SpareFails => f.write_str("the spare fails"),
-            Self::MainSuspect => f.write_str("main fails as a whole"),
-            Self::Exhausted => f.write_str("the spare is full"),
-        }
+        f.write_str(self.words())
     }
 }
 
@@ -180,6 +220,9 @@ pub enum UsageMark {
 }
 
 impl UsageMark {
+    /// Every mark, highest first.
+    pub const ALL: [Self; 3] = [Self::Exhausted, Self::Percent90, Self::Percent75];
+
     /// The percentage.
     pub const fn percent(self) -> u8 {
         match self {
@@ -191,13 +234,11 @@ impl UsageMark {
 
     /// The highest mark reached with `used` of `total` blocks.
     pub fn reached(used: Blocks, total: Blocks) -> Option<Self> {
-        [Self::Exhausted, Self::Percent90, Self::Percent75]
-            .into_iter()
-            .find(|mark| {
-                let used = u128::from(used.get()).saturating_mul(100);
-                let total = u128::from(total.get());
-                used >= total.saturating_mul(u128::from(mark.percent()))
-            })
+        Self::ALL.into_iter().find(|mark| {
+            let used = u128::from(used.get()).saturating_mul(100);
+            let total = u128::from(total.get());
+            used >= total.saturating_mul(u128::from(mark.percent()))
+        })
     }
 
     /// The mark that was passed when the use rose from `before` to `after`.

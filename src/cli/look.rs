@@ -10,8 +10,9 @@ use super::args::InspectArgs;
 use super::change::find_mapped;
 use super::session::Session;
 use crate::error::{Error, Exit};
-use crate::inspect::{inspect, inspect_table, look, status_findings, Depth, Inspection};
-use crate::port::journal::ActionRecord;
+use crate::inspect::{
+    inspect, inspect_table, log_findings, look, status_findings, Depth, Inspection,
+};
 use crate::port::{Access, DeviceInfo, Usage, Watcher};
 use crate::report::{self, ListRow, Seen};
 
@@ -197,56 +198,12 @@ fn inactive_status(
 
 pub(super) fn log(session: &mut Session) -> Result<Exit, Error> {
     let actions = session.context.journal.actions()?;
-    let events = session.host.events(0)?;
-    let json = json!({
-        "actions": actions.iter().map(action_json).collect::<Vec<_>>(),
-        "events": events.iter().map(report::event_json).collect::<Vec<_>>(),
-    });
-    let mut text = String::new();
-    for action in &actions {
-        text += &format!(
-            "{:>4}  {}  {:<12}  {}\n",
-            action.id.to_string(),
-            report::time_text(action.time),
-            action_state(action),
-            action.begun.title
-        );
-    }
-    for logged in &events {
-        let device = crate::text::escape_str(&logged.device);
-        text += &format!(
-            "      {}  {device}: {}\n",
-            report::time_text(logged.time),
-            logged.event
-        );
-    }
-    session.print("log", || json, || text)?;
+    let log = session.host.target_log()?;
+    let findings = log_findings(&log);
+    session.print(
+        "log",
+        || report::log_json(&actions, &log, &findings),
+        || report::log_text(&actions, &log, &findings, session.style),
+    )?;
     Ok(Exit::Done)
-}
-
-fn action_state(action: &ActionRecord) -> &'static str {
-    match (&action.ended, action.undone_by) {
-        (_, Some(_)) => "undone",
-        (None, None) => "interrupted",
-        (Some(ended), None) if ended.done => "done",
-        (Some(ended), None) if ended.rolled_back => "rolled back",
-        (Some(_), None) => "failed",
-    }
-}
-
-fn action_json(action: &ActionRecord) -> Value {
-    json!({
-        "id": action.id.get(),
-        "time_seconds": action.time.get(),
-        "operation": action.begun.operation,
-        "title": action.begun.title,
-        "command": action.begun.command,
-        "name": action.begun.name,
-        "device": action.begun.device,
-        "state": action_state(action),
-        "summary": action.ended.as_ref().map(|ended| &ended.summary),
-        "undoable": action.has_backup && action.undone_by.is_none(),
-        "undoes": action.begun.undoes.map(|id| id.get()),
-        "undone_by": action.undone_by.map(|id| id.get()),
-    })
 }

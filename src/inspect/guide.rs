@@ -46,7 +46,7 @@ macro_rules! guide {
 
 /// Every kind of finding, first what is to be looked at first. One line is one kind.
 #[rustfmt::skip]
-pub const GUIDES: [Guide; 33] = [
+pub const GUIDES: [Guide; 35] = [
     guide!("main-suspect", Likely, "main-or-the-spare-fails", "So much fails that it is no matter of single blocks: a cable, a controller, or the whole disk."),
     guide!("spare-failing", Likely, "main-or-the-spare-fails", "Blocks that fail on main from now on are errors: there is nowhere to move them to."),
     guide!("spare-full", Certain, "the-spare-fills-up", "What was moved is safe; what fails next is not."),
@@ -80,6 +80,8 @@ pub const GUIDES: [Guide; 33] = [
     guide!("plain-format", Certain, "other-versions", "Damage of such copies shows only where they disagree."),
     guide!("idle-main", Certain, "names-and-paths", "The spare names this disk by what is stable about it."),
     guide!("not-ours", Likely, "somebody-elses-data", "This device plays no part here, or everything that said so is gone."),
+    guide!("kernel-log-unread", Certain, "what-targets-did", "The target tells the kernel's log what it does, and nobody else remembers it."),
+    guide!("kernel-log-overwritten", Certain, "what-targets-did", "The log has room for so much and forgets what is older; it begins anew with each start."),
 ];
 
 /// What there is to know of findings with this id.
@@ -134,6 +136,7 @@ mod tests {
     fn all_given() -> BTreeSet<String> {
         let mut ids = given(include_str!("lints.rs"));
         ids.extend(given(include_str!("status_lints.rs")));
+        ids.extend(given(include_str!("log_lints.rs")));
         assert!(ids.len() > 25, "{ids:?}");
         ids
     }

@@ -181,6 +181,7 @@ enum Told {
     MainSuspect,
     SpareFails,
     NeedsCheck,
+    LeftOut { lines: u64 },
 }
 
 /// The words for why a block was not relocated.
@@ -197,12 +198,6 @@ const REASONS: [(PassUp, &str); 12] = [
     (PassUp::SpareFails, "spare-fails"),
     (PassUp::MainSuspect, "main-suspect"),
     (PassUp::Exhausted, "exhausted"),
-];
-
-const MARKS: [UsageMark; 3] = [
-    UsageMark::Percent75,
-    UsageMark::Percent90,
-    UsageMark::Exhausted,
 ];
 
 impl From<&Event> for Told {
@@ -251,6 +246,7 @@ impl From<&Event> for Told {
             Event::MainSuspect => Self::MainSuspect,
             Event::SpareFails => Self::SpareFails,
             Event::NeedsCheck => Self::NeedsCheck,
+            Event::LeftOut { lines } => Self::LeftOut { lines },
         }
     }
 }
@@ -298,11 +294,14 @@ impl Told {
                 why: REASONS.iter().find(|(_, word)| word == why)?.0,
             },
             Self::SpareUse { percent } => Event::SpareUse {
-                mark: MARKS.into_iter().find(|mark| mark.percent() == *percent)?,
+                mark: UsageMark::ALL
+                    .into_iter()
+                    .find(|mark| mark.percent() == *percent)?,
             },
             Self::MainSuspect => Event::MainSuspect,
             Self::SpareFails => Event::SpareFails,
             Self::NeedsCheck => Event::NeedsCheck,
+            Self::LeftOut { lines } => Event::LeftOut { lines: *lines },
         })
     }
 }
@@ -337,11 +336,12 @@ mod tests {
             Event::MainSuspect,
             Event::SpareFails,
             Event::NeedsCheck,
+            Event::LeftOut { lines: 4 },
         ];
         let verdicts = Verdict::ALL.into_iter();
         events.extend(verdicts.map(|verdict| Event::Activated { verdict }));
         events.extend(REASONS.map(|(why, _)| Event::NotRelocated { block, why }));
-        events.extend(MARKS.map(|mark| Event::SpareUse { mark }));
+        events.extend(UsageMark::ALL.map(|mark| Event::SpareUse { mark }));
         events
     }
 

@@ -1,6 +1,7 @@
-//! What happened to mapped devices, told from what changed in their status.
+//! What happened to mapped devices, told from what changed in their status where the
+//! kernel's log cannot be read.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::port::{LoggedEvent, Mapped, RemapRow};
 use crate::remap_core::event::Event;
@@ -27,11 +28,29 @@ struct Seen {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     seen: Option<BTreeMap<String, Seen>>,
+    /// What was up last, where nothing else is to be known of it.
+    names: BTreeSet<String>,
     events: VecDeque<LoggedEvent>,
     last_id: u64,
 }
 
 impl Changes {
+    /// Notes which are up now, where the kernel tells of all else that happens: that one
+    /// was taken down it does not say.
+    pub(super) fn note_names(&mut self, mapped: &[Mapped], now: Timestamp) {
+        let names = mapped.iter().map(|device| device.name.clone()).collect();
+        let before: BTreeSet<String> = std::mem::replace(&mut self.names, names);
+        let gone: Vec<String> = before.difference(&self.names).cloned().collect();
+        for name in gone {
+            self.log(&name, now, vec![Event::Deactivated]);
+        }
+    }
+
+    /// Keeps what somebody else told.
+    pub(super) fn keep(&mut self, device: &str, time: Timestamp, event: Event) {
+        self.log(device, time, vec![event]);
+    }
+
     /// Notes what is up now. The first look tells nothing: what was up before it did not
     /// happen now. `remaps` lists the remaps of a device.
     pub(super) fn note(

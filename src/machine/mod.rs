@@ -2,10 +2,12 @@
 
 mod activation;
 mod changes;
+mod said;
 #[cfg(test)]
 mod tests;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,9 +15,10 @@ use crate::lab::Lab;
 use crate::ops::is_same_device;
 use crate::port::block::DeviceNumber;
 use crate::port::device_mapper::{DeviceMapper, Line, Listed, UUID_PREFIX};
+use crate::port::kernel_log::KernelLog;
 use crate::port::{
-    Access, Activation, BlockDevice, BlockStore, DeviceInfo, Host, HostError, LoggedEvent, Mapped,
-    Part, Platform, RemapRow, Reply, Usage, Watcher,
+    Access, Activation, BlockDevice, BlockStore, DeviceInfo, Host, HostError, LogEntry,
+    LoggedEvent, Mapped, Part, Platform, RemapRow, Reply, TargetLog, Teller, Told, Usage, Watcher,
 };
 use crate::remap_core::message::Message;
 use crate::remap_core::params::{TargetArgs, TARGET_NAME};
@@ -23,6 +26,7 @@ use crate::remap_core::units::{BlockSize, MainBlock};
 use crate::text::{escape_path, escape_str};
 
 use changes::Changes;
+use said::Names;
 
 /// This machine.
 pub struct Machine {
@@ -33,6 +37,19 @@ pub struct Machine {
     /// What was up when it was last looked at, and is not compared with before yet.
     latest: Option<Vec<Mapped>>,
     changes: Changes,
+    heard: Heard,
+}
+
+/// The kernel's log as a source of events.
+#[derive(Default)]
+enum Heard {
+    /// Nobody asked for events yet.
+    #[default]
+    NotYet,
+    /// It is read as it grows.
+    Listening(Box<dyn KernelLog>, Names),
+    /// It cannot be read.
+    Deaf,
 }
 
 impl Machine {
@@ -49,6 +66,7 @@ impl Machine {
             journal,
             latest: None,
             changes: Changes::default(),
+            heard: Heard::default(),
         }
     }
 
@@ -110,6 +128,44 @@ impl Machine {
             Some(BlockDevice { path, .. }) => path,
             None => format!("/dev/block/{number}").into(),
         }
+    }
+
+    /// Reads on in the kernel's log and keeps what it tells; whether it can be read.
+    fn hear(&mut self) -> bool {
+        let mut heard = match std::mem::replace(&mut self.heard, Heard::Deaf) {
+            Heard::NotYet => match self.platform.kernel_log() {
+                Ok(log) => Heard::Listening(log, Names::default()),
+                Err(_) => Heard::Deaf,
+            },
+            heard => heard,
+        };
+        let Heard::Listening(log, names) = &mut heard else {
+            return false;
+        };
+        let Ok(read) = log.read() else {
+            return false;
+        };
+        for entry in names.tell(&read.records, || self.numbers_of_ours()) {
+            if let (Some(device), Told::Event(event)) = (entry.device, entry.told) {
+                self.changes.keep(&device, entry.time, event);
+            }
+        }
+        self.heard = heard;
+        true
+    }
+
+    /// The mapped devices of ours that are up, by their numbers.
+    fn numbers_of_ours(&self) -> BTreeMap<DeviceNumber, String> {
+        let listed = self.device_mapper.list().unwrap_or_default();
+        let is_ours = |listed: &Listed| {
+            listed.uuid.starts_with(UUID_PREFIX)
+                || self
+                    .device_mapper
+                    .table(&listed.name)
+                    .is_ok_and(|lines| our_line(&lines).is_some())
+        };
+        let ours = listed.into_iter().filter(is_ours);
+        ours.map(|listed| (listed.number, listed.name)).collect()
     }
 
     /// Refuses a name under which nothing of ours is up.
@@ -260,15 +316,48 @@ impl Host for Machine {
         Ok(Reply::Done)
     }
 
-    /// The kernel keeps no list of events: they are what changed since the last look.
+    /// What the kernel's log tells of targets; where it cannot be read, what changed
+    /// since the last look.
     fn events(&mut self, after: u64) -> Result<Vec<LoggedEvent>, HostError> {
+        let is_heard = self.hear();
         if let Some(latest) = self.latest.take() {
+            let now = self.platform.now();
             let mut changes = std::mem::take(&mut self.changes);
-            let remaps = |name: &str| self.all_remaps(name).ok();
-            changes.note(&latest, self.platform.now(), remaps);
+            match is_heard {
+                true => changes.note_names(&latest, now),
+                false => changes.note(&latest, now, |name| self.all_remaps(name).ok()),
+            }
             self.changes = changes;
         }
         Ok(self.changes.after(after))
+    }
+
+    fn target_log(&mut self) -> Result<TargetLog, HostError> {
+        let read = self.platform.kernel_log().and_then(|mut log| log.read());
+        let unread = match read {
+            Ok(read) => {
+                return Ok(TargetLog {
+                    entries: Names::default().tell(&read.records, || self.numbers_of_ours()),
+                    // The first record of all is number 0.
+                    overwritten: read.overwritten
+                        || read.records.first().is_some_and(|first| first.sequence > 0),
+                    unread: None,
+                });
+            }
+            Err(unread) => unread,
+        };
+        let entry = |logged: LoggedEvent| LogEntry {
+            id: logged.id,
+            time: logged.time,
+            device: Some(logged.device),
+            teller: Teller::Comparison,
+            told: Told::Event(logged.event),
+        };
+        Ok(TargetLog {
+            entries: self.events(0)?.into_iter().map(entry).collect(),
+            overwritten: false,
+            unread: Some(unread),
+        })
     }
 
     fn run_due(&mut self) -> Result<Option<u64>, HostError> {

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use super::*;
 use crate::lab::ram::RamDisk;
 use crate::port::device_mapper::{Control, Facilities, NewDevice, TargetModule};
+use crate::port::kernel_log::{Record, Records};
 use crate::port::{Clock, IoError, Uptime};
+use crate::remap_core::event::{Event, Severity};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{IdentityDigest, Millis, Sector, Sectors, Timestamp, SECTOR_BYTES};
@@ -192,8 +194,9 @@ impl BlockStore for Numbered {
     }
 }
 
-/// Two disks: main under 8:0, its spare under 8:16.
-struct Disks;
+/// Two disks: main under 8:0, its spare under 8:16; and the kernel's log, where it can be read.
+#[derive(Default)]
+struct Disks(Option<Kmsg>);
 
 impl Disks {
     fn info(path: &str) -> DeviceInfo {
@@ -227,6 +230,13 @@ impl Uptime for Disks {
 }
 
 impl Platform for Disks {
+    fn kernel_log(&self) -> Result<Box<dyn KernelLog>, HostError> {
+        match &self.0 {
+            Some(log) => Ok(Box::new(Reader(log.clone(), 0))),
+            None => Err(HostError::NotFound("the kernel's log".to_owned())),
+        }
+    }
+
     fn open(&self, path: &Path, _access: Access) -> Result<Box<dyn BlockStore>, HostError> {
         let minor = match path.to_str() {
             Some(MAIN) => 0,
@@ -276,8 +286,123 @@ impl Platform for Disks {
 
 fn machine(kernel: Kernel) -> (Machine, Arc<Kernel>) {
     let kernel = Arc::new(kernel);
-    let machine = Machine::new(Arc::new(Disks), kernel.clone(), None);
+    let machine = Machine::new(Arc::new(Disks::default()), kernel.clone(), None);
     (machine, kernel)
+}
+
+/// The kernel's log, to which the tests write.
+#[derive(Clone, Default)]
+struct Kmsg(Arc<Mutex<Vec<Record>>>);
+
+impl Kmsg {
+    fn say(&self, text: &str) {
+        let mut records = self.0.lock().unwrap();
+        let sequence = records.len() as u64;
+        records.push(Record {
+            sequence,
+            severity: Severity::Warning,
+            time: Timestamp::new(1000 + sequence),
+            text: text.to_owned(),
+        });
+    }
+}
+
+/// A place in that log.
+struct Reader(Kmsg, usize);
+
+impl KernelLog for Reader {
+    fn read(&mut self) -> Result<Records, HostError> {
+        let all = self.0 .0.lock().unwrap();
+        let records = all[self.1..].to_vec();
+        self.1 = all.len();
+        Ok(Records {
+            records,
+            overwritten: false,
+        })
+    }
+}
+
+fn told(events: &[LoggedEvent]) -> Vec<String> {
+    let told = events.iter();
+    told.map(|logged| format!("{} {}: {}", logged.time, logged.device, logged.event))
+        .collect()
+}
+
+#[test]
+fn events_are_what_the_kernels_log_tells() {
+    let log = Kmsg::default();
+    log.say("dm_remap_v4: 253:0: this is attic");
+    log.say("dm_remap_v4: 253:0: scrub: all intact");
+    log.say("dm_remap_v4: 253:0: this is vault");
+    log.say("dm_remap_v4: 253:0: activated, copies degraded");
+    log.say("dm_remap_v4: 253:0: 8:16: the copies are torn \u{1b}[2J");
+    log.say("sd 0:0:0:0: dm_remap_v4: 253:0: spare 75 % used");
+    log.say("dm_remap_v4: 253:7: spare 90 % used");
+    log.say("dm_remap_v4: a table line is malformed");
+    let kernel = Kernel::new().with("renamed", "DMREMAP-x", TARGET_NAME, OURS);
+    let kernel = Arc::new(kernel);
+    let disks = Disks(Some(log.clone()));
+    let mut machine = Machine::new(Arc::new(disks), kernel.clone(), None);
+    machine.mapped().unwrap();
+    let events = machine.events(0).unwrap();
+    assert_eq!(
+        told(&events),
+        [
+            "1001 attic: scrub: all intact",
+            "1003 renamed: activated, copies degraded",
+            "1006 253:7: spare 90 % used",
+        ]
+    );
+
+    // Only what is new comes then, and the status tells nothing twice.
+    log.say("dm_remap_v4: 253:0: scrub: damage in 2 of 5 copies");
+    kernel.up.lock().unwrap().get_mut("renamed").unwrap().status[0].text =
+        "1 rw degraded XVXVV 3 0 0 0/100 0 0 1 1 0 0 wait:1:1000 0 60 - -".to_owned();
+    machine.mapped().unwrap();
+    let last = events.last().unwrap().id;
+    let later = machine.events(last).unwrap();
+    assert_eq!(
+        told(&later),
+        ["1008 renamed: scrub: damage in 2 of 5 copies"]
+    );
+
+    // Its number may be anybody's when it is gone; what it did stays its own.
+    kernel.up.lock().unwrap().clear();
+    machine.mapped().unwrap();
+    let gone = machine.events(later.last().unwrap().id).unwrap();
+    assert_eq!(gone[0].event, Event::Deactivated);
+    assert_eq!(gone[0].device, "renamed");
+
+    // The whole log has what was refused as well, and says who tells.
+    let whole = machine.target_log().unwrap();
+    let told: Vec<_> = whole
+        .entries
+        .iter()
+        .map(|entry| {
+            assert_eq!(entry.teller, Teller::KernelLog);
+            (entry.id, entry.device.as_deref(), &entry.told)
+        })
+        .collect();
+    assert_eq!(told.len(), 6);
+    let words = |text: &str| Told::Words(Severity::Warning, text.to_owned());
+    assert_eq!(
+        told[2],
+        (
+            5,
+            Some("vault"),
+            &words("8:16: the copies are torn \u{1b}[2J")
+        )
+    );
+    assert_eq!(told[4], (8, None, &words("a table line is malformed")));
+    assert!(whole.unread.is_none() && !whole.overwritten);
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_told_of() {
+    let (mut machine, _) = machine(Kernel::new());
+    let log = machine.target_log().unwrap();
+    assert!(log.entries.is_empty());
+    assert!(matches!(log.unread, Some(HostError::NotFound(_))));
 }
 
 const OURS: &str = "8:0 8:16 4 scrub_interval 60 block_size 4096";

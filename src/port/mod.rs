@@ -7,6 +7,7 @@ pub mod device_mapper;
 pub mod history;
 pub mod identity;
 pub mod journal;
+pub mod kernel_log;
 pub mod slots;
 pub mod table;
 
@@ -14,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::port::block::{DeviceNumber, Instance, SharedProperties, Signature};
-use crate::remap_core::event::Event;
+use crate::remap_core::event::{Event, Severity};
 use crate::remap_core::message::Message;
 pub use crate::remap_core::message::RemapLine as RemapRow;
 use crate::remap_core::params::Options;
@@ -308,6 +309,64 @@ pub struct LoggedEvent {
     pub event: Event,
 }
 
+/// Who told of what a log tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teller {
+    /// A target that lives in a lab.
+    Lab,
+    /// The kernel's log.
+    KernelLog,
+    /// This program, which compared what the target said of itself with what it said before.
+    Comparison,
+}
+
+impl Teller {
+    /// Its name, as reports spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lab => "lab",
+            Self::KernelLog => "kernel-log",
+            Self::Comparison => "comparison",
+        }
+    }
+}
+
+/// What one line of a log tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// What happened.
+    Event(Event),
+    /// What was refused or went wrong, in words that are not fit to be shown as they are.
+    Words(Severity, String),
+}
+
+/// One line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Counts up within the log.
+    pub id: u64,
+    /// When it happened; shown, never compared.
+    pub time: Timestamp,
+    /// The mapped device: its name, where that is known, else its number; none where the
+    /// line tells of none.
+    pub device: Option<String>,
+    /// Who told of it.
+    pub teller: Teller,
+    /// What it tells.
+    pub told: Told,
+}
+
+/// Everything that is known of what targets did.
+#[derive(Debug, Default)]
+pub struct TargetLog {
+    /// What happened, oldest first.
+    pub entries: Vec<LogEntry>,
+    /// Whether older entries were overwritten.
+    pub overwritten: bool,
+    /// Why the kernel's log cannot be read, where that is where it would stand.
+    pub unread: Option<HostError>,
+}
+
 /// What a message brought back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -399,6 +458,25 @@ pub trait Host: Send {
     /// [`HostError`] if the log cannot be read.
     fn events(&mut self, after: u64) -> Result<Vec<LoggedEvent>, HostError>;
 
+    /// Everything that is still known of what targets did and refused.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if there is a log and it cannot be read.
+    fn target_log(&mut self) -> Result<TargetLog, HostError> {
+        let entry = |logged: LoggedEvent| LogEntry {
+            id: logged.id,
+            time: logged.time,
+            device: Some(logged.device),
+            teller: Teller::Lab,
+            told: Told::Event(logged.event),
+        };
+        Ok(TargetLog {
+            entries: self.events(0)?.into_iter().map(entry).collect(),
+            ..TargetLog::default()
+        })
+    }
+
     /// Lets targets that live in this process do what is due (a kernel's do so by
     /// themselves), and says in how many milliseconds something is due next.
     ///
@@ -454,6 +532,15 @@ pub trait Platform: Clock + Uptime + Send + Sync {
     /// The histories that are kept in a directory; `None` where none are kept.
     fn history(&self, _directory: &Path) -> Option<Box<dyn history::History>> {
         None
+    }
+
+    /// The kernel's log from its oldest record on.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] says why it cannot be read.
+    fn kernel_log(&self) -> Result<Box<dyn kernel_log::KernelLog>, HostError> {
+        Err(HostError::NotFound("the kernel's log".to_owned()))
     }
 
     /// Opens a block device or an image file.

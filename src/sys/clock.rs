@@ -15,6 +15,13 @@ pub(super) fn now() -> Timestamp {
     Timestamp::new(since_epoch.map_or(0, |elapsed| elapsed.as_secs()))
 }
 
+/// The wall clock in microseconds; 0 where it stands before the epoch.
+pub(super) fn now_micros() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since_epoch.map_or(0, |elapsed| elapsed.as_micros());
+    u64::try_from(micros).unwrap_or(u64::MAX)
+}
+
 /// The zone that `TZ` names, or the machine's; [`Zone::UNKNOWN`] where neither tells.
 pub(super) fn zone() -> Zone {
     TimeZone::try_system().map_or(Zone::UNKNOWN, Zone::of)

@@ -9,6 +9,7 @@ mod device_mapper;
 mod file;
 mod history;
 mod journal;
+mod kernel_log;
 mod lock_owner;
 #[cfg(feature = "blkid")]
 mod signature;
@@ -60,6 +61,10 @@ impl Uptime for ThisMachine {
 impl Platform for ThisMachine {
     fn history(&self, directory: &Path) -> Option<Box<dyn crate::port::history::History>> {
         Some(Box::new(FileHistory::new(directory)))
+    }
+
+    fn kernel_log(&self) -> Result<Box<dyn crate::port::kernel_log::KernelLog>, HostError> {
+        Ok(Box::new(kernel_log::KernelLogFile::open()?))
     }
 
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {

@@ -68,6 +68,10 @@ pub const fn event(event: &Event) -> &'static str {
             "Both readings of a table block are intact and contradict each other. The device is \
              read-only until somebody looked."
         }
+        Event::LeftOut { .. } => {
+            "So much happened to single blocks within a second that the kernel's log was not told \
+             of each. What became of them is on the page of the remaps."
+        }
     }
 }
 

@@ -1,63 +1,40 @@
 //! What the kernel logs about a request: device-mapper's errors are a number alone, and
 //! their reason stands in the log.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
-
-use nix::fcntl::OFlag;
-
 use crate::port::device_mapper::MODULE;
+use crate::sys::kernel_log::{parse, KernelLogFile};
 
 /// The kernel's log from some moment on.
 pub(super) struct KernelLog {
-    file: Option<File>,
+    file: Option<KernelLogFile>,
 }
 
 impl KernelLog {
     /// The log from now on. One that cannot be read says nothing.
     pub(super) fn from_now() -> Self {
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open("/dev/kmsg");
-        let file = file.ok().filter(|mut file| {
-            let end = file.seek(SeekFrom::End(0));
-            end.is_ok()
-        });
-        Self { file }
+        Self {
+            file: KernelLogFile::open_at_end().ok(),
+        }
     }
 
     /// What was logged since then about mapped devices or our target.
     pub(super) fn reasons(&mut self) -> Option<String> {
-        // Longer than a record can be; each read gives one.
-        let mut record = vec![0; 8192];
         let mut reasons: Vec<String> = Vec::new();
         let file = self.file.as_mut()?;
-        loop {
-            match file.read(&mut record) {
-                Ok(0) => break,
-                Ok(length) => {
-                    let text = String::from_utf8_lossy(&record[..length]);
-                    reasons.extend(reason(&text).map(ToOwned::to_owned));
-                }
-                // Records that were overwritten meanwhile are skipped.
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-                Err(_) => break,
-            }
-        }
+        // What was read before it failed may tell the reason.
+        let _ = file.read_raw(|record| reasons.extend(reason(record)));
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 }
 
 /// What a record says, if it is about mapped devices or our target.
-fn reason(record: &str) -> Option<&str> {
-    let (_, text) = record.lines().next()?.split_once(';')?;
+fn reason(record: &[u8]) -> Option<String> {
+    let text = parse(record)?.text;
     let of_module = text
         .strip_prefix(MODULE)
         .map(|text| text.trim_start_matches(':'));
-    let about = of_module.or_else(|| text.strip_prefix("device-mapper:"));
-    about.map(str::trim)
+    let about = of_module.or_else(|| text.strip_prefix("device-mapper:"))?;
+    Some(about.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -80,7 +57,8 @@ mod tests {
             ("", None),
         ];
         for (record, expected) in records {
-            assert_eq!(reason(record), expected, "{record:?}");
+            let expected = expected.map(ToOwned::to_owned);
+            assert_eq!(reason(record.as_bytes()), expected, "{record:?}");
         }
     }
 }

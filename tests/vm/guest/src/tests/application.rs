@@ -224,6 +224,59 @@ pub fn whole_life(_: &mut KernelLog) {
     run(&inspect).done();
 }
 
+/// What targets did is told later, by their names, also when these are gone.
+pub fn tells_what_happened(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(8));
+    run(&create_vault(&main, &spare)).done();
+    main.spoil(8, 1);
+    let mapped = Device::open(Path::new("/dev/mapper/vault"));
+    mapped
+        .write_pattern(0, 64, 1)
+        .expect("the spare takes the bad block");
+    drop(mapped);
+    let damage = format!(
+        "corrupt {} --copy 1,3 --kind bit-flip --confirm vault",
+        spare.word()
+    );
+    run(&damage).done();
+    assert_eq!(run("scrub vault").status, 3);
+    run("repair vault").done();
+    run("remove vault").done();
+    // Its number goes to another one, which takes the name along that it is given later.
+    let joined = join(&main, &Disk::of_mib(8));
+    assert_eq!(run("status joined").json["mode"], "pass");
+
+    let log = run("log").done();
+    let events = log["events"].as_array().expect("a list of events");
+    let of = |device: &str| -> Vec<&str> {
+        let of_device = events.iter().filter(|event| event["device"] == device);
+        of_device
+            .map(|event| event["event"].as_str().expect("an event has a name"))
+            .collect()
+    };
+    let vault = of("vault");
+    for event in [
+        "activated",
+        "remapped",
+        "corruption-detected",
+        "repair-completed",
+    ] {
+        assert!(vault.contains(&event), "{event} is missing in {log:#}");
+    }
+    let joined_did = of("joined");
+    assert!(joined_did.contains(&"words"), "{log:#}");
+    assert!(!joined_did.contains(&"remapped"), "{log:#}");
+    let sources = events.iter().map(|event| &event["source"]);
+    assert!(sources.into_iter().all(|source| source == "kernel-log"));
+    joined.remove().expect("nobody has it open");
+
+    // Who may not read the kernel's log is told so.
+    fs::write("/proc/sys/kernel/dmesg_restrict", "1").expect("it can be restricted");
+    let log = run_unprivileged("log").done();
+    assert_eq!(log["findings"][0]["id"], "kernel-log-unread", "{log:#}");
+    assert_eq!(log["events"].as_array().map(Vec::len), Some(0));
+}
+
 /// What changes is told when it changes, without anybody asking again and again.
 pub fn tells_of_changes(_: &mut KernelLog) {
     let (main, spare) = (Disk::of_mib(16), Disk::of_mib(8));

@@ -160,6 +160,10 @@ const FIRST: &[(&str, Test)] = &[
     ),
     ("application-whole-life", application::whole_life),
     (
+        "application-tells-what-happened",
+        application::tells_what_happened,
+    ),
+    (
         "application-tells-of-changes",
         application::tells_of_changes,
     ),
