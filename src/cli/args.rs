@@ -165,6 +165,9 @@ pub enum Command {
         /// The remap unit in bytes
         #[arg(long, value_name = "N", value_parser = super::parse_block_size)]
         block_size: Option<crate::remap_core::units::BlockSize>,
+        /// Main, to be recorded; else it is recorded if it can be told beyond doubt
+        #[arg(long, value_name = "PATH")]
+        main: Option<PathBuf>,
     },
     /// Show the journal of what was done, and the events of the targets
     Log,
@@ -369,6 +372,9 @@ pub struct WriteMetadataArgs {
         requires = "spare"
     )]
     pub name_option: Option<String>,
+    /// Take other disks than the metadata was written to as main and spare, for good
+    #[arg(long, requires = "spare", conflicts_with = "replace")]
+    pub adopt: bool,
     /// What may be set and replaced
     #[command(flatten)]
     pub options: OptionArgs,
@@ -382,6 +388,7 @@ impl WriteMetadataArgs {
             main: None,
             spare: None,
             name_option: None,
+            adopt: false,
             options: OptionArgs {
                 block_size: None,
                 scrub_interval: None,

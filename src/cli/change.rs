@@ -1,6 +1,6 @@
 //! Commands that change something: each an operation, planned, confirmed, carried out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -62,6 +62,7 @@ pub(super) fn write_metadata(
             spare: session.device(&spare)?,
             options: options(&args.options),
             replace: args.options.replace,
+            adopt: args.adopt,
         },
         (Some(name), None, None) => Operation::WriteMetadata { name },
         _ => {
@@ -257,14 +258,17 @@ pub(super) fn migrate(
     path: &Path,
     name: Option<String>,
     block_size: Option<BlockSize>,
+    main: Option<PathBuf>,
 ) -> Result<Exit, Error> {
     let path = session.spare(path)?;
+    let main = main.map(|word| session.device(&word)).transpose()?;
     session.change(
         "migrate",
         &Operation::Migrate {
             path,
             name,
             block_size,
+            main,
         },
     )?;
     Ok(Exit::Done)

@@ -153,7 +153,8 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
             path,
             name,
             block_size,
-        } => change::migrate(session, &path, name, block_size),
+            main,
+        } => change::migrate(session, &path, name, block_size, main),
         Command::Scenario { name } => scenario::run(session, name.as_deref()),
         Command::Undo { id } => change::undo(session, id),
         Command::Fault {

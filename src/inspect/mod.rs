@@ -224,6 +224,15 @@ impl Inspection {
         }
     }
 
+    /// Whether what others wrote on it has this UUID, as far as was looked.
+    pub fn holds(&self, uuid: &str) -> bool {
+        let mut signatures = self.signatures.iter().flatten();
+        signatures.any(|signature| {
+            let has = signature.uuid.as_deref();
+            has.is_some_and(|has| has.eq_ignore_ascii_case(uuid))
+        })
+    }
+
     /// The array's UUID, from the winning copy or, without one, from a region header.
     pub fn array_uuid(&self) -> Option<ArrayUuid> {
         match &self.superblock {

@@ -116,6 +116,37 @@ impl Scan {
     pub fn spares(&self) -> impl Iterator<Item = &Inspection> {
         spares(&self.devices).filter_map(Scanned::ours)
     }
+
+    /// The devices of this size on which something with this UUID lies, each by the
+    /// uppermost device that shows it. Only devices of that size are opened.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if one of them cannot be opened: it might be the one.
+    pub fn holding(
+        &self,
+        host: &mut dyn Host,
+        size: Sectors,
+        uuid: &str,
+    ) -> Result<Vec<PathBuf>, HostError> {
+        let mut holding: Vec<&Scanned> = Vec::new();
+        for device in self
+            .devices
+            .iter()
+            .filter(|device| device.info.size == size)
+        {
+            let Ok(seen) = &device.seen else { continue };
+            let store = host.open(&device.info.path, Access::Read)?;
+            let mut seen = seen.clone();
+            seen.look_for_signatures(&*store);
+            if seen.holds(uuid) {
+                holding.push(device);
+            }
+        }
+        let uppermost = |lower: &&&Scanned| !holding.iter().any(|upper| upper.holds(lower));
+        let uppermost = holding.iter().filter(uppermost);
+        Ok(uppermost.map(|device| device.info.path.clone()).collect())
+    }
 }
 
 /// Looks at every device of the host.

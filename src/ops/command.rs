@@ -36,11 +36,13 @@ pub fn line_of(operation: &Operation, lab: Option<&Path>) -> String {
             spare,
             options,
             replace,
+            adopt,
         } => {
             words.devices(main, spare);
             words.option("--name", name);
             words.options(options);
             words.flag("--replace", *replace);
+            words.flag("--adopt", *adopt);
         }
         Operation::Corrupt {
             path,
@@ -69,8 +71,12 @@ pub fn line_of(operation: &Operation, lab: Option<&Path>) -> String {
             path,
             name,
             block_size,
+            main,
         } => {
             words.push(path);
+            if let Some(main) = main {
+                words.option("--main", main);
+            }
             if let Some(name) = name {
                 words.option("--name", name);
             }

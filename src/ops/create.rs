@@ -6,9 +6,10 @@ use super::compose;
 use super::eligibility::{self, Facts, Family, Fitness, Obstacle};
 use super::look::{busy, is_same_device, require_free, see, shown, Seen};
 use super::plan::{copy_writes, Draft, PlannedWrite};
+use super::reassemble::Surroundings;
 use super::region;
 use super::step::{Basis, Puts, Step, WriteStep};
-use super::{Context, Operation, Plan, Refusal};
+use super::{adopt, Context, Operation, Plan, Refusal};
 use crate::command_line;
 use crate::format::backup::{Content, SavedRange};
 use crate::inspect::{scan_all, Inspection, MainMatch, Scan};
@@ -66,16 +67,23 @@ pub(super) fn plan_create(
     Ok(draft.finish(host))
 }
 
-/// Plans writing the copies of a device that is not up: first ones, or the same anew.
+/// Plans writing the copies of a device that is not up: first ones, or the same anew. To
+/// `adopt` is to take other disks than these copies were written for.
 pub(super) fn plan_write(
     host: &mut dyn Host,
+    surroundings: &mut Surroundings,
     context: &Context,
     operation: &Operation,
     parts: Parts<'_>,
+    adopt: bool,
 ) -> Result<Plan, Refusal> {
     let main = see(host, parts.main)?;
     let spare = see(host, parts.spare)?;
-    if !is_of_pair(&main, &spare) {
+    let doubts = match adopt {
+        true => adopt::require_adoptable(host, surroundings, &main, &spare)?,
+        false => Vec::new(),
+    };
+    if !adopt && !is_of_pair(&main, &spare) {
         let (mut draft, _) = format_spare(host, context, operation, parts)?;
         draft.title = format!("Write metadata of {} to {}", parts.name, shown(parts.spare));
         return Ok(draft.finish(host));
@@ -129,6 +137,8 @@ pub(super) fn plan_write(
     draft.token = Some(seen.token());
     draft.predicted = Some(Verdict::Healthy);
     draft.undoable = true;
+    draft.notes.extend(adopt::recorded(&main, &spare, &current));
+    draft.doubts = doubts;
     draft.writes = copy_writes(parts.spare, &Slot::ALL, |slot| {
         format!("copy {slot}, sequence {}", prepared.sequence())
     });

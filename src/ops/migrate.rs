@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::look::{require_free, see, shown, Seen};
+use super::plain_main::{self, PlainMain};
 use super::plan::{copy_writes, Draft};
 use super::repair::{predict, refused};
 use super::step::{Basis, Puts, Step, WriteStep};
@@ -13,8 +14,16 @@ use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::{prepare, Authority, Intent};
 use crate::remap_core::quorum::{CopyState, Verdict};
 use crate::remap_core::superblock::{Extension, Features, Superblock, Unsupported, ENTRY_BYTES};
-use crate::remap_core::units::{BlockSize, IdentityDigest, Slot};
+use crate::remap_core::units::{BlockSize, Slot};
 use crate::text;
+
+/// What the operator says beside the spare.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) block_size: Option<BlockSize>,
+    pub(super) main: Option<&'a Path>,
+}
 
 /// Plans a migration.
 pub(super) fn plan(
@@ -22,8 +31,7 @@ pub(super) fn plan(
     context: &Context,
     operation: &Operation,
     path: &Path,
-    name: Option<&str>,
-    block_size: Option<BlockSize>,
+    words: Words<'_>,
 ) -> Result<Plan, Refusal> {
     let Seen {
         store,
@@ -32,7 +40,8 @@ pub(super) fn plan(
     } = see(host, path)?;
     let current = plain_superblock(&inspection)?;
     require_free(path, &usage)?;
-    let unit = remap_unit(&inspection, &current, block_size)?;
+    let main = plain_main::find(host, &inspection, &current, words.main)?;
+    let unit = remap_unit(&inspection, &current, &main, words.block_size)?;
     let layout = compose::layout(path, inspection.size.min(current.spare_sectors), unit)?;
     if let Some(at) = region::first_non_zero(&*store, &layout, &context.progress)? {
         return Err(Refusal::new(
@@ -52,7 +61,7 @@ pub(super) fn plan(
         extension: Some(Extension {
             features: Features::default(),
             array_uuid: compose::new_array(context)?,
-            main_identity: IdentityDigest::NONE,
+            main_identity: main.identity,
             spare_identity: inspection.identity,
             needs_check: false,
             layout,
@@ -92,7 +101,9 @@ pub(super) fn plan(
             current.spare_sectors, inspection.size
         ));
     }
-    if name.is_none() {
+    draft.notes.push(main.note);
+    draft.doubts = main.doubts;
+    if words.name.is_none() {
         draft
             .notes
             .push("No name is given: it gets one of its own when it is assembled.".to_owned());
@@ -104,7 +115,7 @@ pub(super) fn plan(
         basis: Basis::of(&inspection),
         puts: Puts::NewTable {
             superblock: Box::new(superblock),
-            name: match name {
+            name: match words.name {
                 Some(name) => compose::name_field(name)?,
                 None => Text::default(),
             },
@@ -153,22 +164,24 @@ fn plain_superblock(seen: &Inspection) -> Result<Superblock, Refusal> {
 }
 
 /// The remap unit: what was asked if that is possible, else the larger of the block
-/// size that the metadata states and the spare's own.
+/// size that the metadata states and the disks' own.
 fn remap_unit(
     seen: &Inspection,
     current: &Superblock,
+    main: &PlainMain,
     asked: Option<BlockSize>,
 ) -> Result<BlockSize, Refusal> {
+    let of_main = main.logical_block.unwrap_or(BlockSize::B512);
+    let least = seen.logical_block.max(of_main);
     match asked {
-        Some(asked) if asked < seen.logical_block => Err(Refusal::new(
+        Some(asked) if asked < least => Err(Refusal::new(
             "block-size",
             format!(
-                "A remap unit of {asked} bytes is smaller than the spare's blocks of {} bytes.",
-                seen.logical_block
+                "A remap unit of {asked} bytes is smaller than the disks' blocks of {least} bytes."
             ),
             "Leave out --block-size: then it is chosen.",
         )),
         Some(asked) => Ok(asked),
-        None => Ok(seen.logical_block.max(current.sector_size)),
+        None => Ok(least.max(current.sector_size)),
     }
 }

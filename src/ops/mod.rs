@@ -5,6 +5,7 @@
 //! look at what it was made from.
 
 mod active;
+mod adopt;
 mod after;
 mod bytes;
 mod command;
@@ -17,6 +18,7 @@ mod look;
 mod migrate;
 mod operation;
 mod overlay;
+mod plain_main;
 mod plan;
 mod progress;
 mod reassemble;
@@ -117,6 +119,7 @@ fn plan_operation(
             spare,
             options,
             replace,
+            ..
         } => {
             let parts = create::Parts {
                 name,
@@ -126,8 +129,10 @@ fn plan_operation(
                 replace: *replace,
             };
             match operation {
-                Operation::Create { .. } => create::plan_create(host, context, operation, parts),
-                _ => create::plan_write(host, context, operation, parts),
+                Operation::WriteInactive { adopt, .. } => {
+                    create::plan_write(host, surroundings, context, operation, parts, *adopt)
+                }
+                _ => create::plan_create(host, context, operation, parts),
             }
         }
         Operation::WriteMetadata { name } => {
@@ -154,7 +159,15 @@ fn plan_operation(
             path,
             name,
             block_size,
-        } => migrate::plan(host, context, operation, path, name.as_deref(), *block_size),
+            main,
+        } => {
+            let words = migrate::Words {
+                name: name.as_deref(),
+                block_size: *block_size,
+                main: main.as_deref(),
+            };
+            migrate::plan(host, context, operation, path, words)
+        }
         Operation::Reassemble {
             target,
             main,

@@ -51,6 +51,9 @@ pub enum Operation {
         options: Options,
         /// Whether metadata of another device or a signature may be overwritten.
         replace: bool,
+        /// Whether the two may be other disks than the metadata was written to, and are
+        /// to be known by it from now on.
+        adopt: bool,
     },
     /// Damage copies on purpose.
     Corrupt {
@@ -80,6 +83,8 @@ pub enum Operation {
         name: Option<String>,
         /// The remap unit; where none is said, the larger of the two block sizes.
         block_size: Option<BlockSize>,
+        /// Main, which is to be recorded; where none is said, it is if it can be told.
+        main: Option<PathBuf>,
     },
     /// Bring up what the metadata of a spare describes.
     Reassemble {

@@ -24,7 +24,7 @@ use crate::text;
 pub struct Surroundings(Option<Scan>);
 
 impl Surroundings {
-    fn look(&mut self, host: &mut dyn Host) -> Result<&Scan, HostError> {
+    pub(super) fn look(&mut self, host: &mut dyn Host) -> Result<&Scan, HostError> {
         Ok(match &mut self.0 {
             Some(scan) => scan,
             unseen => unseen.insert(scan_all(host)?),
@@ -143,12 +143,17 @@ pub(super) fn plan(
         doubt_of_spare(&seen),
         doubt_of_claims(scan, &seen, &main.path),
     ];
+    let is_copy = doubts[1].is_some();
     let doubts: Vec<String> = doubts.into_iter().flatten().collect();
     let mut draft = draft_activation(operation, &seen, name, main, words.read_only);
     if !doubts.is_empty() {
         // The operator's word stands for what the devices cannot tell.
         draft.token = Some(seen.token());
         draft.doubts = doubts;
+        draft.notes.extend(is_copy.then(|| {
+            "A copy is taken for good, and nothing is asked any more, with write-metadata --adopt."
+                .to_owned()
+        }));
     }
     Ok(draft.finish(host))
 }
@@ -243,7 +248,7 @@ fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
 }
 
 /// Refuses an array of which several spares are there: there is no telling which is it.
-fn require_single(scan: &Scan, seen: &Inspection) -> Result<(), Refusal> {
+pub(super) fn require_single(scan: &Scan, seen: &Inspection) -> Result<(), Refusal> {
     let others = |array: &&Array| {
         let others = array.spares.iter();
         let others = others.filter(|path| !is_same_device(path, &seen.path));
@@ -265,11 +270,12 @@ fn require_single(scan: &Scan, seen: &Inspection) -> Result<(), Refusal> {
 
 /// What makes doubtful that a spare is the one that was used last: copied to another disk
 /// it is as it was then, and lacks the blocks that were moved since.
-fn doubt_of_spare(seen: &Inspection) -> Option<String> {
+pub(super) fn doubt_of_spare(seen: &Inspection) -> Option<String> {
     let known = seen.superblock?.extension?.spare_identity;
     (!known.is_none() && known != seen.identity).then(|| {
         format!(
-            "{} is another disk than its metadata was written to, and holds a copy of it: blocks that were              moved since the copy was made would be missing.",
+            "{} is another disk than its metadata was written to, and holds a copy of it: blocks that were \
+             moved since the copy was made would be missing.",
             shown(&seen.path)
         )
     })
@@ -447,7 +453,8 @@ fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Ma
                 shown(named),
                 shown(&seen.path)
             ),
-            "Leave out --main: main is found by its identity.",
+            "Leave out --main: main is found by its identity. A copy of main on another disk is taken for \
+             good with write-metadata --adopt.",
         ));
     }
     Ok(certain)

@@ -84,6 +84,7 @@ pub const VERBS: [Verb; 10] = [
             NEW[3],
             NEW[4],
             ("--name", Value::NewName),
+            ("--adopt", Value::Flag),
         ],
     },
     Verb {
@@ -131,6 +132,7 @@ pub const VERBS: [Verb; 10] = [
         options: &[
             ("--name", Value::NewName),
             ("--block-size", Value::BlockSize),
+            ("--main", Value::Device),
         ],
     },
     Verb {
@@ -411,6 +413,7 @@ pub fn parse(words: &[OsString], names: &Names) -> Result<Operation, String> {
                 spare: device("--spare")?,
                 options: said.target_options()?,
                 replace: said.is_set("--replace"),
+                adopt: said.is_set("--adopt"),
             }
         }
         "write-metadata" => Operation::WriteMetadata { name: mapped()? },
@@ -443,6 +446,7 @@ pub fn parse(words: &[OsString], names: &Names) -> Result<Operation, String> {
             path: spare()?,
             name: said.text("--name")?,
             block_size: said.block_size()?,
+            main: said.value("--main").map(|word| names.device(word)),
         },
         "undo" => Operation::Undo {
             id: match said.argument(0) {
@@ -521,11 +525,13 @@ mod tests {
                 spare: path("b"),
                 options: Options::default(),
                 replace: false,
+                adopt: true,
             },
             Operation::Migrate {
                 path: path("b"),
                 name: Some(name()),
                 block_size: Some(BlockSize::B512),
+                main: Some(path("a")),
             },
             Operation::Reassemble {
                 target: Target::Path(path("b")),

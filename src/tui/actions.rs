@@ -163,6 +163,7 @@ pub fn operation(state: &State, command: Command) -> Option<Operation> {
             path: subject.store.to_owned(),
             name: None,
             block_size: None,
+            main: None,
         }),
         _ => None,
     }

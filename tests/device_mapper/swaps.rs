@@ -290,6 +290,7 @@ fn change_idle_spares(bench: &mut Bench, mains: &Names, spares: &Names) {
         spare: spare.clone(),
         options: Options::default(),
         replace,
+        adopt: false,
     };
     let corrupt = Operation::Corrupt {
         path: spare.clone(),
@@ -322,6 +323,7 @@ fn change_idle_spares(bench: &mut Bench, mains: &Names, spares: &Names) {
         path: spare.clone(),
         name: Some("vault".to_owned()),
         block_size: None,
+        main: None,
     };
     bench.exchange(&migrate, &[], 20, &exchange_spares);
 }
@@ -431,6 +433,7 @@ fn a_plan_is_overtaken_by_whatever_happens_to_its_disk() {
         spare: spare.clone(),
         options: Options::default(),
         replace: false,
+        adopt: false,
     };
     let corrupt = Operation::Corrupt {
         path: spare.clone(),

@@ -81,6 +81,7 @@ fn actions() -> Vec<(&'static str, Machine, Operation, &'static [Verdict])> {
         spare: SPARE.into(),
         options: Options::default(),
         replace: false,
+        adopt: false,
     };
     let replace = Operation::Create {
         name: "attic".to_owned(),
@@ -93,6 +94,7 @@ fn actions() -> Vec<(&'static str, Machine, Operation, &'static [Verdict])> {
         path: SPARE.into(),
         name: None,
         block_size: None,
+        main: None,
     };
     let corrupt = Operation::Corrupt {
         path: SPARE.into(),
@@ -190,6 +192,7 @@ fn the_table_is_durable_before_the_first_copy_and_copy_0_comes_last() {
                 path: SPARE.into(),
                 name: None,
                 block_size: None,
+                main: None,
             },
         ),
     ] {

@@ -1,10 +1,11 @@
 //! Setting up a device: what is refused, what is written, and taking it all back.
 
-use dmremap::inspect::inspect_table;
 use std::sync::{Arc, Mutex};
 
+use dmremap::inspect::inspect_table;
+use dmremap::lab::ram::RamDisk;
 use dmremap::ops::{execute, Operation, Progress, Share, Target, Work};
-use dmremap::port::{Access, Host as _};
+use dmremap::port::{Access, BlockStore as _, Host as _};
 use dmremap::remap_core::layout::Layout;
 use dmremap::remap_core::message::Direction;
 use dmremap::remap_core::params::Options;
@@ -392,6 +393,7 @@ fn metadata_is_written_anew_for_the_same_pair_alone() {
         spare: SPARE.into(),
         options: Options::default(),
         replace: false,
+        adopt: false,
     };
     run(&mut machine, &mut context, &write("vault", MAIN)).unwrap();
     let seen = machine.inspect(SPARE);
@@ -404,6 +406,76 @@ fn metadata_is_written_anew_for_the_same_pair_alone() {
     assert_eq!(refusal.unwrap_err().code(), "spare-not-empty");
 }
 
+/// A disk of this identity with everything that lies on another one.
+fn copied(machine: &mut Machine, path: &str, identity: u8) -> RamDisk {
+    let store = machine.open(path.as_ref(), Access::Read).unwrap();
+    let mut bytes = vec![0; store.size().get() as usize * 512];
+    store.read_at(Sector::new(0), &mut bytes).unwrap();
+    let mut copy = ram(store.size(), identity);
+    copy.write_at(Sector::new(0), &bytes).unwrap();
+    copy
+}
+
+#[test]
+fn a_copy_on_another_disk_is_taken_for_good_on_the_operators_word() {
+    let (mut machine, mut context, _) = created();
+    let reassemble = Operation::Reassemble {
+        target: Target::Path(SPARE.into()),
+        main: None,
+        name: None,
+        read_only: false,
+    };
+    let write = |adopt: bool| Operation::WriteInactive {
+        name: "vault".to_owned(),
+        main: MAIN.into(),
+        spare: SPARE.into(),
+        options: Options::default(),
+        replace: false,
+        adopt,
+    };
+    // Both disks are copied to others, byte for byte.
+    let original = machine.disks[std::path::Path::new(SPARE)].clone();
+    for (path, identity) in [(MAIN, 31), (SPARE, 32)] {
+        let copy = copied(&mut machine, path, identity);
+        machine.add(path, copy);
+    }
+    let refusal = planned(&mut machine, &mut context, &reassemble).unwrap_err();
+    assert_eq!(refusal.code(), "main-not-found");
+    let refusal = planned(&mut machine, &mut context, &write(false)).unwrap_err();
+    assert_eq!(refusal.code(), "spare-not-empty");
+
+    let plan = planned(&mut machine, &mut context, &write(true)).unwrap();
+    assert_eq!(plan.doubts.len(), 2, "{:?}", plan.doubts);
+    assert_eq!(plan.token.as_deref(), Some("vault"));
+    let notes = plan.notes.join(" ");
+    for part in [
+        "identity of main is recorded",
+        "identity of the spare is recorded",
+    ] {
+        assert!(notes.contains(part), "{notes}");
+    }
+    let before = machine.image(SPARE);
+    run(&mut machine, &mut context, &write(true)).unwrap();
+    let plan = planned(&mut machine, &mut context, &reassemble).unwrap();
+    assert!(plan.doubts.is_empty() && plan.token.is_none(), "{plan:?}");
+    assert!(planned(&mut machine, &mut context, &write(false)).is_ok());
+    run(&mut machine, &mut context, &Operation::Undo { id: None }).unwrap();
+    assert!(machine.image(SPARE) == before);
+
+    // Beside the spare that it was copied from it is one of two.
+    machine.disks.insert("/disks/original".into(), original);
+    let refusal = planned(&mut machine, &mut context, &write(true)).unwrap_err();
+    assert_eq!(refusal.code(), "duplicate-array");
+    machine
+        .disks
+        .remove(std::path::Path::new("/disks/original"));
+
+    // A main of another size is no copy.
+    machine.add(MAIN, ram(SPARE_SECTORS, 31));
+    let refusal = planned(&mut machine, &mut context, &write(true)).unwrap_err();
+    assert_eq!(refusal.code(), "main-size");
+}
+
 #[test]
 fn a_main_that_nothing_stable_told_is_known_once_it_was_named() {
     let mut machine = crate::host::with_plain();
@@ -414,6 +486,7 @@ fn a_main_that_nothing_stable_told_is_known_once_it_was_named() {
         path: SPARE.into(),
         name: Some("old".to_owned()),
         block_size: None,
+        main: None,
     };
     run(&mut machine, &mut context, &migrate).unwrap();
     let reassemble = Operation::Reassemble {
@@ -430,6 +503,7 @@ fn a_main_that_nothing_stable_told_is_known_once_it_was_named() {
         spare: SPARE.into(),
         options: Options::default(),
         replace: false,
+        adopt: false,
     };
     run(&mut machine, &mut context, &write).unwrap();
     run(&mut machine, &mut context, &reassemble).unwrap();
@@ -446,6 +520,7 @@ fn first_metadata_can_be_written_without_bringing_anything_up() {
         spare: SPARE.into(),
         options: Options::default(),
         replace: false,
+        adopt: false,
     };
     run(&mut machine, &mut context, &operation).unwrap();
     assert_eq!(machine.verdict(SPARE), Verdict::Healthy);

@@ -187,6 +187,7 @@ fn refusals_leave_bytes_and_times_alone() {
                 path: path.clone(),
                 name: None,
                 block_size: None,
+                main: None,
             },
             "verdict",
             5,

@@ -10,6 +10,7 @@ use dmremap::inspect::{inspect, Inspection};
 use dmremap::lab::fault::{FaultRange, Faulty};
 use dmremap::lab::ram::{CachedDisk, RamDisk};
 use dmremap::ops::{execute, plan, Confirmed, Context, Operation, Outcome, Plan, Refusal};
+use dmremap::port::block::{Signature, SignatureUse};
 use dmremap::port::journal::{
     ActionId, ActionRecord, BackupFiles, BackupSide, Begun, Ended, Journal,
 };
@@ -65,6 +66,8 @@ pub struct Machine {
     pub opened_for_writing: usize,
     /// Whether there are no targets at all.
     pub without_targets: bool,
+    /// What others wrote on disks.
+    pub signatures: BTreeMap<PathBuf, Vec<Signature>>,
     /// Messages that were sent.
     pub messages: Vec<(String, Message)>,
 }
@@ -75,9 +78,14 @@ struct Handle {
     writable: bool,
     logical_block: BlockSize,
     steps: Arc<Mutex<Vec<Step>>>,
+    signatures: Vec<Signature>,
 }
 
 impl BlockStore for Handle {
+    fn signatures(&self) -> Result<Vec<Signature>, IoError> {
+        Ok(self.signatures.clone())
+    }
+
     fn size(&self) -> Sectors {
         self.disk.lock().unwrap().size()
     }
@@ -130,6 +138,18 @@ impl Machine {
     pub fn add(&mut self, path: &str, disk: RamDisk) {
         let disk = Arc::new(Mutex::new(Faulty::new(disk, Vec::new())));
         self.disks.insert(path.into(), disk);
+    }
+
+    /// Lets a file system with this UUID be found on a disk.
+    pub fn format(&mut self, path: &str, uuid: &str) {
+        let file_system = Signature {
+            kind: "ext4".to_owned(),
+            used_for: SignatureUse::FileSystem,
+            uuid: Some(uuid.to_owned()),
+            label: None,
+            at: None,
+        };
+        self.signatures.insert(path.into(), vec![file_system]);
     }
 
     pub fn fail(&mut self, path: &str, direction: Direction, from: u64, sectors: u64) {
@@ -295,6 +315,7 @@ impl Host for Machine {
             writable,
             logical_block,
             steps: Arc::clone(&self.steps),
+            signatures: self.signatures.get(path).cloned().unwrap_or_default(),
         }))
     }
 

@@ -54,6 +54,7 @@ fn every_action_is_undone_to_the_byte_and_redone_to_the_byte() {
         spare: SPARE.into(),
         options: Options::default(),
         replace,
+        adopt: false,
     };
     let repair = |rebuild| Operation::Repair {
         target: Target::Path(SPARE.into()),
@@ -71,6 +72,7 @@ fn every_action_is_undone_to_the_byte_and_redone_to_the_byte() {
         path: SPARE.into(),
         name: None,
         block_size: None,
+        main: None,
     };
     let mut cases = vec![
         ("create", Machine::new(), create("vault")),
