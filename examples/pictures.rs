@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dmremap::config::SettingsFile;
 use dmremap::lab::{Contents, Lab};
 use dmremap::ops::Context;
 use dmremap::port::journal::{
@@ -118,8 +119,8 @@ const FURTHER_SCENES: &[Scene] = &[
     },
     Scene {
         file: "settings.svg",
-        title: "The settings of the session",
-        steps: &[("esc ,", "Settings of this session")],
+        title: "The settings, and where they are saved",
+        steps: &[("esc ,", "Saved in")],
     },
     Scene {
         file: "scenarios.svg",
@@ -383,7 +384,11 @@ fn start() -> Result<(Headless, Arc<Repeating>), Box<dyn Error>> {
         read_only: false,
         progress: dmremap::ops::Progress::silent(),
     };
-    let options = Options::with_theme(Theme::FULL);
+    let mut options = Options::with_theme(Theme::FULL);
+    // Where nothing is: who draws pictures has settings of their own.
+    let mut file = SettingsFile::look(Path::new("/nonexistent/config.toml"))?;
+    file.path = "/home/me/.config/dmremap/config.toml".into();
+    options.file = Some(file);
     let name = Some("~/lab".to_owned());
     let screen = Headless::start(Box::new(lab), context, options, name, SCREEN)?;
     Ok((screen, machine))

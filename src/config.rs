@@ -1,5 +1,8 @@
 //! The settings file: what an operator does not want to type each time.
 
+mod edit;
+mod template;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +10,9 @@ use serde::Deserialize;
 
 use crate::error::{Error, Exit};
 use crate::text::escape_path;
+
+pub use edit::{keep, SettingsFile};
+pub use template::template;
 
 /// What the settings file may say. A command-line option or its environment variable
 /// comes before it.
@@ -77,9 +83,45 @@ impl Settings {
                 return Err(broken(path, &error.to_string()));
             }
         };
-        toml::from_str(&text).map_err(|error| broken(path, &error.to_string()))
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| {
+            // The parser draws the line below its message: nothing for one line of a screen.
+            let line = error.span().map(|span| {
+                let before = text.get(..span.start).unwrap_or(text);
+                1 + before.matches('\n').count()
+            });
+            let why = match line {
+                Some(line) => format!("line {line}: {}", error.message()),
+                None => error.message().to_owned(),
+            };
+            broken(path, &why)
+        })
+    }
+
+    /// The settings that can be changed on the screen, as they stand in a file: their values
+    /// as TOML has them, by their keys.
+    pub fn kept(&self) -> Values {
+        let text = |text: &Option<String>, usual: &str| {
+            toml::Value::String(text.as_deref().unwrap_or(usual).to_owned()).to_string()
+        };
+        BTreeMap::from([
+            ("theme", text(&self.theme, "terminal")),
+            ("color", self.color.unwrap_or(true).to_string()),
+            ("ascii", self.ascii.to_string()),
+            ("mouse", self.mouse.unwrap_or(true).to_string()),
+            ("sort", text(&self.sort, "name")),
+            ("utc", self.utc.to_string()),
+            ("read_only", self.read_only.to_string()),
+            ("dry_run", self.dry_run.to_string()),
+        ])
     }
 }
+
+/// Values of settings as TOML has them, by their keys.
+pub type Values = BTreeMap<&'static str, String>;
 
 /// The error that something in a settings file is not as it must be.
 pub fn broken(path: &Path, why: &str) -> Error {

@@ -6,6 +6,7 @@
 #[path = "../kmod/remap_core/mod.rs"]
 pub mod remap_core;
 
+mod atomic_file;
 pub mod cli;
 pub mod command_line;
 pub mod config;

@@ -4,14 +4,14 @@
 //! if its array is listed here; all others are shown and left alone.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::atomic_file;
 use crate::error::{Error, Exit};
 use crate::remap_core::units::{ArrayUuid, IdentityDigest};
 use crate::text::{escape_path, escape_str};
@@ -341,44 +341,14 @@ fn finished(path: &Path, text: String) -> Result<Edited, Error> {
 ///
 /// [`Error`] with what the operating system says; the old file is there still then.
 pub fn store(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error: std::io::Error| {
+    atomic_file::replace(path, text, 0o644).map_err(|error| {
         let code = match error.kind() {
             ErrorKind::PermissionDenied => "not-permitted",
             _ => "io",
         };
         Error::failed(code, format!("{}: {error}", escape_path(path)))
             .advise("The machine's own file takes root to change.")
-    };
-    let mode = fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode());
-    let new = beside(path);
-    // What an interrupted run left is of no use to anybody.
-    let _ = fs::remove_file(&new);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode & 0o777)
-        .open(&new)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&new, path));
-    if let Err(error) = written {
-        let _ = fs::remove_file(&new);
-        return Err(failed(error));
-    }
-    let directory = path
-        .parent()
-        .filter(|directory| !directory.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))
-        .and_then(|directory| directory.sync_all())
-        .map_err(failed)
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
+    })
 }
 
 /// The list, for a person.
@@ -400,6 +370,8 @@ pub fn list_text(policy: &Policy) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     const UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";

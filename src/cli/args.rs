@@ -1,9 +1,11 @@
 //! The command line, as it is typed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 
 use crate::ops::CorruptionKind;
 use crate::port::journal::ActionId;
@@ -72,6 +74,46 @@ pub struct Global {
     /// /etc/dmremap.toml
     #[arg(long, global = true, value_name = "FILE", env = "DMREMAP_POLICY")]
     pub policy: Option<PathBuf>,
+    /// What comes from the command line or the environment: the option or the variable, by
+    /// the setting's key
+    #[arg(skip)]
+    pub origins: BTreeMap<&'static str, String>,
+}
+
+/// The settings that an option sets as well: the setting's key, and the option's name.
+const SET_BY_OPTIONS: [(&str, &str); 7] = [
+    ("theme", "theme"),
+    ("color", "color"),
+    ("ascii", "ascii"),
+    ("mouse", "no_mouse"),
+    ("utc", "utc"),
+    ("read_only", "read_only"),
+    ("dry_run", "dry_run"),
+];
+
+impl Global {
+    /// Notes which settings were set by an option or its variable, as `matches` of
+    /// `description` tell. A switch that is off leaves its setting to the file.
+    pub fn note_origins(&mut self, description: &clap::Command, matches: &ArgMatches) {
+        for (key, name) in SET_BY_OPTIONS {
+            let mut options = description.get_arguments();
+            let Some(option) = options.find(|option| option.get_id() == name) else {
+                continue;
+            };
+            let off = matches!(matches.try_get_one::<bool>(name), Ok(Some(false)));
+            let origin = match matches.value_source(name) {
+                _ if off => None,
+                Some(ValueSource::CommandLine) => option.get_long().map(|it| format!("--{it}")),
+                Some(ValueSource::EnvVariable) => {
+                    option.get_env().map(|it| it.to_string_lossy().into_owned())
+                }
+                _ => None,
+            };
+            if let Some(origin) = origin {
+                self.origins.insert(key, origin);
+            }
+        }
+    }
 }
 
 /// When to use colour.

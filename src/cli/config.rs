@@ -1,23 +1,24 @@
 //! The settings that are in force, and a file to begin with.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::args::Global;
+use super::args::{ColorChoice, Global};
 use super::session::{print_bytes, wants_color};
-use crate::config::{self, Settings};
+use crate::config::{self, Settings, SettingsFile};
 use crate::error::{Error, Exit};
 use crate::policy::{self, Policy};
 use crate::report::{self, style::Style};
-use crate::tui::{self, KeyMap, Options, Palette, Palettes, Sort, SortBy, Theme};
+use crate::tui::{self, KeyMap, Options, Palette, Palettes, Sort, Theme, Wanted};
 
 /// Prints a file to begin with: a person's, or the machine's.
 pub(super) fn print_template(is_machine: bool) -> Result<Exit, Error> {
     match is_machine {
         true => print_bytes(policy::TEMPLATE.as_bytes()),
-        false => print_bytes(template().as_bytes()),
+        false => print_bytes(config::template().as_bytes()),
     }
 }
 
@@ -104,7 +105,10 @@ pub(super) fn options(
     let wanted = settings.keys.iter();
     let wanted = wanted.map(|(action, words)| (action.clone(), words.to_vec()));
     let keys = KeyMap::with(&wanted.collect()).map_err(|error| wrong(format!("keys: {error}")))?;
-    let palette = match global.theme.as_ref().or(settings.theme.as_ref()) {
+    let place = global.config.clone().or_else(config::usual_path);
+    let settings_file = place.as_deref().map(SettingsFile::look).transpose()?;
+    let named = global.theme.as_ref().or(settings.theme.as_ref());
+    let palette = match named {
         None => Palette::TERMINAL,
         Some(name) => palettes.get(name).ok_or_else(|| {
             let names: Vec<&str> = palettes.names().collect();
@@ -119,145 +123,42 @@ pub(super) fn options(
         None => Sort::BY_NAME,
         Some(word) => tui::parse_sort(word).map_err(|why| wrong(format!("sort: {why}")))?,
     };
-    Ok(Options {
+    let mut options = Options {
         theme: Theme {
             ascii: style.ascii,
-            colour: style.color && palette != Palette::MONOCHROME,
-            palette: if style.color {
-                palette
-            } else {
-                Palette::MONOCHROME
-            },
+            colour: style.color,
+            palette,
         },
         palettes,
         keys,
         read_only: global.read_only || settings.read_only,
         dry_run: global.dry_run || settings.dry_run,
         started_dry: global.dry_run || settings.dry_run,
-        started_colourless: !style.color,
         mouse: !global.no_mouse && settings.mouse.unwrap_or(true),
         utc: global.utc || settings.utc,
         sort,
-        settings: file.as_deref().map(report::path_text),
-    })
+        file: settings_file,
+        overridden: overridden(global, style),
+        wanted: Wanted {
+            read_only: settings.read_only,
+            dry_run: settings.dry_run,
+        },
+        color: style.color,
+        palette: named.map_or("terminal".into(), |name| name.clone().into()),
+    };
+    options.paint();
+    Ok(options)
 }
 
-/// A settings file with every setting as it is without one, commented out.
-fn template() -> String {
-    let themes: Vec<&str> = Palette::BUILT_IN.iter().map(|(name, _)| *name).collect();
-    let orders: Vec<&str> = SortBy::ALL.iter().map(|by| by.name()).collect();
-    let mut text = format!(
-        r##"# Settings of dmremap-tui. The usual place of this file is
-# ~/.config/dmremap/config.toml. A command-line option comes before its environment
-# variable, and that before this file.
-#
-# What the machine may assemble without a person is not for a person's file to say, but for
-# /etc/dmremap.toml: dmremap-tui config --template --machine
-
-# Work on this lab instead of this machine's devices. (--lab, DMREMAP_LAB)
-# lab = "/home/me/lab"
-
-# Draw with ASCII characters only. (--ascii, DMREMAP_ASCII)
-# ascii = false
-
-# Refuse every change. (--read-only, DMREMAP_READ_ONLY)
-# read_only = false
-
-# Show plans and carry none out. (--dry-run, DMREMAP_DRY_RUN)
-# dry_run = false
-
-# Colour on a terminal. NO_COLOR in the environment is heeded. (--color, DMREMAP_COLOR)
-# color = true
-
-# The theme: {themes}, or one of your own (below).
-# (--theme, DMREMAP_THEME)
-# theme = "terminal"
-
-# Heed the mouse; M releases it for selecting text. (--no-mouse, DMREMAP_NO_MOUSE)
-# mouse = true
-
-# Show times in UTC instead of the local time zone. (--utc, DMREMAP_UTC)
-# utc = false
-
-# What the list is sorted by: {orders}; with "-" in front, the other way round.
-# sort = "name"
-
-# A theme of your own: the parts of another one, as far as they are to be different.
-# Styles are modifiers (bold, dim, italic, underlined, reversed), a colour, "on" and the
-# colour behind the text. Colours are the sixteen by their names, 0 to 255, or #rrggbb.
-# [themes.mine]
-# base = "terminal"
-# accent = "bold blue"
-# chosen = "white on #204060"
-# The parts are {parts}.
-
-# Keys by action: one, or several in brackets; none ([]) leaves an action without a key.
-# Below are the usual ones. No key may mean two things in one place; where text is typed
-# no character is a command; what confirms a change is no key that asks for one, and lies
-# beside none that leaves everything as it is.
-# [keys]
-"##,
-        themes = themes.join(", "),
-        orders = orders.join(", "),
-        parts = Palette::PARTS.join(", "),
-    );
-    for (action, keys, help) in tui::usual_keys() {
-        let words: Vec<String> = keys.iter().map(|key| toml_string(key)).collect();
-        let words = match words.as_slice() {
-            [one] => one.clone(),
-            several => format!("[{}]", several.join(", ")),
-        };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "# {:<40} # {help}", format!("{action} = {words}"));
+/// What the settings file does not decide, and what does, by the setting's key.
+fn overridden(global: &Global, style: Style) -> BTreeMap<&'static str, String> {
+    let mut overridden = global.origins.clone();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if global.color == ColorChoice::Auto {
+        overridden.remove("color");
+        if no_color && !style.color {
+            overridden.insert("color", "NO_COLOR".to_owned());
+        }
     }
-    text
-}
-
-fn toml_string(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The template with everything in force that it shows.
-    fn uncommented() -> String {
-        let template = template();
-        let lines = template.lines().filter_map(|line| {
-            let line = line.strip_prefix("# ")?;
-            let is_setting = line.starts_with('[') || line.contains(" = ");
-            is_setting.then_some(line)
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn the_template_says_nothing_until_a_line_of_it_is_uncommented() {
-        assert_eq!(toml::from_str(&template()), Ok(Settings::default()));
-    }
-
-    #[test]
-    fn every_line_of_the_template_can_be_uncommented_and_is_the_usual_behaviour() {
-        let settings: Settings = toml::from_str(&uncommented()).unwrap();
-        let wanted = settings.keys.iter();
-        let wanted = wanted.map(|(action, words)| (action.clone(), words.to_vec()));
-        let keys = KeyMap::with(&wanted.collect()).unwrap();
-        assert_eq!(keys.changes(), tui::usual_keys().count());
-        assert!(Palettes::with(&settings.themes)
-            .unwrap()
-            .get("mine")
-            .is_some());
-        let usual = Settings {
-            lab: settings.lab.clone(),
-            keys: settings.keys.clone(),
-            themes: settings.themes.clone(),
-            color: Some(true),
-            mouse: Some(true),
-            theme: Some("terminal".to_owned()),
-            sort: Some("name".to_owned()),
-            ..Settings::default()
-        };
-        assert_eq!(settings, usual);
-    }
+    overridden
 }

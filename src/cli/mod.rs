@@ -102,7 +102,10 @@ fn parse_fully(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     // one by one before a command that takes a millisecond would be a tenth of it.
     let mut description = std::mem::ManuallyDrop::new(Cli::command());
     let matches = description.try_get_matches_from_mut(arguments)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut description))
+    let mut cli =
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut description))?;
+    cli.global.note_origins(&description, &matches);
+    Ok(cli)
 }
 
 fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {

@@ -34,7 +34,7 @@ pub enum Context {
     Prompt,
     /// The list of what was done.
     Actions,
-    /// The settings of this session.
+    /// The settings.
     Settings,
     /// Choosing a scenario.
     Scenarios,
@@ -164,8 +164,10 @@ pub enum Command {
     UndoList,
     /// Give the mouse to the terminal, or take it.
     Mouse,
-    /// The settings of this session.
+    /// The settings.
     Settings,
+    /// Write the settings into their file.
+    Save,
     /// Drills to go through.
     Scenarios,
     /// Begin the next step of a scenario.
@@ -364,6 +366,7 @@ pub const BINDINGS: &[Binding] = &[
     bind!("settings-close", SETTINGS, [Key::Esc, Key::Char('q'), Key::Char(',')], Command::Cancel, "close", "back"),
     bind!("settings-before", SETTINGS, [Key::Left, Key::Char('h')], Command::Left, "", "the value before"),
     bind!("settings-next", SETTINGS, [Key::Right, Key::Char('l'), Key::Char(' '), Key::Enter], Command::Right, "change", "the next value"),
+    bind!("settings-save", SETTINGS, [Key::Char('w')], Command::Save, "save", "write the settings into their file"),
     bind!("settings-copy", SETTINGS, [Key::Char('y')], Command::Copy, "copy", "copy these settings as a settings file"),
     bind!("plan-copy", &[Context::ConfirmTyped, Context::ConfirmPlain], [Key::Ctrl('y')], Command::Copy, "", "copy the command that does the same"),
     // What leaves everything as it is comes before what changes something.

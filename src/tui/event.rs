@@ -9,6 +9,7 @@ use super::key::Key;
 use super::recorder;
 use super::remaps::RemapList;
 use super::state::Examined;
+use crate::config::SettingsFile;
 use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal, Share};
 use crate::port::journal::ActionRecord;
@@ -115,6 +116,8 @@ pub enum Answer {
     },
     /// A file was written, or why not.
     Saved(Result<String, String>),
+    /// The settings file as it is now and whether it was changed, or why it was not.
+    SettingsKept(Result<(SettingsFile, bool), Error>),
     /// The host could not do what it should do by itself.
     Trouble(String),
 }

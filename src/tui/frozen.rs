@@ -49,6 +49,7 @@ impl Held {
             | Answer::Planned { .. }
             | Answer::Executed { .. }
             | Answer::Saved(_)
+            | Answer::SettingsKept(_)
             | Answer::Trouble(_) => return Some(answer),
         }
         None

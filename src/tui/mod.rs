@@ -38,6 +38,7 @@ mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 mod session;
+mod settings;
 mod show;
 mod signals;
 mod state;
@@ -60,7 +61,7 @@ use crate::remap_core::units::Millis;
 use event::{Answer, Event};
 pub use headless::Headless;
 pub use keymap::{usual_keys, KeyMap};
-pub use options::{Options, PaletteText, Palettes};
+pub use options::{Options, PaletteText, Palettes, Wanted};
 use state::State;
 pub use state::{parse_sort, Sort, SortBy};
 pub use svg::{film, Shot};

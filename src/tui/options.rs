@@ -1,10 +1,12 @@
 //! How the application is to behave.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::keymap::KeyMap;
 use super::state::Sort;
 use super::theme::{parse_style, Palette, Theme};
+use crate::config::SettingsFile;
 
 /// How the application is to behave, chosen at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +21,6 @@ pub struct Options {
     pub read_only: bool,
     /// Show plans, and carry none out.
     pub dry_run: bool,
-    /// Whether no theme may bring colour: the terminal or the operator wants none.
-    pub started_colourless: bool,
     /// Whether a dry run was asked for from the start, so that it stays one.
     pub started_dry: bool,
     /// Heed the mouse.
@@ -29,8 +29,26 @@ pub struct Options {
     pub utc: bool,
     /// The order of the list.
     pub sort: Sort,
-    /// The settings file, fit to be shown.
-    pub settings: Option<String>,
+    /// The settings file, if there is a place for one.
+    pub file: Option<SettingsFile>,
+    /// What the settings file does not decide, by the setting's key: the option, or the
+    /// variable of the environment, that does.
+    pub overridden: BTreeMap<&'static str, String>,
+    /// What the settings file is to say of what does not end before the application does.
+    pub wanted: Wanted,
+    /// Whether there is colour, as far as the theme has any.
+    pub color: bool,
+    /// The name of the palette that there is as soon as there is colour.
+    pub palette: Cow<'static, str>,
+}
+
+/// Settings that may be turned off only for the next time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Refuse every action that changes anything.
+    pub read_only: bool,
+    /// Show plans, and carry none out.
+    pub dry_run: bool,
 }
 
 impl Options {
@@ -42,13 +60,27 @@ impl Options {
             keys: KeyMap::USUAL,
             read_only: false,
             dry_run: false,
-            started_colourless: false,
             started_dry: false,
             mouse: true,
             utc: false,
             sort: Sort::BY_NAME,
-            settings: None,
+            file: None,
+            overridden: BTreeMap::new(),
+            wanted: Wanted {
+                read_only: false,
+                dry_run: false,
+            },
+            color: theme.colour,
+            palette: Cow::Borrowed("terminal"),
         }
+    }
+
+    /// Gives the theme its colours, or none.
+    pub fn paint(&mut self) {
+        let wanted = self.palettes.get(&self.palette).filter(|_| self.color);
+        let palette = wanted.unwrap_or(Palette::MONOCHROME);
+        self.theme.palette = palette;
+        self.theme.colour = palette != Palette::MONOCHROME;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command line of the screen: the same words as in a shell, and some that only a
 //! screen has. Completion offers what may stand at the end of the line.
 
-use super::session::Setting;
+use super::settings::Setting;
 use super::state::{SortBy, State, Tab};
 use crate::ops::words::{Names, Value, Verb, VERBS};
 use crate::ops::CorruptionKind;

@@ -265,6 +265,9 @@ impl Worker {
                 let saved = saved.map_err(|error| format!("{}: {error}", path_text(&path)));
                 self.tell(Answer::Saved(saved));
             }
+            Request::KeepSettings { path, values } => {
+                self.tell(Answer::SettingsKept(crate::config::keep(&path, &values)));
+            }
             Request::LookAgain => {
                 self.run_due();
                 self.look(true);

@@ -8,4 +8,5 @@ mod ends;
 mod manners;
 mod maps;
 mod seat;
+mod settings;
 mod sights;

@@ -37,10 +37,11 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
         }
         Answer::Zone(zone) => {
             state.local_zone = zone;
-            super::windows::choose_zone(state);
+            super::settings::choose_zone(state);
         }
         Answer::Saved(Ok(path)) => say(state, Health::Good, format!("{path} is written.")),
         Answer::Saved(Err(why)) => say(state, Health::Bad, why),
+        Answer::SettingsKept(kept) => super::settings::kept(state, kept),
         Answer::Logged(events) => keep_events(state, events),
         Answer::History { now, histories } => {
             state.clock = Some((now, state.now));

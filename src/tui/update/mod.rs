@@ -10,6 +10,7 @@ mod question;
 mod scenario;
 #[cfg(test)]
 mod session_tests;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod windows;
@@ -25,6 +26,7 @@ use super::layout::Areas;
 use super::remaps::{MapView, Table};
 use super::state::{Mode, Notice, State, Tab};
 use super::theme::Health;
+use crate::config::Values;
 use crate::ops::{Confirmed, Operation};
 use crate::remap_core::units::Millis;
 use crate::text;
@@ -88,6 +90,13 @@ pub enum Request {
         ticket: u64,
         /// What was said yes to.
         confirmed: Box<Confirmed>,
+    },
+    /// Write settings into their file.
+    KeepSettings {
+        /// Where.
+        path: PathBuf,
+        /// What it is to say.
+        values: Values,
     },
     /// Write a new file.
     Save {
@@ -230,7 +239,7 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
             }
             Context::Prompt => prompt::on_command(state, command),
             Context::Actions => windows::on_actions_command(state, command),
-            Context::Settings => windows::on_settings_command(state, command),
+            Context::Settings => settings::on_command(state, command),
             Context::Scenarios => scenario::on_command(state, command),
         },
     }

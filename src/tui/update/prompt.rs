@@ -113,11 +113,11 @@ fn run_own(
         return Err(format!("{} takes no further word", own.name));
     }
     if let Some(setting) = own.switches() {
-        let is_on = setting.value(state) == "on" || (own.name == "utc" && state.options.utc);
+        let is_on = setting.is_on(state);
         return match word.as_deref() {
             Some("on") if is_on => Ok(Vec::new()),
             Some("off") if !is_on => Ok(Vec::new()),
-            None | Some("on" | "off") => Ok(windows::turn(state, setting, false)),
+            None | Some("on" | "off") => Ok(super::settings::turn(state, setting, false)),
             Some(_) => Err(format!("{} takes on or off", own.name)),
         };
     }
@@ -149,7 +149,7 @@ fn run_own(
         }
         "theme" => {
             let name = word.ok_or_else(missing)?;
-            if !windows::choose_theme(state, &name) {
+            if !super::settings::choose_theme(state, &name) {
                 return Err(format!("there is no theme {name:?}"));
             }
             say(state, Health::Neutral, format!("Theme {name}."));

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::{Effect, Ended, Request};
+use crate::config::{Settings, SettingsFile, Values};
+use crate::error::Error;
 use crate::ops::{Operation, Target};
 use crate::remap_core::message::Message;
 use crate::tui::event::{Answer, Event, Mouse, MouseKind};
@@ -11,6 +13,7 @@ use crate::tui::key::Key;
 use crate::tui::layout::Areas;
 use crate::tui::rows::RowKey;
 use crate::tui::sample::{self, happen, path, press, state, COLOUR};
+use crate::tui::settings::Setting;
 use crate::tui::state::{Focus, Mode, Sort, SortBy, State, Tab};
 use crate::tui::theme::Palette;
 
@@ -272,10 +275,94 @@ fn settings_are_turned_with_arrows() {
     assert_eq!(state.theme().palette, Palette::DARK);
     press(&mut state, "←");
     assert_eq!(state.theme().palette, Palette::TERMINAL);
+    // Without colour there is none to turn, and the theme is not forgotten.
+    press(&mut state, "→↓→");
+    assert_eq!(state.theme().palette, Palette::MONOCHROME);
+    press(&mut state, "↑→");
+    assert!(notice(&state).contains("no colour"));
+    press(&mut state, "↓→");
+    assert_eq!(state.theme().palette, Palette::DARK);
     press(&mut state, "↓→");
     assert!(state.theme().ascii);
     press(&mut state, "\x1b");
     assert!(matches!(state.mode, Mode::Browse));
+}
+
+fn notice(state: &State) -> &str {
+    let notice = state.notice.as_ref();
+    notice.map_or("", |notice| notice.text.as_str())
+}
+
+fn with_file(state: &mut State) {
+    state.options.file = Some(SettingsFile {
+        path: "/home/me/config.toml".into(),
+        exists: true,
+        keys_line: Some(52),
+        values: Settings::default().kept(),
+    });
+}
+
+fn kept(effects: &[Effect]) -> Values {
+    let [Effect::Ask(Request::KeepSettings { path, values })] = effects else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(path, Path::new("/home/me/config.toml"));
+    values.clone()
+}
+
+#[test]
+fn settings_are_saved_as_far_as_nothing_else_decides_them() {
+    let mut state = sample_state();
+    with_file(&mut state);
+    state.options.overridden.insert("utc", "--utc".to_owned());
+    press(&mut state, ",");
+    assert!(Setting::ALL.iter().all(|it| !it.is_unsaved(&state)));
+    // The next theme, and the times, which an option decides.
+    press(&mut state, "→↓↓↓↓↓→");
+    assert!(Setting::Theme.is_unsaved(&state));
+    assert!(!Setting::Utc.is_unsaved(&state));
+    let values = kept(&press(&mut state, "w"));
+    let mut expected = Settings::default().kept();
+    expected.insert("theme", "\"dark\"".to_owned());
+    expected.remove("utc");
+    assert_eq!(values, expected);
+    let mut file = state.options.file.clone().unwrap();
+    file.values.extend(values);
+    let saved = Answer::SettingsKept(Ok((file, true)));
+    happen(&mut state, 1000, Event::Told(saved));
+    assert_eq!(notice(&state), "Saved in /home/me/config.toml.");
+    assert!(!Setting::Theme.is_unsaved(&state));
+    press(&mut state, "↑↑↑\x1b,↑");
+    let refused = Error::failed("io", "/home/me/config.toml: permission denied");
+    happen(
+        &mut state,
+        1000,
+        Event::Told(Answer::SettingsKept(Err(refused))),
+    );
+    assert!(notice(&state).starts_with("Not saved, and nothing changed."));
+}
+
+#[test]
+fn read_only_is_turned_off_for_the_next_start_alone() {
+    let mut state = sample_state();
+    with_file(&mut state);
+    type_command(&mut state, "read-only on");
+    press(&mut state, ",↓↓↓↓↓↓");
+    assert_eq!(kept(&press(&mut state, "w"))["read_only"], "true");
+    press(&mut state, "→");
+    assert!(state.options.read_only, "it stays until the end");
+    assert_eq!(Setting::ReadOnly.value(&state), "on, then off");
+    assert_eq!(kept(&press(&mut state, "w"))["read_only"], "false");
+}
+
+#[test]
+fn what_is_left_unsaved_is_said() {
+    let mut state = sample_state();
+    with_file(&mut state);
+    press(&mut state, ",→\x1b");
+    assert!(notice(&state).contains("w in the settings saves it"));
+    press(&mut state, ",←\x1b");
+    assert_eq!(notice(&state), "");
 }
 
 #[test]

@@ -1,18 +1,17 @@
-//! Windows on the session: what was done, settings, the view's own behaviour.
+//! Windows on the session: what was done, the view's own behaviour.
 
 use super::{half_page, moved, say, Effect};
 use crate::command_line;
 use crate::ops::Operation;
 use crate::remap_core::units::Millis;
 use crate::tui::export;
-use crate::tui::frozen::Held;
 use crate::tui::keymap::Command;
 use crate::tui::pages;
 use crate::tui::prompt::Prompt;
-use crate::tui::session::{as_file, next_order, Actions, Setting};
+use crate::tui::session::Actions;
+use crate::tui::settings::{next_order, Setting};
 use crate::tui::state::{Mode, Sort, State, Tab};
 use crate::tui::theme::Health;
-use crate::zone::Zone;
 
 /// Does what `command` asks for of the session, in the list or the detail.
 pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
@@ -45,8 +44,8 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
             let by = state.options.sort.by;
             sort(state, Sort { by, reversed });
         }
-        Command::Freeze => return turn(state, Setting::Freeze, false),
-        Command::Mouse => return turn(state, Setting::Mouse, false),
+        Command::Freeze => return super::settings::turn(state, Setting::Freeze, false),
+        Command::Mouse => return super::settings::turn(state, Setting::Mouse, false),
         Command::Copy => {
             let line = line_to_copy(state);
             return match line {
@@ -138,122 +137,6 @@ pub fn on_actions_command(state: &mut State, command: Command) -> Vec<Effect> {
         }
     }
     Vec::new()
-}
-
-/// Does what `command` asks for in the settings.
-pub fn on_settings_command(state: &mut State, command: Command) -> Vec<Effect> {
-    let Mode::Settings(pointer) = state.mode else {
-        return Vec::new();
-    };
-    match command {
-        Command::Cancel => state.mode = Mode::Browse,
-        Command::Copy => {
-            let text = as_file(state);
-            say(state, Health::Neutral, "copied as a settings file");
-            return vec![Effect::Copy(text)];
-        }
-        Command::Left | Command::Right => {
-            if let Some(setting) = Setting::ALL.get(pointer) {
-                return turn(state, *setting, command == Command::Left);
-            }
-        }
-        _ => {
-            let pointer = moved(pointer, command, 4, Setting::ALL.len());
-            state.mode = Mode::Settings(pointer);
-        }
-    }
-    Vec::new()
-}
-
-/// Gives a setting its next value, or the one before.
-pub fn turn(state: &mut State, setting: Setting, back: bool) -> Vec<Effect> {
-    match setting {
-        Setting::Theme => turn_theme(state, back),
-        Setting::Sort => {
-            let by = next_order(state.options.sort.by, back);
-            let reversed = state.options.sort.reversed;
-            sort(state, Sort { by, reversed });
-        }
-        Setting::Ascii => state.options.theme.ascii = !state.options.theme.ascii,
-        Setting::Utc => {
-            state.options.utc = !state.options.utc;
-            choose_zone(state);
-        }
-        Setting::Mouse => {
-            state.options.mouse = !state.options.mouse;
-            let text = if state.options.mouse {
-                "The mouse is ours: click, wheel."
-            } else {
-                "The mouse is the terminal's: select text with it."
-            };
-            say(state, Health::Neutral, text);
-            return vec![Effect::Mouse(state.options.mouse)];
-        }
-        Setting::Freeze => match state.frozen {
-            None => {
-                state.frozen = Some(Held::default());
-                say(state, Health::Neutral, "What is shown stands still.");
-            }
-            Some(_) => {
-                let now = state.now;
-                return thaw(state, now);
-            }
-        },
-        Setting::ReadOnly if state.options.read_only => {
-            let text = "Read-only stays until the end; start anew to change something.";
-            say(state, Health::Warning, text);
-        }
-        Setting::ReadOnly => {
-            state.options.read_only = true;
-            say(
-                state,
-                Health::Neutral,
-                "Read-only: nothing is changed from here on.",
-            );
-        }
-        Setting::DryRun if state.options.started_dry => {
-            let text = "Dry run stays until the end; start anew to change something.";
-            say(state, Health::Warning, text);
-        }
-        Setting::DryRun => state.options.dry_run = !state.options.dry_run,
-    }
-    Vec::new()
-}
-
-fn turn_theme(state: &mut State, back: bool) {
-    if !state.options.theme.colour && state.options.started_colourless {
-        say(state, Health::Warning, "Started without colour.");
-        return;
-    }
-    let options = &state.options;
-    let names: Vec<&str> = options.palettes.names().collect();
-    let now = options.palettes.name_of(&options.theme.palette);
-    let at = names
-        .iter()
-        .position(|name| Some(*name) == now)
-        .unwrap_or(0);
-    let step = if back { names.len() - 1 } else { 1 };
-    let name = names[(at + step) % names.len()].to_owned();
-    choose_theme(state, &name);
-}
-
-/// Gives the screen another theme, if there is one of this name.
-pub fn choose_theme(state: &mut State, name: &str) -> bool {
-    let Some(palette) = state.options.palettes.get(name) else {
-        return false;
-    };
-    state.options.theme.palette = palette;
-    state.options.theme.colour = name != "monochrome";
-    true
-}
-
-/// Shows times in the zone that was asked for.
-pub fn choose_zone(state: &mut State) {
-    state.zone = if state.options.utc {
-        Zone::UTC
-    } else {
-        state.local_zone.clone()
-    };
 }
 
 /// Lets the screen go on, with everything that was told meanwhile.

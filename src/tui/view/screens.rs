@@ -9,6 +9,7 @@ use ratatui::layout::Size;
 use ratatui::style::Modifier;
 
 use super::tests::{check_text, drawn, text, ASCII, MONO};
+use crate::config::{Settings, SettingsFile};
 use crate::error::Error;
 use crate::ops::{self, Share, Work};
 use crate::port::Usage;
@@ -221,7 +222,17 @@ const SCENES: &[Scene] = &[
     ("prompt", |seat| seat.press(":corrupt vault --kind t")),
     ("done", |seat| seat.press("L")),
     ("undo_list", |seat| seat.press("U")),
-    ("settings", |seat| seat.press(",")),
+    ("settings", |seat| {
+        seat.state.options.file = Some(SettingsFile {
+            path: "/home/me/.config/dmremap/config.toml".into(),
+            exists: true,
+            keys_line: Some(52),
+            values: Settings::default().kept(),
+        });
+        let overridden = &mut seat.state.options.overridden;
+        overridden.insert("utc", "DMREMAP_UTC".to_owned());
+        seat.press(",↓↓↓→");
+    }),
     ("scenarios", |seat| seat.press("t")),
     ("scenario_step", |seat| seat.press("t\n")),
     ("first_frame", |seat| {
