@@ -80,8 +80,7 @@ kill-test: needs ## Kill 200 processes at work and look at what each leaves
 
 .PHONY: bench
 bench: needs ## Measure what an operator waits for, beside other tools
-	scripts/bench-needs.sh
-	$(CARGO) bench --locked --bench operator
+	tools=$$(scripts/bench-needs.sh) && PATH="$$tools:$$PATH" $(CARGO) bench --locked --bench operator
 	$(CARGO) bench --locked --bench block_devices
 
 .PHONY: pictures

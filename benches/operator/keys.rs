@@ -106,6 +106,32 @@ pub(crate) fn bench(binary: &Path, lab: &Path) -> Value {
     })
 }
 
+/// How often each of the two arrows is pressed in each application.
+const ARROWS: usize = 100;
+
+/// From an arrow to the updated screen, in milliseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrows {
+    pub(crate) median: f64,
+    pub(crate) p99: f64,
+}
+
+/// Presses the arrows, which move in a list of each application that is measured. Where an
+/// application draws by a clock as well, now and then that is what is seen first.
+pub(crate) fn arrows(mut running: Running) -> Arrows {
+    (0..WARM).for_each(|_| {
+        running.press("\x1b[B");
+    });
+    let keys = (0..ARROWS).flat_map(|_| ["\x1b[B", "\x1b[A"]);
+    let seen = keys.filter_map(|key| running.press(key).frame);
+    let mut frames: Vec<f64> = seen.map(|time| time.as_secs_f64() * 1e3).collect();
+    assert!(!frames.is_empty(), "an arrow changes what is shown");
+    Arrows {
+        median: percentile(&mut frames, 50),
+        p99: percentile(&mut frames, 99),
+    }
+}
+
 /// The value that so many percent of `values` do not go beyond.
 pub(crate) fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);

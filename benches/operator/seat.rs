@@ -8,7 +8,7 @@ use std::time::Duration;
 use portable_pty::CommandBuilder;
 use serde_json::{json, Value};
 
-use crate::keys;
+use crate::keys::{self, Arrows};
 use crate::median;
 use crate::pty::Running;
 
@@ -70,6 +70,7 @@ fn installed(name: &str) -> Option<PathBuf> {
 /// What one application costs.
 struct Cost {
     first_frame: f64,
+    arrows: Arrows,
     idle: Idle,
 }
 
@@ -77,6 +78,8 @@ impl Cost {
     fn json(&self) -> Value {
         json!({
             "first_frame_microseconds": (self.first_frame * 1e3).round(),
+            "arrow_to_screen_median_ms": self.arrows.median,
+            "arrow_to_screen_p99_ms": self.arrows.p99,
             "idle_cpu_percent": self.idle.cpu_percent,
             "idle_wakeups_per_second": self.idle.wakeups_per_second,
             "resident_mib": self.idle.resident_mib,
@@ -87,9 +90,14 @@ impl Cost {
 fn measure(name: &str, starts: usize, command: &dyn Fn() -> CommandBuilder) -> Cost {
     let start = || Running::start(command());
     let first_frame = median((0..starts).map(|_| start().first_frame.as_secs_f64() * 1e3));
+    let arrows = keys::arrows(start());
     let idle = idle(start());
     println!("  {name}");
     println!("    first frame                {first_frame:>10.3} ms");
+    println!(
+        "    from an arrow to the screen{:>10.3} ms, 99th percentile {:.3} ms",
+        arrows.median, arrows.p99
+    );
     println!(
         "    idle CPU                   {:>10.2} %",
         idle.cpu_percent
@@ -102,7 +110,11 @@ fn measure(name: &str, starts: usize, command: &dyn Fn() -> CommandBuilder) -> C
         "    resident memory            {:>10.2} MiB",
         idle.resident_mib
     );
-    Cost { first_frame, idle }
+    Cost {
+        first_frame,
+        arrows,
+        idle,
+    }
 }
 
 /// A lab in which every image is a disk.
