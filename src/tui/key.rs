@@ -160,7 +160,7 @@ impl fmt::Display for Key {
 }
 
 /// Every key that has a name of its own.
-const NAMED: [Key; 28] = [
+pub(super) const NAMED: [Key; 28] = [
     Key::Char(' '),
     Key::Enter,
     Key::Esc,

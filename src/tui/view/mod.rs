@@ -25,6 +25,8 @@ mod settings;
 mod strip;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wander;
 mod wizard;
 
 use ratatui::layout::Rect;

@@ -79,14 +79,14 @@ kinds! {
 }
 
 /// The made-up machine with somebody at it, and a host that makes plans.
-struct Seat {
-    state: State,
+pub(super) struct Seat {
+    pub(super) state: State,
     host: FakeHost,
     context: ops::Context,
 }
 
 impl Seat {
-    fn new(options: Options, size: Size) -> Self {
+    pub(super) fn new(options: Options, size: Size) -> Self {
         let mut cellar = sample::spare(sample::superblock(9, "disk-x", "disk-h"), "cellar");
         for slot in [Slot::S0, Slot::S2, Slot::S3] {
             sample::damage(&mut cellar, slot, 0, &[0; 512]);
@@ -115,7 +115,12 @@ impl Seat {
 
     /// Presses keys, and answers what they ask for.
     fn press(&mut self, keys: &str) {
-        let mut effects = self.press_only(keys);
+        let effects = self.press_only(keys);
+        self.answer(effects);
+    }
+
+    /// Answers what is asked for, and what is asked for then.
+    pub(super) fn answer(&mut self, mut effects: Vec<Effect>) {
         while let Some(effect) = effects.pop() {
             let answer = match effect {
                 Effect::Ask(Request::Plan { ticket, operation }) => Answer::Planned {
