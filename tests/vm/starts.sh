@@ -1,6 +1,7 @@
 #!/bin/bash
-# Installs the packages into a small system, starts it with systemd and udev, has it reset
-# while it works, starts it again, and reports what came up by itself.
+# Has dkms build the module from its package, installs the packages into a small system, starts
+# it with systemd and udev, has it reset while it works, starts it again, and reports what came
+# up by itself.
 #   tests/vm/starts.sh
 # What the system and its kernel said is kept in target/vm/starts-*.
 set -euo pipefail
@@ -15,7 +16,7 @@ main_mib=16 spare_mib=8
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # Fills $place/root: the system with the packages installed, the kernel's modules that it
-# needs and ours where dkms puts it, and what runs there by itself.
+# needs and ours where dkms put it, and what runs there by itself.
 fill_root() {
     local root=$place/root modules
     as_root rm -rf --one-file-system "$root"
@@ -26,7 +27,7 @@ fill_root() {
         -o -path './kernel/drivers/dax/*' -o -path './kernel/lib/*' -o -path './kernel/crypto/*' \
         -o -name 'modules.order' -o -name 'modules.builtin*' \) -type f -print0 |
         as_root xargs -0 cp --parents -t "$modules")
-    as_root cp "$module/dm_remap_v4.ko" "$modules/updates/dkms/"
+    as_root cp "$work/dkms.ko" "$modules/updates/dkms/dm_remap_v4.ko"
     as_root cp "$top"/target/deb/*.deb "$root/var/packages/"
     as_root cp "$program" "$root/usr/local/sbin/system-test"
     as_root tee "$root/etc/systemd/system/system-test.service" >/dev/null <<'UNIT'
@@ -36,7 +37,8 @@ After=multi-user.target
 Environment=HOME=/root
 ExecStart=/usr/local/sbin/system-test
 UNIT
-    # Building for a kernel takes a compiler, which this system has not: dkms is not there.
+    # Building for a kernel takes a compiler, which this system has not: dkms is not there, and
+    # did its work elsewhere.
     # shellcheck disable=SC2016
     "$here/enter.sh" "$root" sh -euc '
         dpkg --install --force-depends /var/packages/*.deb >/dev/null 2>&1
@@ -122,15 +124,17 @@ mkdir -p "$place"
 guest=$("$here/guest.sh")
 system=$("$here/guest.sh" --system)
 release=$(cat "$guest/release")
-compile_module
 compile_init
 program=$(dirname "$init")/system
 (cd "$top" && nice cargo build --quiet --locked --bin dmremap-tui) >&2
 "$top/scripts/deb.sh" "${CARGO_TARGET_DIR:-$top/target}/debug/dmremap-tui" >/dev/null
-fill_root
-make_disks
 status=0
-run before || status=1
+"$here/dkms.sh" "$guest" "$top"/target/deb/dm-remap-v4-dkms_*.deb "$work" || status=1
+if [ $status -eq 0 ]; then
+    fill_root
+    make_disks
+    run before || status=1
+fi
 if [ $status -eq 0 ]; then run after gone-spare || status=1; fi
 [ $status -ne 0 ] || as_root rm -rf --one-file-system "$place"
 cat "$work"/starts-*.counts 2>/dev/null | awk '

@@ -36,9 +36,9 @@ open_archive
 say "kernel $release from $suite, compiled with the tools of $base"
 recipe=$(sed '/^ *#/d; /^ *$/d' "$here/headers.sh" | sha256sum | cut -c1-12)
 kernel=$(dirname "$work")/kernel-$release-$recipe
-# What the root holds for the tests: what a module is compiled with, and the programs that make
-# and check file systems.
-inside=linux-headers-$release,e2fsprogs,xfsprogs
+# What the root holds for the tests: what a module is compiled with, dkms, and the programs
+# that make and check file systems.
+inside=linux-headers-$release,e2fsprogs,xfsprogs,dkms
 if [ -e "$kernel" ]; then
     make_root "$inside"
 else

@@ -1,0 +1,67 @@
+#!/bin/bash
+# Installs the module's package where dkms is, in a copy of the guest's root, and looks at what
+# dkms makes of it. The module that it built and installed is left in WORK.
+#   tests/vm/dkms.sh GUEST PACKAGE WORK
+# Each step is reported as a test; their counts are left in WORK/starts-dkms.counts.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+guest=$1 package=$2 work=$3
+if [ "$(id -u)" -ne 0 ]; then exec sudo "$0" "$@"; fi
+copy=$work/dkms
+release=$(cat "$guest/release")
+rm -rf --one-file-system "$copy"
+mkdir -p "$copy"/{changes,work,root}
+# The script is the root's own from here on.
+# shellcheck disable=SC2016
+nice "$here/apart.sh" bash -euc '
+    guest=$1 copy=$2 package=$3 release=$4
+    # Where one layer cannot lie over another, as in some containers, the whole is copied.
+    mount -t overlay none -o "lowerdir=$guest/root,upperdir=$copy/changes,workdir=$copy/work" "$copy/root" 2>/dev/null ||
+        cp -a "$guest/root/." "$copy/root/"
+    cp "$package" "$copy/root/package.deb"
+    mount -t proc proc "$copy/root/proc"
+    mount --rbind /dev "$copy/root/dev"
+    mkdir -p "$copy/out"
+    mount --bind "$copy/out" "$copy/root/mnt"
+    exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 chroot "$copy/root" bash -c "$5" inside "$release"
+' dkms "$guest" "$copy" "$package" "$release" '
+    set -uo pipefail
+    release=$1 passed=0 failed=0
+    installed=/lib/modules/$release/updates/dkms/dm_remap_v4.ko
+    version=$(dpkg-deb --field /package.deb Version)
+    expect() {
+        local name=$1 began=$SECONDS; shift
+        if "$@" > /tmp/said 2>&1; then
+            printf "ok      %s (%d s)\n" "$name" $((SECONDS - began)); passed=$((passed + 1))
+        else
+            printf "FAILED  %s\n" "$name"; sed "s/^/        /" /tmp/said; failed=$((failed + 1))
+        fi
+    }
+    builds_and_installs() {
+        dpkg --install /package.deb || { cat /var/lib/dkms/dm-remap-v4/*/build/make.log; return 1; }
+        dkms status
+        dkms status | grep -qxF "dm-remap-v4/$version, $release, x86_64: installed" && modinfo "$installed" &&
+            cp "$installed" /mnt/
+    }
+    passes_over() {
+        local tree=/lib/modules/1.0-plain/build status=0
+        mkdir -p "$tree"
+        printf "CONFIG_BLK_DEV_DM=m\n" > "$tree/.config"
+        dkms build "dm-remap-v4/$version" -k 1.0-plain || status=$?
+        # That is how dkms says that a module is not for this kernel.
+        [ "$status" -eq 77 ] && [ ! -e /lib/modules/1.0-plain/updates ]
+    }
+    takes_out() {
+        dpkg --remove dm-remap-v4-dkms && [ -z "$(dkms status -m dm-remap-v4)" ] && [ ! -e "$installed" ] &&
+            [ ! -e "/usr/src/dm-remap-v4-$version" ]
+    }
+    expect dkms-builds-and-installs-the-module builds_and_installs
+    expect dkms-passes-over-a-kernel-without-rust passes_over
+    expect dkms-takes-the-module-out-with-its-package takes_out
+    printf "%d %d\n" "$passed" "$failed" > /mnt/counts
+    [ "$failed" -eq 0 ]
+' || status=$?
+[ ! -e "$copy/out/counts" ] || mv "$copy/out/counts" "$work/starts-dkms.counts"
+[ ! -e "$copy/out/dm_remap_v4.ko" ] || mv "$copy/out/dm_remap_v4.ko" "$work/dkms.ko"
+rm -rf --one-file-system "$copy"
+exit "${status:-0}"
