@@ -360,7 +360,7 @@ pub const BINDINGS: &[Binding] = &[
     bind!("prompt-run", PROMPT, [Key::Enter], Command::Accept, "run", "run the command; a change shows its plan first"),
     bind!("actions-close", ACTIONS, [Key::Esc, Key::Char('q'), Key::Char('L'), Key::Char('U')], Command::Cancel, "close", "back"),
     bind!("actions-copy", ACTIONS, [Key::Char('y')], Command::Copy, "copy", "copy the command of the chosen action"),
-    bind!("actions-undo", ACTIONS, [Key::Char('u'), Key::Enter], Command::Undo, "undo", "plan to take the chosen action back"),
+    bind!("actions-undo", ACTIONS, [Key::Char('u')], Command::Undo, "undo", "plan to take the chosen action back"),
     bind!("scenarios-close", SCENARIOS, [Key::Esc, Key::Char('q'), Key::Char('t')], Command::Cancel, "close", "back, and begin none"),
     bind!("scenarios-begin", SCENARIOS, [Key::Enter], Command::Accept, "begin", "begin the scenario under the pointer"),
     bind!("settings-close", SETTINGS, [Key::Esc, Key::Char('q'), Key::Char(',')], Command::Cancel, "close", "back"),

@@ -2,7 +2,8 @@
 
 use super::keymap::Context;
 use crate::error::Error;
-use crate::ops::{Confirmed, Outcome, Plan, Refusal, Share};
+use crate::ops::{Confirmed, Operation, Outcome, Plan, Refusal, Share, Target};
+use crate::remap_core::message::Message;
 
 /// The window of one plan.
 #[derive(Debug)]
@@ -58,14 +59,46 @@ impl Prompt {
         }
     }
 
+    /// What must be typed: what the plan asks for, and here also the name of a device that
+    /// is taken down or has its copies rewritten by its target. In a shell that name is typed
+    /// with the command; a key is only one key.
+    pub fn token(&self) -> Option<&str> {
+        let own = match &self.plan.operation {
+            Operation::Remove { name }
+            | Operation::WriteMetadata { name }
+            | Operation::Message {
+                name,
+                message: Message::Repair,
+            }
+            | Operation::Repair {
+                target: Target::Name(name),
+                ..
+            } => Some(name.as_str()),
+            _ => None,
+        };
+        let own = own.filter(|_| self.plan.is_needed());
+        self.plan.token.as_deref().or(own)
+    }
+
     /// Takes what was typed for the operator's word.
     ///
     /// # Errors
     ///
-    /// Whatever the plan has against it.
-    pub fn confirm(&self) -> Result<Confirmed, Refusal> {
-        let typed = self.plan.token.is_some().then_some(self.typed.as_str());
-        self.plan.clone().confirm(typed)
+    /// What is wrong with it, fit to be shown.
+    pub fn confirm(&self) -> Result<Confirmed, String> {
+        let plan = self.plan.clone();
+        let confirmed = match (&plan.token, self.token()) {
+            (None, Some(token)) if token != self.typed => {
+                return Err(format!(
+                    "{} is not {}; nothing was changed.",
+                    crate::text::escape_str(&self.typed),
+                    crate::text::escape_str(token)
+                ))
+            }
+            (None, _) => plan.confirm(None),
+            (Some(_), _) => plan.confirm(Some(&self.typed)),
+        };
+        confirmed.map_err(|refusal| refusal.message().to_owned())
     }
 }
 
@@ -83,7 +116,7 @@ impl Dialog {
     /// What the keyboard is for.
     pub fn context(&self) -> Context {
         match &self.stage {
-            Stage::Prompting(prompt) if prompt.plan.token.is_some() => Context::ConfirmTyped,
+            Stage::Prompting(prompt) if prompt.token().is_some() => Context::ConfirmTyped,
             Stage::Prompting(prompt) if prompt.plan.is_needed() => Context::ConfirmPlain,
             _ => Context::Notice,
         }

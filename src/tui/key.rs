@@ -93,39 +93,82 @@ impl Key {
         names.join(", ")
     }
 
-    /// Whether a finger that misses one of these keys may hit the other: they touch on
-    /// the keyboards in common use, whatever is held down with them.
+    /// Whether a finger that misses one of these keys may hit the other: they touch on a
+    /// keyboard in common use, whatever is held down with them.
     pub fn is_beside(self, other: Self) -> bool {
-        match (self.place(), other.place()) {
-            (Some((row, column)), Some((other_row, other_column))) => {
-                row.abs_diff(other_row) <= 1 && column.abs_diff(other_column) <= 4
-            }
-            _ => false,
-        }
+        LAYOUTS
+            .iter()
+            .any(|layout| match (layout.place(self), layout.place(other)) {
+                (Some((row, column)), Some((other_row, other_column))) => {
+                    row.abs_diff(other_row) <= 1 && column.abs_diff(other_column) <= 4
+                }
+                _ => false,
+            })
     }
+}
 
+/// Where the keys of a keyboard are.
+struct Layout {
+    /// From the digits down: what a key types, and what with shift; a blank for a key that
+    /// types nothing of interest here.
+    rows: [(&'static str, &'static str); 4],
+    /// The middle of the first key of each row, in quarters of a key's width.
+    starts: [u8; 4],
+    /// Where enter is on the side of the others.
+    enter: u8,
+}
+
+/// Keyboards in common use: QWERTY, QWERTZ and AZERTY.
+const LAYOUTS: [Layout; 3] = [
+    Layout {
+        rows: [
+            ("`1234567890-=", "~!@#$%^&*()_+"),
+            ("qwertyuiop[]\\", "QWERTYUIOP{}|"),
+            ("asdfghjkl;'", "ASDFGHJKL:\""),
+            ("zxcvbnm,./", "ZXCVBNM<>?"),
+        ],
+        starts: [2, 8, 9, 11],
+        enter: 53,
+    },
+    Layout {
+        rows: [
+            ("^1234567890ß´", "°!\"§$%&/()=?`"),
+            ("qwertzuiopü+", "QWERTZUIOPÜ*"),
+            ("asdfghjklöä#", "ASDFGHJKLÖÄ'"),
+            ("<yxcvbnm,.-", ">YXCVBNM;:_"),
+        ],
+        starts: [2, 8, 9, 7],
+        enter: 56,
+    },
+    Layout {
+        rows: [
+            ("²&é\"'(-è_çà)=", " 1234567890°+"),
+            ("azertyuiop^$", "AZERTYUIOP¨£"),
+            ("qsdfghjklmù*", "QSDFGHJKLM%µ"),
+            ("<wxcvbn,;:!", ">WXCVBN?./§"),
+        ],
+        starts: [2, 8, 9, 7],
+        enter: 56,
+    },
+];
+
+impl Layout {
     /// The row of the key, and in quarters of a key's width where its middle is; of a
     /// broad key, where it is on the side of the others.
-    fn place(self) -> Option<(u8, u8)> {
-        /// From the digits down; each row with the middle of its first key.
-        const ROWS: [(&str, &str, u8); 4] = [
-            ("`1234567890-=", "~!@#$%^&*()_+", 2),
-            ("qwertyuiop[]\\", "QWERTYUIOP{}|", 8),
-            ("asdfghjkl;'", "ASDFGHJKL:\"", 9),
-            ("zxcvbnm,./", "ZXCVBNM<>?", 11),
-        ];
-        let letter = match self {
-            Self::Char(' ') => return None,
-            Self::Char(letter) | Self::Ctrl(letter) => letter,
-            Self::Esc => return Some((0, 2)),
-            Self::Tab | Self::BackTab => return Some((2, 4)),
-            Self::Enter => return Some((3, 53)),
-            Self::Backspace => return Some((1, 54)),
+    fn place(&self, key: Key) -> Option<(u8, u8)> {
+        let letter = match key {
+            Key::Char(' ') => return None,
+            Key::Char(letter) | Key::Ctrl(letter) => letter,
+            Key::Esc => return Some((0, 2)),
+            Key::Tab | Key::BackTab => return Some((2, 4)),
+            Key::Enter => return Some((3, self.enter)),
+            Key::Backspace => return Some((1, 54)),
             _ => return None,
         };
-        for (row, (plain, shifted, start)) in (1_u8..).zip(ROWS) {
-            let found = plain.find(letter).or_else(|| shifted.find(letter));
-            if let Some(column) = found {
+        let rows = (1_u8..).zip(self.rows).zip(self.starts);
+        for ((row, (plain, shifted)), start) in rows {
+            let at = |keys: &str| keys.chars().position(|it| it == letter);
+            if let Some(column) = at(plain).or_else(|| at(shifted)) {
                 return Some((row, start + 4 * u8::try_from(column).unwrap_or(0)));
             }
         }
@@ -284,6 +327,13 @@ mod tests {
             ("backspace", "="),
             ("q", "tab"),
             ("y", "y"),
+            // On the keyboards of others.
+            ("z", "u"),
+            ("y", "x"),
+            ("a", "z"),
+            ("m", "l"),
+            ("#", "enter"),
+            ("+", "enter"),
         ] {
             assert!(key(one).is_beside(key(other)), "{one} {other}");
             assert!(key(other).is_beside(key(one)), "{other} {one}");
@@ -291,7 +341,6 @@ mod tests {
         for (one, other) in [
             ("enter", "esc"),
             ("enter", "q"),
-            ("y", "q"),
             ("s", "g"),
             ("s", "2"),
             ("up", "down"),

@@ -200,11 +200,27 @@ pub fn candidates(state: &State, text: &str) -> Vec<Candidate> {
     fitting.filter(|it| it.word.starts_with(stem)).collect()
 }
 
+/// Every command, those that only look first; what puts something at stake comes last, so that it is never what one
+/// press of a key completes to where something else would fit as well.
 fn commands() -> Vec<Candidate> {
     let operations = VERBS.iter().map(|verb| candidate(verb.name, verb.about));
     let own = OWN.iter().map(|own| candidate(own.name, own.about));
-    operations.chain(own).collect()
+    let mut commands: Vec<Candidate> = own.chain(operations).collect();
+    commands.sort_by_key(|it| AT_STAKE.contains(&it.word.as_str()));
+    commands
 }
+
+/// The commands that change what lies on a disk, take a device down or let a disk fail.
+pub const AT_STAKE: [&str; 8] = [
+    "create",
+    "write-metadata",
+    "corrupt",
+    "repair",
+    "migrate",
+    "remove",
+    "undo",
+    "fault",
+];
 
 fn of_own(state: &State, own: OwnVerb) -> Vec<Candidate> {
     match own.word {
@@ -351,7 +367,7 @@ mod tests {
     fn what_may_stand_at_the_end_is_offered_and_nothing_else() {
         for (text, expected) in [
             ("scr", &["scrub"][..]),
-            ("re", &["reassemble", "remove", "repair", "read-only"]),
+            ("re", &["read-only", "reassemble", "remove", "repair"]),
             ("scrub ", &["attic", "vault"]),
             ("scrub v", &["vault"]),
             ("scrub vault ", &[]),

@@ -164,7 +164,7 @@ pub fn type_into_wizard(wizard: &mut Wizard, character: char) {
 /// Takes a character that was typed under a plan.
 pub fn type_into_plan(dialog: &mut Dialog, character: char) {
     if let Stage::Prompting(prompt) = &mut dialog.stage {
-        if prompt.plan.token.is_some() {
+        if prompt.token().is_some() {
             prompt.typed.push(character);
             prompt.complaint = None;
         }
@@ -219,8 +219,8 @@ fn execute(state: &mut State) -> Vec<Effect> {
             let confirmed = Box::new(confirmed);
             vec![Effect::Ask(Request::Execute { ticket, confirmed })]
         }
-        Err(refusal) => {
-            prompt.complaint = Some(refusal.message().to_owned());
+        Err(why) => {
+            prompt.complaint = Some(why);
             Vec::new()
         }
     }

@@ -22,6 +22,8 @@ mod remaps;
 #[cfg(test)]
 mod screens;
 mod settings;
+#[cfg(test)]
+mod slips;
 mod strip;
 #[cfg(test)]
 mod tests;

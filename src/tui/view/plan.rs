@@ -304,7 +304,7 @@ fn of_question(prompt: &Prompt, state: &State, width: usize) -> Vec<Line<'static
             ),
         ];
     }
-    let Some(token) = &plan.token else {
+    let Some(token) = prompt.token() else {
         return vec![
             Line::styled(
                 format!(

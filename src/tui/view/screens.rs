@@ -81,7 +81,7 @@ kinds! {
 /// The made-up machine with somebody at it, and a host that makes plans.
 pub(super) struct Seat {
     pub(super) state: State,
-    host: FakeHost,
+    pub(super) host: FakeHost,
     context: ops::Context,
 }
 
@@ -98,7 +98,13 @@ impl Seat {
             (device, disk)
         };
         let (device, _) = blank("disk-h");
-        let host = FakeHost::new(vec![(device, cellar), blank("disk-e"), blank("disk-f")]);
+        let (usb, _) = blank("usb-e");
+        let host = FakeHost::new(vec![
+            (device, cellar),
+            (usb, sample::plain_spare()),
+            blank("disk-e"),
+            blank("disk-f"),
+        ]);
         let vault = sample::mapped("vault", "disk-a", "disk-b", sample::damaged());
         host.0.lock().unwrap().mapped = vec![vault];
         Self {
@@ -109,12 +115,12 @@ impl Seat {
     }
 
     /// Presses keys; nobody answers what they ask for.
-    fn press_only(&mut self, keys: &str) -> Vec<Effect> {
+    pub(super) fn press_only(&mut self, keys: &str) -> Vec<Effect> {
         sample::press(&mut self.state, keys)
     }
 
     /// Presses keys, and answers what they ask for.
-    fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str) {
         let effects = self.press_only(keys);
         self.answer(effects);
     }
@@ -125,7 +131,7 @@ impl Seat {
             let answer = match effect {
                 Effect::Ask(Request::Plan { ticket, operation }) => Answer::Planned {
                     ticket,
-                    plan: self.host.plan(&operation),
+                    plan: ops::plan(&mut self.host, &mut self.context, &operation).map(Box::new),
                 },
                 Effect::Ask(Request::Execute { ticket, confirmed }) => Answer::Executed {
                     ticket,
@@ -137,7 +143,7 @@ impl Seat {
         }
     }
 
-    fn tell(&mut self, answer: Answer) -> Vec<Effect> {
+    pub(super) fn tell(&mut self, answer: Answer) -> Vec<Effect> {
         let now = self.state.now.get();
         happen(&mut self.state, now, Event::Told(answer))
     }
@@ -149,10 +155,10 @@ impl Seat {
 }
 
 /// A name and the way to a screen.
-type Scene = (&'static str, fn(&mut Seat));
+pub(super) type Scene = (&'static str, fn(&mut Seat));
 
 /// The way to each kind of screen, and to some that are none of their own.
-const SCENES: &[Scene] = &[
+pub(super) const SCENES: &[Scene] = &[
     ("list", |_| {}),
     ("overview", |seat| seat.press("\n")),
     ("copies", |seat| seat.press("2\njjj")),
@@ -183,7 +189,7 @@ const SCENES: &[Scene] = &[
         seat.ask_for_repair();
         seat.press("cel");
     }),
-    ("plan_plain", |seat| seat.press("d")),
+    ("plan_plain", |seat| seat.press(":fault vault main\n")),
     ("plan_idle", |seat| {
         seat.ask_for_repair();
         for keys in ["cellar\n", "\n", "r"] {

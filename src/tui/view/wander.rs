@@ -159,7 +159,7 @@ fn asked_name(state: &State) -> Option<String> {
         Mode::Plan(Dialog {
             stage: Stage::Prompting(prompt),
             ..
-        }) => prompt.plan.token.clone(),
+        }) => prompt.token().map(ToOwned::to_owned),
         _ => None,
     }
 }
