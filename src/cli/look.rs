@@ -1,5 +1,6 @@
 //! Commands that look: list, scan, inspect, status, log.
 
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -11,17 +12,19 @@ use super::change::find_mapped;
 use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inspect::{
-    inspect, inspect_table, log_findings, look, status_findings, Depth, Inspection,
+    inspect, inspect_table, log_findings, look, open_each, status_findings, Depth, Inspection,
 };
-use crate::port::{Access, DeviceInfo, Usage, Watcher};
+use crate::port::{Access, BlockStore, DeviceInfo, Usage, Watcher};
 use crate::report::{self, ListRow, Seen};
 
 pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
-    let mut rows = Vec::new();
-    for info in session.host.devices()? {
-        let seen = look_for_list(session, &info);
-        rows.push(ListRow { info, seen });
-    }
+    let devices = session.host.devices()?;
+    let paths: Vec<&Path> = devices.iter().map(|info| info.path.as_path()).collect();
+    let seen = open_each(&mut *session.host, &paths, |index, path, store| {
+        Ok(look_for_list(&*store?, path, devices.get(index)))
+    });
+    let rows = devices.iter().cloned().zip(seen);
+    let rows: Vec<ListRow> = rows.map(|(info, seen)| ListRow { info, seen }).collect();
     session.print(
         "list",
         || report::list_json(&rows),
@@ -31,14 +34,13 @@ pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
 }
 
 /// Looks at a device, and for what others wrote on it where the machine does not know.
-fn look_for_list(session: &mut Session, info: &DeviceInfo) -> Result<Inspection, Error> {
-    let store = session.host.open(&info.path, Access::Read)?;
-    let mut seen = look(&*store, &info.path, Depth::Scan);
-    let known = info.properties.as_ref();
+fn look_for_list(store: &dyn BlockStore, path: &Path, info: Option<&DeviceInfo>) -> Inspection {
+    let mut seen = look(store, path, Depth::Scan);
+    let known = info.and_then(|info| info.properties.as_ref());
     if known.is_none_or(|known| known.signatures.is_none()) {
-        seen.look_for_signatures(&*store);
+        seen.look_for_signatures(store);
     }
-    Ok(seen)
+    seen
 }
 
 /// What `inspect` tells a program.

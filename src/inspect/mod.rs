@@ -22,7 +22,7 @@ pub use guide::{guide, Certainty, Guide, GUIDES};
 pub use heal::{healing, Healing, Rewrite};
 pub use lints::{idle_main, name_copies};
 pub use log_lints::log_findings;
-pub use scan::{look_at_each, scan_all, Array, MainMatch, Scan, Scanned};
+pub use scan::{look_at_each, open_each, scan_all, Array, MainMatch, Scan, Scanned};
 pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, TableInspection};
 pub use why::verdict_reason;

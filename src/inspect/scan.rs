@@ -9,7 +9,7 @@ use std::thread;
 use super::{look, Depth, Inspection};
 use crate::error::Error;
 use crate::port::identity;
-use crate::port::{Access, DeviceInfo, Host, HostError, Part, Usage};
+use crate::port::{Access, BlockStore, DeviceInfo, Host, HostError, Part, Usage};
 use crate::remap_core::units::{ArrayUuid, IdentityDigest, Sectors};
 
 /// One device that was looked at.
@@ -215,6 +215,23 @@ where
     P: AsRef<Path> + Sync,
     T: Send,
 {
+    open_each(host, paths, |_, path, store| {
+        let seen = store.map(|store| look(&*store, path, Depth::Scan));
+        keep(path, seen.map_err(Error::from))
+    })
+}
+
+/// Opens every device for reading, and keeps of each what `keep` makes of it and of its
+/// place, in the order of `paths`. With many devices, several threads do so.
+pub fn open_each<P, T>(
+    host: &mut dyn Host,
+    paths: &[P],
+    keep: impl Fn(usize, &Path, Result<Box<dyn BlockStore>, HostError>) -> T + Sync,
+) -> Vec<T>
+where
+    P: AsRef<Path> + Sync,
+    T: Send,
+{
     let threads = match paths.len() / WORTH_A_THREAD {
         0 | 1 => 1,
         worth => thread::available_parallelism()
@@ -239,8 +256,7 @@ where
                 return kept;
             }
             for (index, path, store) in opened.drain(..) {
-                let seen = store.map(|store| look(&*store, path, Depth::Scan));
-                kept.push((index, keep(path, seen.map_err(Error::from))));
+                kept.push((index, keep(index, path, store)));
             }
         }
     };

@@ -1,13 +1,16 @@
 //! The list of devices.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
+use serde::Serialize;
 use serde_json::{json, Value};
 
 use super::style::Style;
-use super::{merge, path_text, size_text, tree};
+use super::{path_text, size_text, tree};
 use crate::error::Error;
 use crate::inspect::Inspection;
 use crate::port::block::{describe_signatures, Properties, Signature};
@@ -106,7 +109,49 @@ fn look_alikes(rows: &[ListRow]) -> Vec<Vec<&ListRow>> {
 }
 
 /// Devices, as a program reads them.
-pub fn list_json(rows: &[ListRow]) -> Value {
+#[derive(Serialize)]
+pub struct Listed<'a> {
+    devices: Vec<ListedDevice<'a>>,
+}
+
+/// One device of a list, its fields in the order in which they are written.
+#[derive(Serialize)]
+struct ListedDevice<'a> {
+    name: Cow<'a, str>,
+    device: String,
+    size_sectors: u64,
+    size_bytes: Option<u64>,
+    logical_block_bytes: u32,
+    read_only: bool,
+    part: &'static str,
+    mapped: Option<Cow<'a, str>>,
+    active: bool,
+    in_use_by: Option<Cow<'a, str>>,
+    verdict: Option<&'static str>,
+    faults: u64,
+    signatures: Option<Value>,
+    identity: Option<String>,
+    same_identity_as: Vec<String>,
+    error: Option<Cow<'a, str>>,
+    // What the machine knows of a block device; an image has every key as well.
+    kind: &'a str,
+    number: Option<String>,
+    parents: Vec<Cow<'a, str>>,
+    holders: Vec<Cow<'a, str>>,
+    label: Option<Cow<'a, str>>,
+    model: Option<Cow<'a, str>>,
+    serial: Option<Cow<'a, str>>,
+    wwid: Option<Cow<'a, str>>,
+    partition_uuid: Option<Cow<'a, str>>,
+    physical_block_bytes: Option<u32>,
+    rotational: Option<bool>,
+    mounts: Vec<Cow<'a, str>>,
+    swap: bool,
+    unread: Vec<Cow<'a, str>>,
+}
+
+/// Devices, as a program reads them.
+pub fn list_json(rows: &[ListRow]) -> Listed<'_> {
     let mut same: HashMap<&Path, Vec<String>> = HashMap::new();
     for alike in look_alikes(rows) {
         for row in &alike {
@@ -116,31 +161,61 @@ pub fn list_json(rows: &[ListRow]) -> Value {
         }
     }
     let devices = rows.iter().map(|row| {
+        let alike = same.remove(row.info.path.as_path());
+        ListedDevice::new(row, alike.unwrap_or_default())
+    });
+    Listed {
+        devices: devices.collect(),
+    }
+}
+
+impl<'a> ListedDevice<'a> {
+    fn new(row: &'a ListRow, same_identity_as: Vec<String>) -> Self {
+        static NONE: LazyLock<Properties> = LazyLock::new(Properties::default);
         let identity = row.identity();
-        let of_device = json!({
-            "name": escape_str(&row.info.name),
-            "device": path_text(&row.info.path),
-            "size_sectors": row.info.size.get(),
-            "size_bytes": row.info.size.bytes(),
-            "logical_block_bytes": row.info.logical_block.bytes(),
-            "read_only": row.info.read_only,
-            "part": row.part(),
-            "mapped": row.mapped_name().map(escape_str),
-            "active": matches!(row.info.usage, Usage::Mapped { .. }),
-            "in_use_by": match &row.info.usage {
+        let known = row.properties();
+        let of = known.unwrap_or(&NONE);
+        let texts = |texts: &'a [String]| texts.iter().map(|text| escape_str(text)).collect();
+        Self {
+            name: escape_str(&row.info.name),
+            device: path_text(&row.info.path),
+            size_sectors: row.info.size.get(),
+            size_bytes: row.info.size.bytes(),
+            logical_block_bytes: row.info.logical_block.bytes(),
+            read_only: row.info.read_only,
+            part: row.part(),
+            mapped: row.mapped_name().map(escape_str),
+            active: matches!(row.info.usage, Usage::Mapped { .. }),
+            in_use_by: match &row.info.usage {
                 Usage::InUse(by) => Some(escape_str(by)),
                 _ => None,
             },
-            "verdict": row.verdict().map(Verdict::name),
-            "faults": row.info.faults,
-            "signatures": row.signatures().map(signatures_json),
-            "identity": (!identity.is_none()).then(|| identity.to_string()),
-            "same_identity_as": same.remove(row.info.path.as_path()).unwrap_or_default(),
-            "error": row.seen.as_ref().err().map(|error| escape_str(&error.message)),
-        });
-        merge(of_device, properties_json(row.properties()))
-    });
-    json!({ "devices": devices.collect::<Vec<_>>() })
+            verdict: row.verdict().map(Verdict::name),
+            faults: row.info.faults,
+            signatures: row.signatures().map(signatures_json),
+            identity: (!identity.is_none()).then(|| identity.to_string()),
+            same_identity_as,
+            error: row
+                .seen
+                .as_ref()
+                .err()
+                .map(|error| escape_str(&error.message)),
+            kind: known.map_or("image", |known| known.kind.name()),
+            number: known.map(|known| known.number.to_string()),
+            parents: texts(&of.parents),
+            holders: texts(&of.holders),
+            label: of.label.as_deref().map(escape_str),
+            model: of.model.as_deref().map(escape_str),
+            serial: of.serial.as_deref().map(escape_str),
+            wwid: of.wwid.as_deref().map(escape_str),
+            partition_uuid: of.partition_uuid.as_deref().map(escape_str),
+            physical_block_bytes: of.physical_block_bytes,
+            rotational: of.rotational,
+            mounts: texts(&of.mounts),
+            swap: of.is_swap,
+            unread: texts(&of.unread),
+        }
+    }
 }
 
 /// What others wrote on a device, as a program reads it.
@@ -154,34 +229,6 @@ pub(super) fn signatures_json(signatures: &[Signature]) -> Value {
         })
     });
     signatures.collect()
-}
-
-/// What the machine knows of a block device. An image has every key as well.
-fn properties_json(known: Option<&Properties>) -> Value {
-    let none = Properties::default();
-    let of = known.unwrap_or(&none);
-    let texts = |texts: &[String]| -> Vec<String> {
-        texts
-            .iter()
-            .map(|text| escape_str(text).into_owned())
-            .collect()
-    };
-    json!({
-        "kind": known.map_or("image", |known| known.kind.name()),
-        "number": known.map(|known| known.number.to_string()),
-        "parents": texts(&of.parents),
-        "holders": texts(&of.holders),
-        "label": of.label.as_deref().map(escape_str),
-        "model": of.model.as_deref().map(escape_str),
-        "serial": of.serial.as_deref().map(escape_str),
-        "wwid": of.wwid.as_deref().map(escape_str),
-        "partition_uuid": of.partition_uuid.as_deref().map(escape_str),
-        "physical_block_bytes": of.physical_block_bytes,
-        "rotational": of.rotational,
-        "mounts": texts(&of.mounts),
-        "swap": of.is_swap,
-        "unread": texts(&of.unread),
-    })
 }
 
 /// Devices, for a person: block devices as a tree of what lies on what.

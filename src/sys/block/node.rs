@@ -15,7 +15,31 @@ use crate::text::escape;
 
 /// An attribute is a page at most, and a file of udev's database a few; what is longer is
 /// cut off.
-const LONGEST: u64 = 64 * 1024;
+const LONGEST: usize = 64 * 1024;
+
+/// A page: what sysfs has of an attribute it gives in one piece.
+const PIECE: usize = 4096;
+
+/// Reads a file of sysfs or of udev's database. A piece that is not full is the last: most
+/// files are read with a single call, of which there are many.
+fn read_all(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    let mut piece = [0; PIECE];
+    while bytes.len() < LONGEST {
+        match file.read(&mut piece) {
+            Ok(length) => {
+                bytes.extend_from_slice(&piece[..length]);
+                if length < PIECE {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
 
 /// A directory of sysfs, and what could not be read in it.
 pub(super) struct Directory {
@@ -34,11 +58,8 @@ impl Directory {
     /// The bytes of a file in it, without blanks around them; none where there is no such
     /// file, nor where it cannot be read, which is noted.
     fn bytes(&self, file: &str) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let read = File::open(self.path.join(file))
-            .and_then(|opened| opened.take(LONGEST).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => Some(bytes.trim_ascii().to_vec()),
+        match read_all(&self.path.join(file)) {
+            Ok(bytes) => Some(bytes.trim_ascii().to_vec()),
             Err(error) => {
                 // A disk that is going away has its files, and nothing in them.
                 let absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
