@@ -63,6 +63,10 @@ impl BlockStore for Described {
         self.image.instance()
     }
 
+    fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
+        self.image.signature_sectors()
+    }
+
     fn signatures(&self) -> Result<Vec<Signature>, IoError> {
         self.image.signatures()
     }

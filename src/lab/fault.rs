@@ -131,6 +131,10 @@ impl<S: BlockStore> BlockStore for Faulty<S> {
         self.inner.instance()
     }
 
+    fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
+        self.inner.signature_sectors()
+    }
+
     fn signatures(&self) -> Result<Vec<Signature>, IoError> {
         self.inner.signatures()
     }

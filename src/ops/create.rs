@@ -13,7 +13,6 @@ use super::{adopt, Context, Operation, Plan, Refusal};
 use crate::command_line;
 use crate::format::backup::{Content, SavedRange};
 use crate::inspect::{scan_all, Inspection, MainMatch, Scan};
-use crate::port::block::Signature;
 use crate::port::{Access, Activation, Host, Meant};
 use crate::remap_core::commit::{prepare, Authority, Intent};
 use crate::remap_core::layout::{Layout, Region};
@@ -243,7 +242,7 @@ fn format_spare(
         .extend(copy_writes(parts.spare, &Slot::ALL, |slot| {
             format!("copy {slot}, sequence {}", prepared.sequence())
         }));
-    let wipes = wipes(&spare.inspection, &layout);
+    let wipes = wipes(&spare, &layout)?;
     draft.writes.extend(wipes.iter().map(|wipe| PlannedWrite {
         device: parts.spare.to_owned(),
         at: wipe.at,
@@ -299,7 +298,21 @@ fn format_spare(
 
 /// Zeros over the sectors by which others know the spare, as far as nothing else is written
 /// there: with their signatures left, others would still take it for theirs.
-fn wipes(spare: &Inspection, layout: &Layout) -> Vec<SavedRange> {
+fn wipes(spare: &Seen, layout: &Layout) -> Result<Vec<SavedRange>, Refusal> {
+    let has_any = spare
+        .inspection
+        .signatures
+        .iter()
+        .flatten()
+        .next()
+        .is_some();
+    let mut sectors = match has_any {
+        true => spare
+            .store
+            .signature_sectors()
+            .map_err(region::unreadable)?,
+        false => Vec::new(),
+    };
     let is_table = |at: &Sector| {
         let mut regions = Region::ALL.into_iter();
         regions.any(|region| {
@@ -307,21 +320,12 @@ fn wipes(spare: &Inspection, layout: &Layout) -> Vec<SavedRange> {
             (start..start + layout.region_sectors().get()).contains(&at.get())
         })
     };
-    let sector = |signature: &Signature| match signature.kind.as_str() {
-        // Its header lies in the second block, its copy at the very end.
-        "gpt" => Some(Sector::new(spare.logical_block.sectors().get())),
-        _ => signature.at,
-    };
-    let signatures = spare.signatures.iter().flatten();
-    let mut sectors: Vec<Sector> = signatures.filter_map(sector).collect();
     sectors.retain(|at| !is_table(at) && Slot::ALL.iter().all(|slot| slot.sector() != *at));
-    sectors.sort_unstable();
-    sectors.dedup();
     let wipe = |at| SavedRange {
         at,
         content: Content::Zeros(Sectors::new(1)),
     };
-    sectors.into_iter().map(wipe).collect()
+    Ok(sectors.into_iter().map(wipe).collect())
 }
 
 /// Looks at main and spare, and refuses what cannot be joined.

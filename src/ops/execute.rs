@@ -14,6 +14,7 @@ use super::{Context, Operation, Refusal};
 use crate::error::{Error, Exit};
 use crate::format::backup::{Backup, SavedRange};
 use crate::inspect::inspect;
+use crate::port::block::describe_signatures;
 use crate::port::journal::{ActionId, BackupFiles, BackupSide, Begun, Ended};
 use crate::port::slots::SpareSlots;
 use crate::port::table::new_blocks;
@@ -425,7 +426,11 @@ impl Writing {
         if !step.wipes.is_empty() {
             store.flush().map_err(failed)?;
         }
-        read_back(store, &step.wipes, step, progress)
+        read_back(store, &step.wipes, step, progress)?;
+        if !step.wipes.is_empty() {
+            self.details.extend(still_known(&*self.store, step));
+        }
+        Ok(())
     }
 
     fn write_copies(&mut self, prepared: &commit::Prepared, step: &WriteStep) -> Result<(), Error> {
@@ -573,6 +578,16 @@ fn recheck_undo(context: &mut Context, id: ActionId, store: &dyn BlockStore) -> 
 
 /// Leaves out copies that cannot be read now: what is there cannot be kept. Writing
 /// may well bring them back.
+/// What others would still find on a device from which all that was known of them was wiped.
+fn still_known(store: &dyn BlockStore, step: &WriteStep) -> Option<String> {
+    let left = store.signatures().ok().filter(|left| !left.is_empty())?;
+    Some(format!(
+        "{} is still known as {}: wipe it before the device is used.",
+        shown(&step.path),
+        describe_signatures(&left)
+    ))
+}
+
 fn drop_unreadable(store: &dyn BlockStore, after: &mut After, details: &mut Vec<String>) {
     let is_slot = |range: &SavedRange| Slot::ALL.iter().any(|slot| slot.sector() == range.at);
     let mut sector = [0; SECTOR_BYTES];

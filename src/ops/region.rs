@@ -81,7 +81,8 @@ pub fn first_non_zero(
     Ok(None)
 }
 
-fn unreadable(error: IoError) -> Refusal {
+/// The refusal of a spare that cannot be read.
+pub fn unreadable(error: IoError) -> Refusal {
     Refusal::from(
         Error::failed("io", format!("The spare cannot be read {error}."))
             .advise("A spare that fails is none: name another one."),

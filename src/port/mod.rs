@@ -70,6 +70,20 @@ pub trait BlockStore: Send {
         Ok(Vec::new())
     }
 
+    /// Every sector by which others know it: also those that they would look at only once
+    /// the others are gone, such as mirrors and tables at its end. In the order of the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`] if the device could not be looked over.
+    fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
+        let signatures = self.signatures()?;
+        let mut sectors: Vec<Sector> = signatures.iter().filter_map(|it| it.at).collect();
+        sectors.sort_unstable();
+        sectors.dedup();
+        Ok(sectors)
+    }
+
     /// How the kernel numbers it, if it is one of its block devices: what was opened can
     /// be named so to the kernel, whatever became of the path meanwhile.
     fn number(&self) -> Option<DeviceNumber> {

@@ -217,6 +217,25 @@ impl BlockFile {
         })
     }
 
+    /// Has libblkid look at the file: its own buffers are not made for direct I/O.
+    #[cfg(feature = "blkid")]
+    fn through_cache<T>(
+        &self,
+        look: impl FnOnce(&File) -> Result<T, IoError>,
+    ) -> Result<T, IoError> {
+        if self.number.is_none() {
+            return look(&self.file);
+        }
+        let set = |flags: OFlag| {
+            let result = fcntl(&self.file, FcntlArg::F_SETFL(flags));
+            result.map_err(|errno| io_error(Sector::default())(errno.into()))
+        };
+        set(OFlag::O_NONBLOCK)?;
+        let found = look(&self.file);
+        set(OFlag::O_NONBLOCK | OFlag::O_DIRECT)?;
+        found
+    }
+
     /// The byte at which a request begins, if it lies within the device.
     fn offset(&self, at: Sector, length: usize) -> Result<u64, IoError> {
         let refuse = |number| IoError {
@@ -332,18 +351,13 @@ impl BlockStore for BlockFile {
 
     #[cfg(feature = "blkid")]
     fn signatures(&self) -> Result<Vec<crate::port::block::Signature>, IoError> {
-        if self.number.is_none() {
-            return super::signature::find(&self.file);
-        }
-        // libblkid's own buffers are not made for direct I/O.
-        let set = |flags: OFlag| {
-            let result = fcntl(&self.file, FcntlArg::F_SETFL(flags));
-            result.map_err(|errno| io_error(Sector::default())(errno.into()))
-        };
-        set(OFlag::O_NONBLOCK)?;
-        let found = super::signature::find(&self.file);
-        set(OFlag::O_NONBLOCK | OFlag::O_DIRECT)?;
-        found
+        self.through_cache(super::signature::find)
+    }
+
+    #[cfg(feature = "blkid")]
+    fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
+        let hidden = self.through_cache(super::signature::sectors)?;
+        super::signature::with_the_rest(self, hidden)
     }
 
     fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError> {

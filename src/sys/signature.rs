@@ -1,14 +1,14 @@
 //! Signatures of others on an opened device or image, found by libblkid.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 
 use libblkid_rs::{BlkidErr, BlkidProbe, BlkidProbeRet, BlkidSublks, BlkidSublksFlags};
 
 use crate::port::block::{Signature, SignatureUse};
-use crate::port::IoError;
-use crate::remap_core::units::{Errno, Sector, SECTOR_BYTES};
+use crate::port::{BlockStore, IoError};
+use crate::remap_core::units::{BlockSize, Errno, Sector, SECTOR_BYTES};
 
 /// A device has a few signatures, left by whoever used it before; a library that finds
 /// more than this goes round in circles.
@@ -29,7 +29,153 @@ pub(super) fn find(file: &File) -> Result<Vec<Signature>, IoError> {
     }
 }
 
+/// Every sector in which a magic number lies by which others know `file`, found as if
+/// each had been zeros before the next was looked for. Partition tables are not among
+/// them: see [`with_the_rest`].
+///
+/// # Errors
+///
+/// [`IoError`] if the device cannot be looked over.
+pub(super) fn sectors(file: &File) -> Result<Found, IoError> {
+    hide_each(file).map_err(|error| io_error(&error))
+}
+
+/// What [`sectors`] found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    sectors: BTreeSet<Sector>,
+    /// Partition tables, by the names that libblkid has for them.
+    tables: BTreeSet<String>,
+}
+
+/// A device has a few of these for each format that was ever on it, but for ZFS, which has
+/// some hundred and twenty in each of four labels.
+const MOST_PLACES: usize = 1024;
+
+fn hide_each(file: &File) -> Result<Found, BlkidErr> {
+    let mut probe = begin(file)?;
+    let mut found = Found::default();
+    for _ in 0..MOST_PLACES {
+        if probe.do_probe()? == BlkidProbeRet::Done {
+            break;
+        }
+        if let Ok(table) = probe.lookup_value("PTTYPE") {
+            found.tables.insert(table);
+        }
+        let offset = probe.lookup_value("SBMAGIC_OFFSET").ok();
+        let Some(offset) = offset.and_then(|text| text.parse::<u64>().ok()) else {
+            continue;
+        };
+        let sector = Sector::new(offset / SECTOR_BYTES as u64);
+        let is_new = found.sectors.insert(sector);
+        // What cannot be hidden would be found again and again: then the next format is
+        // looked for.
+        if is_new && hide(&mut probe, offset) {
+            probe.step_back()?;
+        }
+    }
+    Ok(found)
+}
+
+/// Has the probe see zeros in the sector of a magic number. The probe hides what one of its
+/// buffers holds as a whole, and a buffer may hold less than a sector.
+fn hide(probe: &mut BlkidProbe, offset: u64) -> bool {
+    let sector = SECTOR_BYTES as u64;
+    let whole = (offset / sector * sector, sector);
+    let parts = [256, 64, 16, 8, 4, 1].map(|length| (offset, length));
+    let mut ranges = std::iter::once(whole).chain(parts);
+    ranges.any(|(from, length)| probe.hide_range(from, length).is_ok())
+}
+
+/// What both headers of a GUID partition table begin with.
+const GPT: &[u8; 8] = b"EFI PART";
+
+/// What a superblock of btrfs has at its 64th byte, and the sectors of its copies behind the
+/// first one: libblkid never looks there, its own tools do.
+const BTRFS: (usize, &[u8; 8]) = (64, b"_BHRfS_M");
+const BTRFS_COPIES: [Sector; 2] = [
+    Sector::new((64 << 20) / 512),
+    Sector::new((256 << 30) / 512),
+];
+
+/// Behind the first so many sectors no other partition table begins.
+const TABLES_END: u64 = 64;
+
+/// Adds the sectors in which partition tables lie, of which libblkid tells only the kind,
+/// and copies of superblocks that it does not look for. The headers of a GUID partition table are told by what they begin with; where
+/// there is a table of another kind, it is every sector in front that holds anything.
+///
+/// # Errors
+///
+/// [`IoError`] if they cannot be read.
+pub(super) fn with_the_rest(store: &dyn BlockStore, found: Found) -> Result<Vec<Sector>, IoError> {
+    let Found {
+        mut sectors,
+        tables,
+    } = found;
+    // A disk may have been written where its blocks had another size.
+    for unit in [BlockSize::B512, BlockSize::B4096] {
+        let unit = unit.sectors().get();
+        let last = (store.size().get() / unit).checked_sub(1);
+        for at in [Some(unit), last.map(|last| last * unit)] {
+            let at = at.filter(|at| *at < store.size().get()).map(Sector::new);
+            if let Some(at) = at {
+                let is_header = read_sector(store, at)?.starts_with(GPT);
+                sectors.extend(is_header.then_some(at));
+            }
+        }
+    }
+    for at in BTRFS_COPIES {
+        let is_there = at.get() < store.size().get();
+        let (from, magic) = BTRFS;
+        if is_there && read_sector(store, at)?[from..].starts_with(magic) {
+            sectors.insert(at);
+        }
+    }
+    if tables.iter().any(|table| table != "gpt") {
+        for at in (0..TABLES_END.min(store.size().get())).map(Sector::new) {
+            let holds_any = read_sector(store, at)?.iter().any(|byte| *byte != 0);
+            sectors.extend(holds_any.then_some(at));
+        }
+    }
+    Ok(sectors.into_iter().collect())
+}
+
+/// One sector, read with the block that it is in. What is no whole block at the end of a
+/// device holds nothing.
+fn read_sector(store: &dyn BlockStore, at: Sector) -> Result<[u8; SECTOR_BYTES], IoError> {
+    let unit = store.logical_block().sectors().get();
+    let start = at.get() / unit * unit;
+    let mut sector = [0; SECTOR_BYTES];
+    if start + unit > store.size().get() {
+        return Ok(sector);
+    }
+    let mut block = vec![0; store.logical_block().bytes() as usize];
+    store.read_at(Sector::new(start), &mut block)?;
+    let within = (at.get() - start) as usize * SECTOR_BYTES;
+    sector.copy_from_slice(&block[within..within + SECTOR_BYTES]);
+    Ok(sector)
+}
+
 fn probe(file: &File, found: &mut Vec<Signature>) -> Result<(), BlkidErr> {
+    let mut probe = begin(file)?;
+    let mut seen = HashSet::new();
+    for _ in 0..MOST {
+        if probe.do_probe()? == BlkidProbeRet::Done {
+            break;
+        }
+        if let Some(signature) = read(&probe) {
+            let uuid = signature.uuid.clone();
+            if seen.insert((signature.kind.clone(), uuid)) {
+                found.push(signature);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A probe of superblocks and partition tables.
+fn begin(file: &File) -> Result<BlkidProbe, BlkidErr> {
     let mut probe = BlkidProbe::new()?;
     // The descriptor outlives the probe, which does not close it; its offset is nobody's:
     // every other read says where.
@@ -45,19 +191,7 @@ fn probe(file: &File, found: &mut Vec<Signature>) -> Result<(), BlkidErr> {
         BlkidSublks::Badcsum,
     ]))?;
     probe.enable_partitions(true)?;
-    let mut seen = HashSet::new();
-    for _ in 0..MOST {
-        if probe.do_probe()? == BlkidProbeRet::Done {
-            break;
-        }
-        if let Some(signature) = read(&probe) {
-            let uuid = signature.uuid.clone();
-            if seen.insert((signature.kind.clone(), uuid)) {
-                found.push(signature);
-            }
-        }
-    }
-    Ok(())
+    Ok(probe)
 }
 
 /// The signature that the probe stopped at.
@@ -162,6 +296,149 @@ mod tests {
         assert_eq!(found[0].at, Some(Sector::new(7)));
         let file = image(4 << 20, &[(0, &table())]);
         assert_eq!(words(&file), ["dos partition table"]);
+    }
+
+    /// A GUID partition table: the header of one kind, with its entries elsewhere.
+    fn gpt(own: u64, other: u64, entries: u64) -> Vec<u8> {
+        let mut sector = vec![0; 512];
+        sector[..8].copy_from_slice(GPT);
+        sector[8..12].copy_from_slice(&0x0001_0000u32.to_le_bytes());
+        sector[12..16].copy_from_slice(&92u32.to_le_bytes());
+        sector[24..32].copy_from_slice(&own.to_le_bytes());
+        sector[32..40].copy_from_slice(&other.to_le_bytes());
+        sector[56..72].copy_from_slice(&[0x22; 16]);
+        sector[72..80].copy_from_slice(&entries.to_le_bytes());
+        sector
+    }
+
+    /// A superblock of btrfs, as it lies at this place. Its checksum is wrong, which is
+    /// looked past.
+    fn btrfs(at: u64) -> Vec<u8> {
+        let mut block = vec![0; 4096];
+        block[32..48].copy_from_slice(&[0x33; 16]);
+        block[48..56].copy_from_slice(&at.to_le_bytes());
+        block[64..72].copy_from_slice(b"_BHRfS_M");
+        block
+    }
+
+    /// A superblock of an array, format 1, of which it lies at this sector.
+    fn array(at: u64) -> Vec<u8> {
+        let mut block = vec![0; 512];
+        block[..4].copy_from_slice(&0xa92b_4efcu32.to_le_bytes());
+        block[4..8].copy_from_slice(&1u32.to_le_bytes());
+        block[16..32].copy_from_slice(&[0x44; 16]);
+        block[144..152].copy_from_slice(&at.to_le_bytes());
+        block
+    }
+
+    /// A label of a physical volume.
+    fn volume(sector: u64) -> Vec<u8> {
+        let mut label = vec![0; 512];
+        label[..8].copy_from_slice(b"LABELONE");
+        label[8..16].copy_from_slice(&sector.to_le_bytes());
+        label[20..24].copy_from_slice(&32u32.to_le_bytes());
+        label[24..32].copy_from_slice(b"LVM2 001");
+        label[32..64].copy_from_slice(&[b'5'; 32]);
+        label
+    }
+
+    /// An image with these parts, as a device.
+    fn device(bytes: u64, parts: &[(u64, Vec<u8>)]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(bytes).unwrap();
+        for (at, part) in parts {
+            file.as_file().write_all_at(part, *at).unwrap();
+        }
+        file
+    }
+
+    fn places(file: &tempfile::NamedTempFile) -> Vec<u64> {
+        let roots = crate::sys::Roots::default();
+        let store =
+            crate::sys::file::BlockFile::open(file.path(), crate::port::Access::Read, &roots);
+        let sectors = store.unwrap().signature_sectors().unwrap();
+        sectors.into_iter().map(Sector::get).collect()
+    }
+
+    #[test]
+    fn whatever_a_format_has_more_of_is_found_before_anything_is_wiped() {
+        const MIB: u64 = 1 << 20;
+        let sectors = 96 * MIB / 512;
+        let last = sectors - 1;
+        let end_of_array = (sectors - 16) & !7;
+        let cases: [(&str, Vec<(u64, Vec<u8>)>, Vec<u64>); 7] = [
+            (
+                "btrfs",
+                vec![(64 << 10, btrfs(64 << 10)), (64 * MIB, btrfs(64 * MIB))],
+                vec![128, 131_072],
+            ),
+            (
+                "array",
+                vec![(end_of_array * 512, array(end_of_array)), (4096, array(8))],
+                vec![8, end_of_array],
+            ),
+            (
+                "volumes",
+                vec![(512, volume(1)), (1536, volume(3))],
+                vec![1, 3],
+            ),
+            ("swap", vec![(0, swap())], vec![7]),
+            (
+                "gpt",
+                vec![
+                    (0, table()),
+                    (512, gpt(1, last, 2)),
+                    (last * 512, gpt(last, 1, last - 32)),
+                ],
+                vec![0, 1, last],
+            ),
+            (
+                "only the header at the end",
+                vec![(last * 512, gpt(last, 1, last - 32))],
+                vec![last],
+            ),
+            (
+                "several formats",
+                vec![
+                    (0, swap()),
+                    (64 << 10, btrfs(64 << 10)),
+                    (64 * MIB, btrfs(64 * MIB)),
+                    (512, volume(1)),
+                ],
+                vec![1, 7, 128, 131_072],
+            ),
+        ];
+        for (what, parts, expected) in cases {
+            let file = device(96 * MIB, &parts);
+            let found = places(&file);
+            assert_eq!(found, expected, "{what}");
+            for at in found {
+                file.as_file().write_all_at(&[0; 512], at * 512).unwrap();
+            }
+            assert_eq!(find(file.as_file()).unwrap(), [], "{what}");
+        }
+        assert_eq!(places(&device(MIB, &[])), [0; 0]);
+        assert_eq!(places(&device(512, &[])), [0; 0]);
+    }
+
+    #[test]
+    fn a_pool_is_known_by_none_of_its_labels_afterwards() {
+        const LABEL: u64 = 256 << 10;
+        let end = 96 << 20;
+        let mut uberblock = vec![0; 1024];
+        uberblock[..8].copy_from_slice(&0x00ba_b10cu64.to_le_bytes());
+        uberblock[8..16].copy_from_slice(&5000u64.to_le_bytes());
+        let labels = [0, LABEL, end - 2 * LABEL, end - LABEL];
+        let each = labels
+            .iter()
+            .flat_map(|label| (0..20).map(move |at| label + (128 << 10) + at * 1024));
+        let parts: Vec<(u64, Vec<u8>)> = each.map(|at| (at, uberblock.clone())).collect();
+        let file = device(end, &parts);
+        assert_eq!(words(file.as_file()), ["zfs_member"]);
+        for at in places(&file) {
+            file.as_file().write_all_at(&[0; 512], at * 512).unwrap();
+        }
+        assert_eq!(words(file.as_file()), [""; 0]);
     }
 
     #[test]

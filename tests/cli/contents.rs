@@ -59,6 +59,61 @@ fn a_spare_with_a_signature_is_refused_by_its_name_and_taken_on_request() {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
 }
 
+/// Lets an image be known by a file system with a mirror, an array and a partition table,
+/// each of which also has something at the end of the image or far inside.
+fn make_everything(image: &Path, sectors: u64) {
+    make_swap(image);
+    for sector in [128, 131_072] {
+        let mut superblock = vec![0; 4096];
+        superblock[32..48].copy_from_slice(&[0x33; 16]);
+        superblock[64..72].copy_from_slice(b"_BHRfS_M");
+        put(image, sector, &superblock);
+    }
+    for sector in [1, sectors - 1] {
+        put(image, sector, b"EFI PART\0\0\x01\0\x5c\0\0\0");
+    }
+    let end = (sectors - 16) & !7;
+    for at in [8, end] {
+        let mut superblock = vec![0; 512];
+        superblock[..8].copy_from_slice(&[0xfc, 0x4e, 0x2b, 0xa9, 1, 0, 0, 0]);
+        superblock[16..32].copy_from_slice(&[0x44; 16]);
+        superblock[144..152].copy_from_slice(&u64::to_le_bytes(at));
+        put(image, at, &superblock);
+    }
+}
+
+#[test]
+fn nothing_is_left_by_which_others_would_know_a_spare_and_all_of_it_comes_back() {
+    const LARGE: u64 = (80 << 20) / 512;
+    let bench = Bench::new();
+    bench.image("main.img", SECTORS);
+    make_everything(&bench.image("spare.img", LARGE), LARGE);
+    let before = bench.bytes("spare.img");
+    let words = "create vault --main main.img --spare spare.img --replace";
+    let plan = bench.run(&format!("{words} --dry-run --json"));
+    let writes = plan.json("create")["plan"]["writes"].to_string();
+    for sector in [1, 7, 8, 128, 131_072] {
+        assert!(
+            writes.contains(&format!(":{sector},")),
+            "{sector}: {writes}"
+        );
+    }
+    let ran = bench.run(&format!("{words} --confirm spare.img"));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(!ran.stdout.contains("still known"), "{}", ran.stdout);
+    let seen = bench.run("inspect spare.img --json").json("inspect");
+    assert_eq!(seen["verdict"], "healthy");
+    let after = bench.bytes("spare.img");
+    let at = |sector: u64| &after[sector as usize * 512..][..512];
+    for sector in [1, 7, 8, 128, 131_072] {
+        assert!(at(sector).iter().all(|byte| *byte == 0), "{sector}");
+    }
+    assert!(!at(LARGE - 1).starts_with(b"EFI PART"));
+    assert!(!at((LARGE - 16) & !7).starts_with(&[0xfc, 0x4e, 0x2b, 0xa9]));
+    assert_eq!(bench.run("undo --confirm vault").status, 0);
+    assert!(bench.bytes("spare.img") == before);
+}
+
 #[test]
 fn inspect_and_list_name_what_lies_on_a_device() {
     let bench = Bench::new();
