@@ -1,7 +1,7 @@
 //! The list of devices.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -234,11 +234,18 @@ pub(super) fn signatures_json(signatures: &[Signature]) -> Value {
 /// Devices, for a person: block devices as a tree of what lies on what.
 pub fn list_text(rows: &[ListRow], style: Style) -> String {
     let devices: Vec<&DeviceInfo> = rows.iter().map(|row| &row.info).collect();
+    let up = devices.iter().filter_map(|device| match &device.usage {
+        Usage::Mapped { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    let ours: HashSet<&str> = up.collect();
     let lines: Vec<(String, &ListRow)> = tree::arrange(&devices)
         .iter()
         .map(|place| {
             let row = &rows[place.index];
-            let name = escape_str(&row.info.name);
+            // What is ours goes by its own name, not by the kernel's.
+            let own = tree::mapped_name(&row.info).filter(|name| ours.contains(name));
+            let name = escape_str(own.unwrap_or(&row.info.name));
             (format!("{}{name}", tree::branch(place, style.ascii)), row)
         })
         .collect();

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::port::DeviceInfo;
+use crate::port::block::Kind;
+use crate::port::{DeviceInfo, Part, Usage};
 
 /// Where a device stands in the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) fn arrange(devices: &[&DeviceInfo]) -> Vec<Place> {
         let properties = device.properties.as_deref();
         let parents = properties.into_iter().flat_map(|known| &known.parents);
         for parent in parents.filter_map(|name| by_name.get(name.as_str())) {
-            if *parent != index {
+            if *parent != index && !is_spare_of(devices[*parent], device) {
                 children[*parent].push(index);
                 is_root[index] = false;
             }
@@ -51,6 +52,27 @@ pub(super) fn arrange(devices: &[&DeviceInfo]) -> Vec<Place> {
         }
     }
     tree.places
+}
+
+/// Whether `device` is the mapped device that `parent` is the spare of: it stands below its
+/// main, whose data it shows, and not once more below the spare.
+fn is_spare_of(parent: &DeviceInfo, device: &DeviceInfo) -> bool {
+    match &parent.usage {
+        Usage::Mapped {
+            name,
+            part: Part::Spare,
+        } => mapped_name(device) == Some(name),
+        _ => false,
+    }
+}
+
+/// The name of a mapped device, of any kind, beside the kernel's own.
+pub(super) fn mapped_name(device: &DeviceInfo) -> Option<&str> {
+    let known = device.properties.as_deref()?;
+    match known.kind {
+        Kind::Mapped(_) => known.label.as_deref(),
+        _ => None,
+    }
 }
 
 struct Tree {
@@ -103,7 +125,6 @@ pub(super) fn branch(place: &Place, ascii: bool) -> String {
 mod tests {
     use super::*;
     use crate::port::block::Properties;
-    use crate::port::Usage;
     use crate::remap_core::units::{BlockSize, Sectors};
     use std::sync::Arc;
 
@@ -147,6 +168,34 @@ mod tests {
             drawn(&devices),
             ["sda", "|-sda1", "| `-md0", "`-sda2", "  |-dm-0", "  `-dm-1", "sdb", "`-md0"]
         );
+    }
+
+    #[test]
+    fn a_mapped_device_of_ours_stands_below_its_main_alone() {
+        let mut devices = [
+            device("dm-0", &["sda", "sdb"]),
+            device("sda", &[]),
+            device("sdb", &[]),
+        ];
+        for (at, part) in [(1, Part::Main), (2, Part::Spare)] {
+            let name = "vault".to_owned();
+            devices[at].usage = Usage::Mapped { name, part };
+        }
+        devices[0].properties = Some(Arc::new(Properties {
+            kind: Kind::Mapped("dm".to_owned()),
+            label: Some("vault".to_owned()),
+            parents: vec!["sda".to_owned(), "sdb".to_owned()],
+            ..Properties::default()
+        }));
+        assert_eq!(drawn(&devices), ["sda", "`-dm-0", "sdb"]);
+        // Where main is not to be seen, it stands for itself.
+        assert_eq!(
+            drawn(&[devices[0].clone(), devices[2].clone()]),
+            ["dm-0", "sdb"]
+        );
+        // Another's device may share the name, and lies on both.
+        devices[2].usage = Usage::Free;
+        assert_eq!(drawn(&devices), ["sda", "`-dm-0", "sdb", "`-dm-0"]);
     }
 
     #[test]

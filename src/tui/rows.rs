@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::listing::Active;
 use super::state::{Sort, SortBy, State, Subject};
 use super::theme::Health;
+use crate::port::block::Kind;
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::{Judgement, Verdict};
 use crate::remap_core::status::{Mode, RepairStatus, Status};
@@ -45,6 +46,10 @@ pub fn arrange(state: &State) -> Vec<Row> {
     let mut placed = vec![false; state.up().len()];
     for index in order(state) {
         let device = &state.devices()[index];
+        // What is up has a row of its own, by its own name.
+        if is_node_of_mapped(state, device) {
+            continue;
+        }
         let above = main_of(state, device);
         let device_passes = passes(&filter, state, device);
         let mapped_passes = above.is_some_and(|at| mentions(&filter, &state.up()[at]));
@@ -69,6 +74,16 @@ pub fn arrange(state: &State) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Whether this is how the kernel shows one of our mapped devices.
+fn is_node_of_mapped(state: &State, device: &DeviceInfo) -> bool {
+    let Some(known) = device.properties.as_deref() else {
+        return false;
+    };
+    let is_mapped = matches!(known.kind, Kind::Mapped(_));
+    let label = known.label.as_deref().filter(|_| is_mapped);
+    label.is_some_and(|label| state.place_of_active(label).is_some())
 }
 
 /// The devices in the order that was asked for, by their place in the host's list. What
@@ -280,5 +295,45 @@ fn of_status(status: &Status, copies: &PerSlot<char>, verdict: Verdict) -> Condi
             Condition::new(health, format!("{intact} of {}", Slot::COUNT))
         }
         other => Condition::new(health, other.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::port::block::Properties;
+    use crate::tui::event::{Answer, Event};
+    use crate::tui::sample::{self, happen};
+
+    #[test]
+    fn what_is_up_has_one_row_by_its_own_name() {
+        let mut state = sample::state(sample::COLOUR, 120, 40);
+        let before = arrange(&state);
+        let mut devices = sample::devices();
+        for (name, label) in [("dm-0", "vault"), ("dm-1", "root")] {
+            let usage = Usage::InUse("a mount on /srv".to_owned());
+            let properties = Properties {
+                kind: Kind::Mapped("dm".to_owned()),
+                label: Some(label.to_owned()),
+                ..Properties::default()
+            };
+            devices.push(DeviceInfo {
+                properties: Some(Arc::new(properties)),
+                ..sample::device(name, devices[0].size, usage)
+            });
+        }
+        let mapped = state.up().iter().map(|active| active.mapped.clone());
+        let mapped = mapped.collect();
+        let listed = Answer::Listed { devices, mapped };
+        happen(&mut state, 2000, Event::Told(listed));
+        let rows = arrange(&state);
+        assert_eq!(rows.len(), before.len() + 1);
+        let is_of = |name: &str| {
+            let key = RowKey::Device(sample::path(name));
+            rows.iter().any(|row| row.key == key)
+        };
+        assert!(!is_of("dm-0") && is_of("dm-1"));
     }
 }
