@@ -15,8 +15,8 @@ use crate::remap_core::units::BlockSize;
 pub enum Wizard {
     /// Choosing main.
     Main {
-        /// The row under the pointer.
-        pointer: usize,
+        /// The device under the pointer.
+        pointer: Pointer,
         /// Why the row could not be chosen, once that was tried.
         complaint: Option<String>,
     },
@@ -24,8 +24,8 @@ pub enum Wizard {
     Spare {
         /// Main.
         main: PathBuf,
-        /// The row under the pointer.
-        pointer: usize,
+        /// The device under the pointer.
+        pointer: Pointer,
         /// Why the row could not be chosen, once that was tried.
         complaint: Option<String>,
     },
@@ -35,9 +35,18 @@ pub enum Wizard {
 
 impl Wizard {
     /// The first step.
-    pub const fn new() -> Self {
+    pub fn new(state: &State) -> Self {
         Self::Main {
-            pointer: 0,
+            pointer: Pointer::at_first(&candidates::mains(state)),
+            complaint: None,
+        }
+    }
+
+    /// The step that chooses a spare for the device at `main`.
+    pub fn for_spare(state: &State, main: PathBuf) -> Self {
+        Self::Spare {
+            pointer: Pointer::at_first(&candidates::spares(state, &main)),
+            main,
             complaint: None,
         }
     }
@@ -60,9 +69,27 @@ impl Wizard {
     }
 }
 
-impl Default for Wizard {
-    fn default() -> Self {
-        Self::new()
+/// Which device the pointer is on: it stays there while others come, go and change places, so
+/// that what is chosen is what was seen.
+#[derive(Clone, Debug)]
+pub struct Pointer(Option<PathBuf>);
+
+impl Pointer {
+    /// On the first of these.
+    fn at_first(candidates: &[Candidate]) -> Self {
+        Self(candidates.first().map(|candidate| candidate.path.clone()))
+    }
+
+    /// The row of its device; none where that is gone. Where there was none to be on, that of
+    /// the first.
+    pub fn row(&self, candidates: &[Candidate]) -> Option<usize> {
+        let is_its = |candidate: &Candidate| self.0.as_ref().is_none_or(|at| *at == candidate.path);
+        candidates.iter().position(is_its)
+    }
+
+    /// Puts it on this one.
+    pub fn put_on(&mut self, candidate: &Candidate) {
+        self.0 = Some(candidate.path.clone());
     }
 }
 

@@ -167,7 +167,7 @@ fn act(state: &mut State, command: Command) -> Vec<Effect> {
     }
     match command {
         Command::Create => {
-            state.mode = Mode::Wizard(Wizard::new());
+            state.mode = Mode::Wizard(Wizard::new(state));
             Vec::new()
         }
         Command::Corrupt => {

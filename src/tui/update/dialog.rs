@@ -115,21 +115,25 @@ fn on_choose_command(state: &State, mut wizard: Wizard, command: Command) -> Wiz
         Wizard::Form(_) => return wizard,
     };
     *complaint = None;
-    *pointer = moved(*pointer, command, half, candidates.len());
-    match (command, candidates.get(*pointer)) {
+    let row = pointer.row(&candidates);
+    let to = moved(row.unwrap_or(0), command, half, candidates.len());
+    if let (true, Some(candidate)) = (command != Command::Accept, candidates.get(to)) {
+        pointer.put_on(candidate);
+    }
+    match (command, row.and_then(|row| candidates.get(row))) {
+        (Command::Accept, None) => {
+            *complaint = Some("the device is not here any more".to_owned());
+            wizard
+        }
         (Command::Accept, Some(candidate)) if candidate.fitness == Fitness::Unfit => {
             *complaint = Some(format!("{}: {}", candidate.name, candidate.remark));
             wizard
         }
         (Command::Accept, Some(candidate)) => match wizard {
             Wizard::Spare { main, .. } => Wizard::Form(Form::new(main, candidate)),
-            _ => Wizard::Spare {
-                main: candidate.path.clone(),
-                pointer: 0,
-                complaint: None,
-            },
+            _ => Wizard::for_spare(state, candidate.path.clone()),
         },
-        (Command::Back, _) => Wizard::new(),
+        (Command::Back, _) => Wizard::new(state),
         _ => wizard,
     }
 }

@@ -370,6 +370,46 @@ fn the_wizard_refuses_the_unfit_and_says_why() {
 }
 
 #[test]
+fn the_wizard_chooses_the_device_that_was_pointed_at() {
+    let mut state = sample_state();
+    press(&mut state, "n↓");
+    let Mode::Wizard(wizard @ Wizard::Main { pointer, .. }) = &state.mode else {
+        panic!("the wizard");
+    };
+    let candidates = wizard.candidates(&state);
+    let chosen = candidates[pointer.row(&candidates).unwrap()].path.clone();
+    // Others come that are shown in front of it.
+    let mut devices = sample::devices();
+    for name in ["disk-0", "disk-1"] {
+        devices.push(sample::device(name, sample::MAIN, crate::port::Usage::Free));
+    }
+    let listed = |devices| {
+        Event::Told(Answer::Listed {
+            devices,
+            mapped: Vec::new(),
+        })
+    };
+    happen(&mut state, 100, listed(devices.clone()));
+    press(&mut state, "\n");
+    let Mode::Wizard(Wizard::Spare { main, .. }) = &state.mode else {
+        panic!("the next step");
+    };
+    assert_eq!(*main, chosen);
+    // One that is gone is not exchanged for whatever took its place.
+    let mut state = sample_state();
+    press(&mut state, "n↓");
+    devices.retain(|device| device.path != chosen);
+    happen(&mut state, 100, listed(devices));
+    press(&mut state, "\n");
+    let Mode::Wizard(Wizard::Main { complaint, .. }) = &state.mode else {
+        panic!("the same step");
+    };
+    assert!(complaint
+        .as_ref()
+        .is_some_and(|why| why.contains("not here")));
+}
+
+#[test]
 fn the_wizard_asks_for_what_was_filled_in() {
     let mut state = sample_state();
     press(&mut state, "n\n\n");

@@ -11,7 +11,7 @@ use crate::tui::layout::{centred, first_row};
 use crate::tui::show::{self, Side};
 use crate::tui::state::State;
 use crate::tui::theme::{Health, Theme};
-use crate::tui::wizard::{Field, Form, Wizard};
+use crate::tui::wizard::{Field, Form, Pointer, Wizard};
 
 const WIDTH: u16 = 100;
 const NAME_WIDTH: usize = 14;
@@ -35,7 +35,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, wizard: &Wizard) {
     match wizard {
         Wizard::Main { pointer, complaint } => {
             let title = "New device, 1 of 4: the ageing disk to protect";
-            draw_choice(frame, state, wizard, *pointer, complaint.as_deref(), title);
+            draw_choice(frame, state, (wizard, pointer), complaint.as_deref(), title);
         }
         Wizard::Spare {
             main,
@@ -43,7 +43,13 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, wizard: &Wizard) {
             complaint,
         } => {
             let title = format!("New device, 2 of 4: a spare for {}", state.name_of(main));
-            draw_choice(frame, state, wizard, *pointer, complaint.as_deref(), &title);
+            draw_choice(
+                frame,
+                state,
+                (wizard, pointer),
+                complaint.as_deref(),
+                &title,
+            );
         }
         Wizard::Form(form) => draw_form(frame, state, form),
     }
@@ -52,8 +58,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, wizard: &Wizard) {
 fn draw_choice(
     frame: &mut Frame<'_>,
     state: &State,
-    wizard: &Wizard,
-    pointer: usize,
+    (wizard, pointer): (&Wizard, &Pointer),
     complaint: Option<&str>,
     title: &str,
 ) {
@@ -71,7 +76,8 @@ fn draw_choice(
         ..inner
     };
     let room = usize::from(body.height);
-    let first = first_row(pointer, candidates.len(), room);
+    let row = pointer.row(&candidates);
+    let first = first_row(row.unwrap_or(0), candidates.len(), room);
     let best = candidates
         .first()
         .filter(|candidate| candidate.fitness == Fitness::Fit)
@@ -79,13 +85,13 @@ fn draw_choice(
     let in_sight = candidates.iter().enumerate().skip(first).take(room);
     for (line, (index, candidate)) in (0..).zip(in_sight) {
         let is_best = best == Some(candidate);
-        let shown = line_of(candidate, index == pointer, is_best, inner.width, theme);
+        let shown = line_of(candidate, row == Some(index), is_best, inner.width, theme);
         put_line(frame, body, line, &shown);
-        if index == pointer {
+        if row == Some(index) {
             mark_row(frame, body, line, theme, true);
         }
     }
-    let last = match (complaint, candidates.get(pointer)) {
+    let last = match (complaint, row.and_then(|row| candidates.get(row))) {
         (Some(complaint), _) => {
             let glyph = theme.health_glyph(Health::Warning);
             let text = format!(" {glyph} not possible: {complaint}");
