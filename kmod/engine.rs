@@ -9,16 +9,16 @@ use crate::dm::clock;
 use crate::dm::device::Buffer;
 use crate::log;
 use crate::relocate::Moving;
+use crate::remap_core::account::{Account, Counters, Judged, TableUse, Times};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::event::{Event, Severity};
 use crate::remap_core::log_line::{LogLine, Told};
 use crate::remap_core::policy::Health;
-use crate::remap_core::quorum::{Judgement, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::repair::{Backoff, Phase};
 use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::superblock::Superblock;
-use crate::remap_core::units::{BlockSize, Blocks, Millis, PerSlot, Sequence, Slot};
+use crate::remap_core::units::{BlockSize, Blocks, Millis, Sequence};
 use crate::store::Faults;
 use crate::table::Table;
 
@@ -42,23 +42,6 @@ pub struct Full {
     pub table: Table,
 }
 
-/// What a target counts.
-#[derive(Clone, Copy, Default)]
-pub struct Counters {
-    /// Blocks of main that failed to be written.
-    pub write_errors: u64,
-    /// Blocks of main that failed to be read.
-    pub read_errors: u64,
-    /// Scrubs that ended.
-    pub scrubs: u64,
-    /// Scrubs that found damage.
-    pub corruption_detected: u64,
-    /// Repairs after which everything was intact.
-    pub repairs_completed: u64,
-    /// Repairs tried.
-    pub repair_attempts: u64,
-}
-
 /// What is due when, and what was done last.
 #[derive(Clone, Copy, Default)]
 pub struct Schedule {
@@ -70,31 +53,6 @@ pub struct Schedule {
     pub last_scrub: Option<Millis>,
     /// When the last repair completed.
     pub last_repair: Option<Millis>,
-}
-
-/// What the copies were judged when they were last looked at.
-#[derive(Clone, Copy)]
-pub struct Judged {
-    /// What they say together.
-    pub verdict: Verdict,
-    /// What each is worth.
-    pub copies: PerSlot<char>,
-}
-
-impl Judged {
-    const NOTHING: Self = Self {
-        verdict: Verdict::None,
-        copies: PerSlot::new(['-'; Slot::COUNT]),
-    };
-}
-
-impl From<&Judgement> for Judged {
-    fn from(judgement: &Judgement) -> Self {
-        Self {
-            verdict: judgement.verdict,
-            copies: judgement.states.map(|_, state| state.letter()),
-        }
-    }
 }
 
 /// Lines about single blocks that the kernel log takes in one second.
@@ -181,11 +139,10 @@ impl Engine {
 
     /// What it lets through.
     pub fn mode(&self) -> Mode {
-        match &self.metadata {
-            _ if self.is_read_only() => Mode::ReadOnly,
-            Metadata::Full(_) => Mode::ReadWrite,
-            Metadata::None | Metadata::Plain(_) => Mode::PassThrough,
-        }
+        Mode::of(
+            self.is_read_only(),
+            matches!(self.metadata, Metadata::Full(_)),
+        )
     }
 
     /// What the copies say, where there are any.
@@ -277,33 +234,22 @@ impl Engine {
     pub fn shown(&self) -> Shown {
         let table = self.table();
         let blocks = |count: fn(&Table) -> Blocks| table.map(count).unwrap_or_default();
-        let status = Status {
-            mode: self.mode(),
-            verdict: self.judged.verdict,
-            copies: self.judged.copies,
-            sequence: self
-                .superblock()
-                .map_or(Sequence::new(0), |superblock| superblock.sequence),
-            active: blocks(Table::active),
-            pending: blocks(Table::pending),
-            used: blocks(Table::used),
-            total: blocks(Table::total),
-            write_errors: self.counters.write_errors,
-            read_errors: self.counters.read_errors,
-            scrubs: self.counters.scrubs,
-            corruption_detected: self.counters.corruption_detected,
-            repairs_completed: self.counters.repairs_completed,
-            repair_attempts: self.counters.repair_attempts,
-            repair: RepairStatus::Idle,
-            last_scrub: None,
-            next_scrub: None,
-            last_repair: None,
-            needs_check: self.needs_check,
-            main_suspect: self.health.is_suspect(),
-            spare_failing: self.spare_fails,
-        };
         Shown {
-            status,
+            account: Account {
+                mode: self.mode(),
+                judged: self.judged,
+                sequence: self.superblock().map(|superblock| superblock.sequence),
+                table: TableUse {
+                    active: blocks(Table::active),
+                    pending: blocks(Table::pending),
+                    used: blocks(Table::used),
+                    total: blocks(Table::total),
+                },
+                counters: self.counters,
+                needs_check: self.needs_check,
+                main_suspect: self.health.is_suspect(),
+                spare_failing: self.spare_fails,
+            },
             schedule: self.schedule,
         }
     }
@@ -313,30 +259,23 @@ impl Engine {
 /// disk.
 #[derive(Clone, Copy)]
 pub struct Shown {
-    status: Status,
+    account: Account,
     schedule: Schedule,
 }
 
 impl Shown {
     /// The status as of now.
     pub fn status(&self) -> Status {
-        let now = clock::uptime().get();
-        let ago = |then: Millis| now.saturating_sub(then.get()) / 1000;
-        let ahead = |due: Millis| due.get().saturating_sub(now);
-        Status {
-            repair: match self.schedule.backoff.phase() {
-                Phase::Idle => RepairStatus::Idle,
-                Phase::Waiting { attempt, due } => RepairStatus::Waiting {
-                    attempt,
-                    in_millis: ahead(due),
-                },
-                Phase::GaveUp => RepairStatus::GaveUp,
-            },
-            last_scrub: self.schedule.last_scrub.map(ago),
-            next_scrub: self.schedule.next_scrub.map(|due| ahead(due) / 1000),
-            last_repair: self.schedule.last_repair.map(ago),
-            ..self.status
-        }
+        let (now, schedule) = (clock::uptime(), &self.schedule);
+        let ago = |then: Millis| now.get().saturating_sub(then.get()) / 1000;
+        let ahead = |due: Millis| due.get().saturating_sub(now.get()) / 1000;
+        let times = Times {
+            last_scrub: schedule.last_scrub.map(ago),
+            next_scrub: schedule.next_scrub.map(ahead),
+            last_repair: schedule.last_repair.map(ago),
+        };
+        let repair = RepairStatus::of(schedule.backoff.phase(), now);
+        self.account.status(repair, times)
     }
 }
 

@@ -7,8 +7,9 @@ use kernel::prelude::*;
 
 use crate::dm::clock;
 use crate::dm::device::Buffer;
-use crate::engine::{Engine, Full, Judged, Metadata};
+use crate::engine::{Engine, Full, Metadata};
 use crate::log;
+use crate::remap_core::account::Judged;
 use crate::remap_core::bytes::Text;
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;

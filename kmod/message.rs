@@ -8,10 +8,11 @@ use kernel::prelude::*;
 
 use crate::dm::clock;
 use crate::dm::target::Reply;
-use crate::engine::{Counters, Engine, Full, Metadata};
+use crate::engine::{Engine, Full, Metadata};
 use crate::index::Minding;
 use crate::log;
 use crate::relocate::{Data, Job};
+use crate::remap_core::account::Counters;
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::{Authority, Intent};
 use crate::remap_core::event::Event;

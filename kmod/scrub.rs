@@ -15,8 +15,9 @@ use kernel::prelude::*;
 
 use crate::dm::clock;
 use crate::dm::device::{Buffer, Chunk};
-use crate::engine::{Engine, Judged, Metadata};
+use crate::engine::{Engine, Metadata};
 use crate::log;
+use crate::remap_core::account::Judged;
 use crate::remap_core::commit::{self, Authority, Intent, NotBegun, Prepared, Refusal};
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;

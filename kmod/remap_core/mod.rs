@@ -20,6 +20,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod account;
 pub mod bytes;
 pub mod checksum;
 pub mod commit;

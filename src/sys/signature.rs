@@ -342,6 +342,9 @@ mod tests {
         label
     }
 
+    /// Bytes, each with where they lie.
+    type Parts = Vec<(u64, Vec<u8>)>;
+
     /// An image with these parts, as a device.
     fn device(bytes: u64, parts: &[(u64, Vec<u8>)]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -366,7 +369,7 @@ mod tests {
         let sectors = 96 * MIB / 512;
         let last = sectors - 1;
         let end_of_array = (sectors - 16) & !7;
-        let cases: [(&str, Vec<(u64, Vec<u8>)>, Vec<u64>); 7] = [
+        let cases: [(&str, Parts, Vec<u64>); 7] = [
             (
                 "btrfs",
                 vec![(64 << 10, btrfs(64 << 10)), (64 * MIB, btrfs(64 * MIB))],
@@ -432,7 +435,7 @@ mod tests {
         let each = labels
             .iter()
             .flat_map(|label| (0..20).map(move |at| label + (128 << 10) + at * 1024));
-        let parts: Vec<(u64, Vec<u8>)> = each.map(|at| (at, uberblock.clone())).collect();
+        let parts: Parts = each.map(|at| (at, uberblock.clone())).collect();
         let file = device(end, &parts);
         assert_eq!(words(file.as_file()), ["zfs_member"]);
         for at in places(&file) {

@@ -18,7 +18,7 @@ use crate::remap_core::quorum::{judge, Judgement, Refusal, Survey, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{
-    ArrayUuid, BlockSize, Blocks, IdentityDigest, Millis, PerSlot, Sectors, Sequence,
+    ArrayUuid, BlockSize, Blocks, IdentityDigest, Millis, Sectors, Sequence,
 };
 
 /// Which of the two disks an error is about.
@@ -223,22 +223,6 @@ impl Target {
     pub(super) fn first_scrub(&self, now: Now) -> Option<Millis> {
         let wanted = self.arguments.options.scrub_interval > 0 && self.superblock().is_some();
         wanted.then(|| now.uptime.after(FIRST_SCRUB_MILLIS))
-    }
-}
-
-impl Judged {
-    pub(super) const NOTHING: Self = Self {
-        verdict: Verdict::None,
-        copies: PerSlot::new(['-'; 5]),
-    };
-}
-
-impl From<&Judgement> for Judged {
-    fn from(judgement: &Judgement) -> Self {
-        Self {
-            verdict: judgement.verdict,
-            copies: judgement.states.map(|_, state| state.letter()),
-        }
     }
 }
 

@@ -30,17 +30,17 @@ pub use message::{MessageError, MetadataSeed};
 pub(super) use record::Record;
 
 use crate::port::BlockStore;
+use crate::remap_core::account::{Account, Counters, Judged, TableUse, Times};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::event::Event;
 use crate::remap_core::params::Options;
 use crate::remap_core::policy::Health;
-use crate::remap_core::quorum::Verdict;
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::repair::{Backoff, Phase};
 use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{
-    BlockSize, Blocks, MainBlock, Millis, PerSlot, Sectors, Sequence, Timestamp,
+    BlockSize, Blocks, MainBlock, Millis, Sectors, Sequence, Timestamp,
 };
 
 use crate::format::backup::SavedRange;
@@ -97,17 +97,6 @@ struct Joined {
     map: Map,
 }
 
-/// What a target counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counters {
-    write_errors: u64,
-    read_errors: u64,
-    scrubs: u64,
-    corruption_detected: u64,
-    repairs_completed: u64,
-    repair_attempts: u64,
-}
-
 /// What is due when, and what was done last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Schedule {
@@ -115,13 +104,6 @@ struct Schedule {
     backoff: Backoff,
     last_scrub: Option<Timestamp>,
     last_repair: Option<Timestamp>,
-}
-
-/// What the copies were judged when they were last looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Judged {
-    verdict: Verdict,
-    copies: PerSlot<char>,
 }
 
 /// One active device.
@@ -167,11 +149,10 @@ impl Target {
 
     /// What it lets through.
     pub const fn mode(&self) -> Mode {
-        match &self.metadata {
-            _ if self.is_read_only() => Mode::ReadOnly,
-            Metadata::Full(_) => Mode::ReadWrite,
-            Metadata::None | Metadata::Plain(_) => Mode::PassThrough,
-        }
+        Mode::of(
+            self.is_read_only(),
+            matches!(self.metadata, Metadata::Full(_)),
+        )
     }
 
     const fn is_read_only(&self) -> bool {
@@ -188,39 +169,29 @@ impl Target {
         let map = self.joined().map(|joined| &joined.map);
         let blocks = |count: fn(&Map) -> Blocks| map.map(count).unwrap_or_default();
         let ago = |stamp: Timestamp| now.stamp.get().saturating_sub(stamp.get());
-        let ahead = |due: Millis| due.get().saturating_sub(now.uptime.get());
-        Status {
+        let ahead = |due: Millis| due.get().saturating_sub(now.uptime.get()) / 1000;
+        let account = Account {
             mode: self.mode(),
-            verdict: self.judged.verdict,
-            copies: self.judged.copies,
-            sequence: self
-                .superblock()
-                .map_or(Sequence::default(), |superblock| superblock.sequence),
-            active: blocks(Map::active),
-            pending: blocks(Map::pending),
-            used: blocks(Map::used),
-            total: blocks(Map::total),
-            write_errors: self.counters.write_errors,
-            read_errors: self.counters.read_errors,
-            scrubs: self.counters.scrubs,
-            corruption_detected: self.counters.corruption_detected,
-            repairs_completed: self.counters.repairs_completed,
-            repair_attempts: self.counters.repair_attempts,
-            repair: match self.schedule.backoff.phase() {
-                Phase::Idle => RepairStatus::Idle,
-                Phase::Waiting { attempt, due } => RepairStatus::Waiting {
-                    attempt,
-                    in_millis: ahead(due),
-                },
-                Phase::GaveUp => RepairStatus::GaveUp,
+            judged: self.judged,
+            sequence: self.superblock().map(|superblock| superblock.sequence),
+            table: TableUse {
+                active: blocks(Map::active),
+                pending: blocks(Map::pending),
+                used: blocks(Map::used),
+                total: blocks(Map::total),
             },
-            last_scrub: self.schedule.last_scrub.map(ago),
-            next_scrub: self.schedule.next_scrub.map(|due| ahead(due) / 1000),
-            last_repair: self.schedule.last_repair.map(ago),
+            counters: self.counters,
             needs_check: self.needs_check,
             main_suspect: self.health.is_suspect(),
             spare_failing: self.spare_fails,
-        }
+        };
+        let times = Times {
+            last_scrub: self.schedule.last_scrub.map(ago),
+            next_scrub: self.schedule.next_scrub.map(ahead),
+            last_repair: self.schedule.last_repair.map(ago),
+        };
+        let repair = RepairStatus::of(self.schedule.backoff.phase(), now.uptime);
+        account.status(repair, times)
     }
 
     const fn superblock(&self) -> Option<&Superblock> {
