@@ -39,3 +39,4 @@ pub mod status;
 pub mod superblock;
 pub mod table_update;
 pub mod units;
+pub mod verdict;

@@ -509,7 +509,7 @@ mod tests {
     fn what_is_typed_on_the_screen_is_typed_the_same_in_a_shell() {
         let mut program = Cli::command();
         program.build();
-        for verb in crate::ops::words::VERBS {
+        for verb in crate::ops::verbs::VERBS {
             let command = program.find_subcommand(verb.name).expect(verb.name);
             for (option, _) in verb.options {
                 let known = command

@@ -27,6 +27,7 @@ mod region;
 mod repair;
 mod step;
 mod undo;
+pub mod verbs;
 pub mod words;
 
 use std::sync::Arc;

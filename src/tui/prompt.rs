@@ -3,7 +3,8 @@
 
 use super::settings::Setting;
 use super::state::{SortBy, State, Tab};
-use crate::ops::words::{Names, Value, Verb, VERBS};
+use crate::ops::verbs::{Value, Verb, VERBS};
+use crate::ops::words::Names;
 use crate::ops::CorruptionKind;
 
 /// A command that is being typed.
