@@ -87,14 +87,15 @@ fn parse_bare(
 fn read<A: Args>(rest: &[OsString], command: fn(A) -> Command) -> Option<Cli> {
     // As with the description of all commands: to free it would take longer than to make it.
     let mut description = ManuallyDrop::new(Alone::<A>::command());
-    let mut matches = ManuallyDrop::new(description.try_get_matches_from_mut(rest).ok()?);
+    let matches = ManuallyDrop::new(description.try_get_matches_from_mut(rest).ok()?);
     if description
         .get_arguments()
         .any(|it| is_said_twice(it, &matches))
     {
         return None;
     }
-    let alone = Alone::<A>::from_arg_matches_mut(&mut matches).ok()?;
+    let mut alone = Alone::<A>::from_arg_matches(&matches).ok()?;
+    alone.global.note_origins(&description, &matches);
     Some(Cli {
         global: alone.global,
         command: Some(command(alone.command)),
