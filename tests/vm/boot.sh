@@ -59,7 +59,7 @@ compile_application() {
     application=${CARGO_TARGET_DIR:-$top/target}/debug/dmremap-tui
     # Tests of the adapter to device-mapper, which take a kernel that has one.
     adapter_tests=$(cd "$top" && nice cargo test --quiet --locked --no-run --message-format=json --test device_mapper |
-        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+        sed -n '/"kind":\["test"\]/s/.*"executable":"\([^"]*\)".*/\1/p')
 }
 
 # Puts a program into the guest, with the libraries that it is linked with.
