@@ -125,7 +125,7 @@ pub(super) fn options(
     };
     let mut options = Options {
         theme: Theme {
-            ascii: style.ascii,
+            ascii: style.ascii || locale_without_glyphs().is_some(),
             colour: style.color,
             palette,
         },
@@ -150,9 +150,24 @@ pub(super) fn options(
     Ok(options)
 }
 
+/// The variable that says that the terminal's characters are not Unicode, with its value, if
+/// one does. Where none says anything, as on many a server, the terminal is taken to know it.
+fn locale_without_glyphs() -> Option<String> {
+    let said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
+    let (name, value) = said
+        .filter_map(|name| Some((name, std::env::var(name).ok()?)))
+        .find(|(_, value)| !value.is_empty())?;
+    let codeset = value.to_ascii_lowercase().replace('-', "");
+    let shown = crate::text::escape_str(&value).into_owned();
+    (!codeset.contains("utf8")).then(|| format!("{name}={shown}"))
+}
+
 /// What the settings file does not decide, and what does, by the setting's key.
 fn overridden(global: &Global, style: Style) -> BTreeMap<&'static str, String> {
     let mut overridden = global.origins.clone();
+    if let Some(locale) = locale_without_glyphs().filter(|_| !overridden.contains_key("ascii")) {
+        overridden.insert("ascii", locale);
+    }
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if global.color == ColorChoice::Auto {
         overridden.remove("color");

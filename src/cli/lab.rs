@@ -36,7 +36,9 @@ pub(super) fn open_seat(
 
 /// Opens the terminal application on the host that the options name.
 pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Error> {
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+    let term = std::env::var_os("TERM").unwrap_or_default();
+    let is_dumb = term.is_empty() || term == "dumb";
+    if is_dumb || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         // Without a screen the lab is still made: a script may go on with --lab.
         let made = global.lab.is_some();
         let session = Session::open(global, ports)?;
@@ -46,11 +48,16 @@ pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Erro
             session.print("lab", || json!({ "lab": lab }), || text)?;
             return Ok(Exit::Done);
         }
-        return Err(
-            Error::failed("no-terminal", "the terminal application needs a terminal")
-                .advise("Use the commands instead: dmremap-tui --help.")
-                .exiting(Exit::Usage),
-        );
+        let why = match is_dumb {
+            true => {
+                "the terminal application needs a terminal that it can draw on; TERM says \
+                     that there is none"
+            }
+            false => "the terminal application needs a terminal",
+        };
+        return Err(Error::failed("no-terminal", why)
+            .advise("Use the commands instead: dmremap-tui --help.")
+            .exiting(Exit::Usage));
     }
     let session = Session::open(global, ports)?;
     let options = super::config::options(&session.global, &session.settings, session.style)?;

@@ -15,6 +15,9 @@ use super::key::Key;
 /// How long to wait when the terminal has bytes that are no event yet.
 const INCOMPLETE: Duration = Duration::from_millis(20);
 
+/// How long to wait for what is at hand already: with no time at all nothing is read.
+const AT_HAND: Duration = Duration::from_millis(1);
+
 /// Starts the thread that reads keys until the terminal is gone.
 ///
 /// # Errors
@@ -37,11 +40,11 @@ fn read_all(events: &Sender<Event>) -> io::Result<()> {
         if !wait_readable(&stdin)? {
             return Ok(());
         }
-        if !terminal_event::poll(Duration::ZERO)? {
+        if !terminal_event::poll(AT_HAND)? {
             thread::sleep(INCOMPLETE);
             continue;
         }
-        while terminal_event::poll(Duration::ZERO)? {
+        while terminal_event::poll(AT_HAND)? {
             let sent = match terminal_event::read()? {
                 terminal_event::Event::Key(key) => {
                     Key::from_terminal(key).try_for_each(|key| events.send(Event::Key(key)))

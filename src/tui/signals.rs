@@ -2,7 +2,7 @@
 
 use std::io;
 use std::process;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use super::terminal;
 /// How long the application may take to end by itself after a signal told it to. A
 /// terminal that is gone can hold a write for good.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long the last words to a terminal may take that took none before.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 const HANDLED: [Signal; 6] = [
     Signal::SIGCONT,
@@ -74,8 +77,7 @@ fn end(events: &Sender<Event>, signal: Signal, handled: &SigSet) {
         .name("last-resort".to_owned())
         .spawn(move || {
             thread::sleep(GRACE);
-            terminal::give_back();
-            die_of(signal);
+            leave_by_force(signal);
         });
     loop {
         let harmless = [Signal::SIGWINCH, Signal::SIGCONT, Signal::SIGTSTP];
@@ -83,10 +85,24 @@ fn end(events: &Sender<Event>, signal: Signal, handled: &SigSet) {
             .wait()
             .is_ok_and(|signal| harmless.contains(&signal))
         {
-            terminal::give_back();
-            die_of(signal);
+            leave_by_force(signal);
         }
     }
+}
+
+/// Ends the process while another thread may be held by a terminal that takes nothing: the
+/// line is ours to restore at once, what has to be written is not.
+fn leave_by_force(signal: Signal) -> ! {
+    terminal::give_line_back();
+    let (done, given) = mpsc::channel();
+    let _ = thread::Builder::new()
+        .name("give-back".to_owned())
+        .spawn(move || {
+            terminal::give_back();
+            let _: Result<(), _> = done.send(());
+        });
+    let _ = given.recv_timeout(LAST_WORDS);
+    die_of(signal)
 }
 
 /// Ends the process as `signal` would have without us, so that its parent sees why.

@@ -207,6 +207,13 @@ pub fn give_back() {
     }
 }
 
+/// Gives the line back as it was, which takes no word to the terminal.
+pub fn give_line_back() {
+    if TAKEN.load(Ordering::SeqCst) {
+        let _ = disable_raw_mode();
+    }
+}
+
 fn wait_for_frame() -> Option<MutexGuard<'static, ()>> {
     let end = Instant::now() + FRAME_TIME;
     loop {

@@ -217,6 +217,15 @@ impl Form {
         }
     }
 
+    /// The length of the text under the pointer, in bytes.
+    pub fn typed_length(&self) -> usize {
+        match self.field {
+            Field::Name => self.name.len(),
+            Field::ScrubInterval => self.scrub_interval.len(),
+            Field::BlockSize | Field::Replace => 0,
+        }
+    }
+
     /// The text under the pointer, if the field is one.
     pub fn text(&mut self) -> Option<&mut String> {
         match self.field {

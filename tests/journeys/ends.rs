@@ -136,7 +136,7 @@ fn without_a_terminal_it_ends_even_if_nobody_hangs_up_and_turns_no_core_meanwhil
 }
 
 /// The time of a process on processors, in ticks; none once it is gone.
-fn ticks(pid: u32) -> Option<u64> {
+pub fn ticks(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut words = rest.split_whitespace().skip(11);

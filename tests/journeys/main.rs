@@ -5,6 +5,7 @@
 mod counts;
 mod drills;
 mod ends;
+mod hardships;
 mod manners;
 mod maps;
 mod seat;

@@ -60,6 +60,7 @@ impl Seat {
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
         for (name, value) in environment {
             command.env(name, value);
@@ -212,6 +213,24 @@ impl Seat {
             .set_size(some(lines), some(columns));
         drop(reading);
         self.master.resize(size(columns, lines)).unwrap();
+    }
+
+    /// Does something while nobody reads what the program writes: not even the end of it may
+    /// be waited for on the screen then.
+    pub fn while_unread<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let screen = Arc::clone(&self.screen);
+        let _unread = screen.0.lock().unwrap();
+        act(self)
+    }
+
+    /// Gives the terminal another size without minding what is drawn there.
+    pub fn resize_unread(&mut self, columns: u16, lines: u16) {
+        self.master.resize(size(columns, lines)).unwrap();
+    }
+
+    /// The status of the program, if it has ended.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     pub fn pid(&self) -> u32 {

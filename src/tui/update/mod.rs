@@ -17,6 +17,7 @@ mod windows;
 
 use std::path::PathBuf;
 
+use super::dialog::{Dialog, Stage};
 use super::event::{Answer, Event, Signal};
 use super::export::Form;
 use super::guide;
@@ -26,6 +27,7 @@ use super::layout::Areas;
 use super::remaps::{MapView, Table};
 use super::state::{Mode, Notice, State, Tab};
 use super::theme::Health;
+use super::wizard::Wizard;
 use crate::config::Values;
 use crate::ops::{Confirmed, Operation};
 use crate::remap_core::units::Millis;
@@ -127,7 +129,7 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
     let mut effects = match event {
         Event::Key(key) => on_key(state, key),
         Event::Pasted(text) => {
-            text.chars().for_each(|character| type_in(state, character));
+            paste(state, &text);
             Vec::new()
         }
         Event::Resized(size) => {
@@ -264,9 +266,54 @@ const fn works_unseen(command: Command) -> bool {
     )
 }
 
+/// The longest text that can be typed, in bytes: no path is longer, nor any command. A paste
+/// by mistake is not searched for, and does not fill the memory.
+const LONGEST_TEXT: usize = 4096;
+
+/// Takes a text at once; what follows from it follows once.
+fn paste(state: &mut State, text: &str) {
+    let visible = text.chars().filter(|letter| text::is_visible(*letter));
+    let mut letters: Vec<char> = visible.take(LONGEST_TEXT).collect();
+    let last = letters.pop();
+    let searched = match &mut state.mode {
+        Mode::Filter => Some(&mut state.filter),
+        Mode::Ask(question) => Some(&mut question.typed),
+        _ => None,
+    };
+    match searched {
+        Some(searched) => {
+            let room = LONGEST_TEXT.saturating_sub(searched.len() + char::MAX.len_utf8());
+            searched.extend(letters.into_iter().scan(room, |room, letter| {
+                *room = room.checked_sub(letter.len_utf8())?;
+                Some(letter)
+            }));
+        }
+        None => letters
+            .into_iter()
+            .for_each(|letter| type_in(state, letter)),
+    }
+    last.into_iter().for_each(|letter| type_in(state, letter));
+}
+
+/// The length of what is being typed, in bytes.
+fn typed_length(state: &State) -> usize {
+    match &state.mode {
+        Mode::Filter => state.filter.len(),
+        Mode::Ask(question) => question.typed.len(),
+        Mode::Wizard(Wizard::Form(form)) => form.typed_length(),
+        Mode::Plan(Dialog {
+            stage: Stage::Prompting(prompt),
+            ..
+        }) => prompt.typed.len(),
+        Mode::Prompt(prompt) => prompt.text.len(),
+        _ => 0,
+    }
+}
+
 /// Takes one character where text is typed. What cannot be seen is no text.
 fn type_in(state: &mut State, character: char) {
-    if !text::is_visible(character) {
+    let too_long = typed_length(state) + character.len_utf8() > LONGEST_TEXT;
+    if too_long || !text::is_visible(character) {
         return;
     }
     match &mut state.mode {
