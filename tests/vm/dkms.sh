@@ -37,26 +37,44 @@ nice "$here/apart.sh" bash -euc '
             printf "FAILED  %s\n" "$name"; sed "s/^/        /" /tmp/said; failed=$((failed + 1))
         fi
     }
+    # Makes up the headers of a kernel with this configuration.
+    make_up() {
+        local tree=/lib/modules/$1/build; shift
+        mkdir -p "$tree/include/config"
+        touch "$tree/Makefile"
+        printf "%s\n" "$@" | tee "$tree/include/config/auto.conf" > "$tree/.config"
+    }
     builds_and_installs() {
+        # A kernel comes with an index of its modules; dkms brings up to date what is there.
+        depmod "$release"
         dpkg --install /package.deb || { cat /var/lib/dkms/dm-remap-v4/*/build/make.log; return 1; }
         dkms status
         dkms status | grep -qxF "dm-remap-v4/$version, $release, x86_64: installed" && modinfo "$installed" &&
-            cp "$installed" /mnt/
+            [ "$(modinfo -k "$release" -n dm_remap_v4)" = "$installed" ] && cp "$installed" /mnt/
     }
     passes_over() {
-        local tree=/lib/modules/1.0-plain/build status=0
-        mkdir -p "$tree"
-        printf "CONFIG_BLK_DEV_DM=m\n" > "$tree/.config"
+        local status=0
+        make_up 1.0-plain CONFIG_BLK_DEV_DM=m
+        # That is what the packages of a new kernel have dkms do; it must not fail for us.
+        dkms autoinstall -k 1.0-plain || return 1
         dkms build "dm-remap-v4/$version" -k 1.0-plain || status=$?
         # That is how dkms says that a module is not for this kernel.
         [ "$status" -eq 77 ] && [ ! -e /lib/modules/1.0-plain/updates ]
     }
+    says_what_headers_lack() {
+        local log=/var/lib/dkms/dm-remap-v4/$version/build/make.log
+        make_up 1.0-lacking CONFIG_BLK_DEV_DM=m CONFIG_RUST=y
+        ! dkms build "dm-remap-v4/$version" -k 1.0-lacking && cat "$log" &&
+            grep -qF "the Rust part (rust/libkernel.rmeta) is missing" "$log" &&
+            dkms status | grep -qxF "dm-remap-v4/$version, $release, x86_64: installed"
+    }
     takes_out() {
         dpkg --remove dm-remap-v4-dkms && [ -z "$(dkms status -m dm-remap-v4)" ] && [ ! -e "$installed" ] &&
-            [ ! -e "/usr/src/dm-remap-v4-$version" ]
+            ! modinfo -k "$release" -n dm_remap_v4 && [ ! -e "/usr/src/dm-remap-v4-$version" ]
     }
     expect dkms-builds-and-installs-the-module builds_and_installs
     expect dkms-passes-over-a-kernel-without-rust passes_over
+    expect dkms-says-what-headers-lack says_what_headers_lack
     expect dkms-takes-the-module-out-with-its-package takes_out
     printf "%d %d\n" "$passed" "$failed" > /mnt/counts
     [ "$failed" -eq 0 ]

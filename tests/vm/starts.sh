@@ -10,8 +10,11 @@ set -euo pipefail
 place=$work/starts
 limit=${VM_LIMIT:-900}
 # The disks of each device: a main and a spare of so many MiB.
-devices=(vault worn frail later twin gone stranger)
+devices=(store vault worn frail later twin gone stranger)
 main_mib=16 spare_mib=8
+# Mains that are worn, and where: so many sectors from this one on take no writes.
+worn_mains=(store-main vault-main)
+bad_places=(20003+8 24577+16)
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
@@ -34,7 +37,7 @@ fill_root() {
 [Unit]
 After=multi-user.target
 [Service]
-Environment=HOME=/root
+Environment=HOME=/root TERM=linux
 ExecStart=/usr/local/sbin/system-test
 UNIT
     # Building for a kernel takes a compiler, which this system has not: dkms is not there, and
@@ -73,19 +76,37 @@ make_disks() {
     truncate -s "${spare_mib}M" "$place/twin-clone.img"
 }
 
+# What the emulator is to do to a worn main, at each start alike: fail every write to a bad
+# sector. What lay there before can be read.
+refusals() {
+    local bad sector rules=()
+    for bad in "${bad_places[@]}"; do
+        for ((sector = ${bad%+*}; sector < ${bad%+*} + ${bad#*+}; sector++)); do
+            rules+=("{\"event\":\"none\",\"iotype\":\"write\",\"errno\":5,\"sector\":$sector}")
+        done
+    done
+    (IFS=,; printf '[%s]' "${rules[*]}")
+}
+
 # Starts the system with every disk but those named.
 #   start STAGE [WITHOUT...]
 start() {
-    local stage=$1 file serial line options=(); shift
+    local stage=$1 file serial line image options=(); shift
     for file in "$place"/*-*.img; do
         serial=$(basename "$file" .img)
         [[ " $* " != *" $serial "* ]] || continue
-        options+=(-drive "if=none,id=$serial,format=raw,file=$file"
+        image="{\"driver\":\"file\",\"filename\":\"$file\"}"
+        [[ " ${worn_mains[*]} " != *" $serial "* ]] ||
+            image="{\"driver\":\"blkdebug\",\"image\":$image,\"inject-error\":$(refusals)}"
+        options+=(-blockdev "{\"driver\":\"raw\",\"node-name\":\"$serial\",\"file\":$image}"
             -device "virtio-blk-pci,drive=$serial,serial=$serial")
     done
     # A busy host may not run the guest for so long that its timer seems to be none.
     line="root=/dev/nvme0n1 rw init=/usr/lib/systemd/systemd console=ttyS1 panic=-1 oops=panic nokaslr"
     line+=" mitigations=off tsc=reliable no_timer_check systemd.show_status=0 systemd.log_level=notice dmremap.stage=$stage"
+    line+=" dmremap.bad=$(IFS=,; printf '%s' "${bad_places[*]}")"
+    # What the system had made durable when it was reset, as it told.
+    [ "$stage" = before ] || line+=" dmremap.synced=$(sed -n 's/^vm: synced //p' "$work/starts-before.console" | tail -n 1)"
     timeout "$limit" nice qemu-system-x86_64 -accel tcg,thread=multi -cpu max -M q35 -m 768M -smp 1 \
         -drive "if=none,id=root,format=raw,file=$place/root.img" -device nvme,drive=root,serial=root "${options[@]}" \
         -nodefaults -nographic -serial stdio -serial "file:$work/starts-$stage.dmesg" -no-reboot \

@@ -8,6 +8,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::sys;
+use crate::terminal::Terminal;
+
 const PROGRAM: &str = "/bin/dmremap-tui";
 
 /// What a command said and how it ended.
@@ -108,7 +111,7 @@ fn command(user: u32, words: &str) -> Command {
 }
 
 /// The application as somebody starts it, with these words on its command line.
-pub fn program(user: u32, words: &str) -> Command {
+fn program(user: u32, words: &str) -> Command {
     let home = format!("/home/{user}");
     fs::create_dir_all(&home)
         .and_then(|()| chown(&home, Some(user), Some(user)))
@@ -121,4 +124,12 @@ pub fn program(user: u32, words: &str) -> Command {
         .uid(user)
         .gid(user);
     command
+}
+
+/// The application on a terminal, as root, with these words on its command line.
+pub fn open_terminal(words: &str) -> Terminal {
+    if !fs::exists("/dev/pts/ptmx").unwrap_or(false) {
+        sys::mount_kernel_file_system("devpts", "/dev/pts").expect("devpts mounts");
+    }
+    Terminal::start(program(0, words))
 }

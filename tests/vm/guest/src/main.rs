@@ -23,6 +23,7 @@ mod race;
 mod random;
 #[path = "../../../../kmod/remap_core/mod.rs"]
 pub mod remap_core;
+mod screen;
 mod shadow;
 mod spare;
 mod sys;

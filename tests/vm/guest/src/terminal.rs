@@ -1,18 +1,15 @@
 //! The application on a pseudo-terminal, with somebody who presses keys and reads the
 //! screen.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::pty::{openpty, Winsize};
-
-use crate::application::program;
-use crate::sys;
 
 /// Longer than anything takes under emulation on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,8 +19,6 @@ const LINES: u16 = 40;
 
 /// The key that goes on.
 pub const ENTER: &str = "\r";
-/// The key that goes back.
-pub const ESC: &str = "\x1b";
 
 struct Reading {
     parser: vt100::Parser,
@@ -33,7 +28,7 @@ struct Reading {
 
 type Screen = Arc<(Mutex<Reading>, Condvar)>;
 
-/// A terminal with the application in it, as root.
+/// A terminal with the application in it.
 pub struct Terminal {
     master: File,
     child: Child,
@@ -41,11 +36,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts the application with these words on its command line.
-    pub fn run(words: &str) -> Self {
-        if !fs::exists("/dev/pts/ptmx").unwrap_or(false) {
-            sys::mount_kernel_file_system("devpts", "/dev/pts").expect("devpts mounts");
-        }
+    /// Starts the application, which `command` is.
+    pub fn start(mut command: Command) -> Self {
         let size = Winsize {
             ws_row: LINES,
             ws_col: COLUMNS,
@@ -54,7 +46,7 @@ impl Terminal {
         };
         let pair = openpty(&size, None).expect("a pseudo-terminal opens");
         let slave = || Stdio::from(pair.slave.try_clone().expect("its descriptor is cloned"));
-        let child = program(0, words)
+        let child = command
             .env("TERM", "xterm-256color")
             .stdin(slave())
             .stdout(slave())
@@ -131,9 +123,13 @@ impl Terminal {
     #[track_caller]
     pub fn point_at(&mut self, name: &str) {
         const MOST: usize = 40;
+        // A window lies over the list, whose pointer is left of its own; the name follows the
+        // pointer and what draws the tree.
         let is_chosen = |screen: &str| {
-            let mut lines = screen.lines().filter(|line| line.contains('▸'));
-            lines.any(|line| line.split_whitespace().any(|word| word == name))
+            let rows = screen.lines().filter_map(|line| line.rsplit_once('▸'));
+            let row = rows.max_by_key(|(before, _)| before.chars().count());
+            let mut words = row.map_or("", |(_, row)| row).split_whitespace();
+            words.find(|word| word.contains(char::is_alphanumeric)) == Some(name)
         };
         for _ in 0..MOST {
             let before = self.text();

@@ -2,16 +2,21 @@
 
 use std::fs;
 
-use crate::before::content;
+use crate::before::{content, ROUND};
 use crate::disks::{find, node, take_away};
 use crate::machine::{
     is_up, journal, json, mounted_at, number_of, property, run, tried, unit, wait_for,
 };
-use crate::Named;
+use crate::wear::{bad_places, bad_sectors, Ledger};
+use crate::{doctor, journey, Named};
 
 /// What is looked at after the reset.
 pub const TESTS: &[Named] = &[
     ("system-device-comes-up-after-a-reset", comes_up),
+    (
+        "system-screen-finds-all-of-it-after-the-reset",
+        journey::is_there_after_the_reset,
+    ),
     ("system-degraded-device-comes-up-and-is-told-of", degraded),
     ("system-weak-device-waits-for-an-operator", weak),
     ("system-clone-of-a-spare-is-refused", clone),
@@ -19,16 +24,25 @@ pub const TESTS: &[Named] = &[
     ("system-main-that-comes-later-is-known", main_later),
     ("system-foreign-spare-is-shown-and-left-alone", foreign),
     ("system-tools-work-by-their-names", tools),
+    (
+        "system-doctor-misses-a-listed-device",
+        doctor::of_a_machine_that_lacks_a_spare,
+    ),
+    (
+        "system-screen-says-that-all-is-safe",
+        journey::screen_says_safe,
+    ),
 ];
 
 /// The UUID of the array that a disk is the spare of.
-fn array_of(serial: &str) -> String {
+pub fn array_of(serial: &str) -> String {
     let seen = json(&format!("inspect {}", node(serial)));
     let uuid = seen["fields"]["array_uuid"].as_str();
     uuid.expect("a spare has one").to_owned()
 }
 
-fn check_content(name: &str, seed: u8) {
+/// Checks what was put on a device, which must be mounted itself.
+pub fn check_content(name: &str, seed: u8) {
     let directory = format!("/mnt/{name}");
     assert_eq!(
         mounted_at(&directory),
@@ -40,7 +54,7 @@ fn check_content(name: &str, seed: u8) {
 }
 
 /// Waits until systemd is through with the unit of an array, and gives how it ended.
-fn result(uuid: &str) -> String {
+pub fn result(uuid: &str) -> String {
     let unit = unit(uuid);
     wait_for("the unit has run", || {
         property(&unit, "ExecMainExitTimestampMonotonic") != "0"
@@ -51,8 +65,14 @@ fn result(uuid: &str) -> String {
 
 fn comes_up() {
     assert!(is_up("vault"));
-    assert_eq!(json("status vault")["verdict"], "healthy");
+    let status = json("status vault");
+    assert_eq!(status["verdict"], "healthy");
+    assert_eq!(status["remaps_active"], bad_sectors());
     check_content("vault", 1);
+    let ledger = Ledger::open("/mnt/vault");
+    for place in bad_places() {
+        ledger.check(&place, ROUND);
+    }
     assert_eq!(result(&array_of("vault-spare")), "0");
     assert_eq!(run("systemctl is-active local-fs.target").trim(), "active");
 }

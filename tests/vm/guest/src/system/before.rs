@@ -2,15 +2,23 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 
 use crate::disks::node;
-use crate::machine::{is_up, run, tried};
-use crate::Named;
+use crate::machine::{is_up, json, run, tried};
+use crate::wear::{bad_places, bad_sectors, Ledger};
+use crate::{doctor, journey, Named};
 
 /// What is done before the reset, in this order.
 pub const TESTS: &[Named] = &[
+    ("system-doctor-of-a-new-machine", doctor::of_a_new_machine),
     ("system-packages-are-installed", packages),
+    (
+        "system-screen-from-two-disks-to-the-list",
+        journey::from_two_disks_to_the_list,
+    ),
     ("system-devices-are-set-up", set_up),
+    ("system-script-counts-what-moves", script),
     ("system-data-is-written-until-the-reset", write_data),
 ];
 
@@ -57,7 +65,8 @@ fn corrupt(name: &str, copies: &str) {
     ));
 }
 
-fn write(directory: &str, seed: u8) {
+/// Puts a file on a file system, and makes it durable.
+pub fn write(directory: &str, seed: u8) {
     let mut file = File::create(format!("{directory}/file")).expect("a file can be made");
     file.write_all(&content(seed)).expect("it can be written");
     file.sync_all().expect("it is durable");
@@ -74,7 +83,7 @@ fn set_up() {
         ("worn", "66666666-7777-8888-9999-aaaaaaaaaaaa", 2),
     ] {
         run(&format!(
-            "mke2fs -q -F -t ext4 -U {uuid} /dev/mapper/{name}"
+            "mke2fs -q -F -t ext4 -b 4096 -U {uuid} /dev/mapper/{name}"
         ));
         let directory = format!("/mnt/{name}");
         fs::create_dir_all(&directory).expect("a directory can be made");
@@ -113,11 +122,42 @@ fn set_up() {
     run("sync -f /etc/fstab");
 }
 
+/// What was written last where the main of `vault` is bad.
+pub const ROUND: u8 = 2;
+
+/// What the screen shows of the other device, a script reads of this one.
+fn script() {
+    let remaps = || json("status vault")["remaps_active"].as_u64();
+    let ledger = Ledger::reserve("/mnt/vault");
+    assert_eq!(remaps(), Some(0));
+    for place in bad_places() {
+        ledger.write(&place, ROUND);
+        ledger.check(&place, ROUND);
+    }
+    assert_eq!(remaps(), Some(bad_sectors()));
+    corrupt("vault", "1,3");
+    let damaged = tried(&format!(
+        "dmremap-tui inspect {} --json",
+        node("vault-spare")
+    ));
+    assert_eq!(damaged.status.code(), Some(3));
+    let scrub = json("scrub vault");
+    assert_eq!(scrub["verdict_found"], "degraded");
+    run("dmremap-tui repair vault");
+    assert_eq!(json("status vault")["verdict"], "healthy");
+    run(&format!("dmremap-tui inspect {}", node("vault-spare")));
+}
+
 /// Somebody writes without end; what was not synced may be lost, and nothing else.
 fn write_data() {
     let busy = File::create("/mnt/vault/busy");
-    let mut busy = busy.expect("a file can be made");
-    std::thread::spawn(move || while busy.write_all(&[7; 4096]).is_ok() {});
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    let busy = busy.expect("a file can be made");
+    std::thread::spawn(move || {
+        for at in (0..256).cycle() {
+            let written = busy.write_all_at(&[7; 4096], at * 4096);
+            written.expect("there is room");
+        }
+    });
+    journey::work_until_the_reset();
     assert!(tried("mountpoint -q /mnt/vault").status.success());
 }

@@ -6,7 +6,14 @@
 mod after;
 mod before;
 mod disks;
+mod doctor;
+mod journey;
 mod machine;
+#[path = "../screen.rs"]
+mod screen;
+#[path = "../terminal.rs"]
+mod terminal;
+mod wear;
 
 use std::fs::OpenOptions;
 use std::panic::{catch_unwind, AssertUnwindSafe};

@@ -9,7 +9,7 @@ use nix::mount::{umount2, MntFlags};
 
 use super::refusals::EXT4;
 use super::Test;
-use crate::application::run;
+use crate::application::{open_terminal, run};
 use crate::block::{Buffer, Device};
 use crate::disk::Disk;
 use crate::dm;
@@ -17,8 +17,9 @@ use crate::file_system::Tree;
 use crate::kernel_log::KernelLog;
 use crate::metadata;
 use crate::random::Random;
+use crate::screen::{choose, confirm, drill, plan_create, plan_drill, ALL_GOOD};
 use crate::sys;
-use crate::terminal::{Terminal, ENTER, ESC};
+use crate::terminal::ENTER;
 use crate::witness::Witness;
 
 /// The tests of this file.
@@ -28,20 +29,11 @@ pub const TESTS: &[(&str, Test)] = &[
     ("application-script-from-two-disks-to-healed", script),
 ];
 
-const ALL_GOOD: &str = "■0 ■1 ■2 ■3 ■4";
+/// The key that goes back.
+const ESC: &str = "\x1b";
 
 fn name_of(disk: &Disk) -> &str {
     disk.word().trim_start_matches("/dev/")
-}
-
-/// Opens the wizard and chooses main and the spare.
-fn choose(terminal: &mut Terminal, main: &Disk, spare: &Disk) {
-    terminal.press_for("n", "1 of 4");
-    terminal.point_at(name_of(main));
-    let second = format!("2 of 4: a spare for {}", name_of(main));
-    terminal.press_for(ENTER, &second);
-    terminal.point_at(name_of(spare));
-    terminal.press_for(ENTER, "3 of 4");
 }
 
 /// A mounted file system; a test that fails leaves none to the tests after it.
@@ -105,16 +97,13 @@ impl Worn {
 fn wizard(_: &mut KernelLog) {
     let (main, spare) = (Disk::of_mib(32), Disk::of_mib(8));
     EXT4.make(main.path());
-    let mut terminal = Terminal::run("");
+    let mut terminal = open_terminal("");
     terminal.wait_for(name_of(&spare));
     let witness = Witness::of(&[&main, &spare]);
-    choose(&mut terminal, &main, &spare);
-    terminal.press_for("vault", "vault▏");
-    terminal.press_for(ENTER, "Type vault to go on");
-    terminal.wait_for("0..512  copy 0");
+    choose(&mut terminal, name_of(&main), name_of(&spare));
+    plan_create(&mut terminal, "vault");
     witness.check("a plan");
-    terminal.press_for("vault", "go on: vault");
-    terminal.press_for(ENTER, "vault is created");
+    confirm(&mut terminal, "vault", "vault is created");
     assert_eq!(metadata::judgement(&spare).verdict.name(), "healthy");
     terminal.press(ENTER);
     terminal.wait_for("vault ── dm-remap-v4 ── up, read-write");
@@ -134,25 +123,17 @@ fn wizard(_: &mut KernelLog) {
     }
 
     // A drill on the live device says what it does, and does that.
-    terminal.press_for("1", ALL_GOOD);
     let before = metadata::slots(&spare);
-    terminal.press_for("x", "Corrupt copies of vault");
-    terminal.press_for("13", "[x] 1   [ ] 2   [x] 3");
-    terminal.press_for("j", "degraded");
-    terminal.press_for(ENTER, "Type vault to go on");
-    terminal.wait_for("--copy 1,3 --kind random");
+    plan_drill(&mut terminal, "vault");
     assert_eq!(metadata::slots(&spare), before, "a plan writes nothing");
-    terminal.press_for("vault", "go on: vault");
-    terminal.press_for(ENTER, "in the journal");
-    let damaged = metadata::slots(&spare);
-    let changed = |slot: usize| damaged[slot * 512..][..512] != before[slot * 512..][..512];
-    assert_eq!(
-        [0, 1, 2, 3, 4].map(changed),
-        [false, true, false, true, false]
-    );
-    terminal.press(ENTER);
-    terminal.wait_for("■0 ✖1 ■2 ✖3 ■4");
-    terminal.press_for("s", ALL_GOOD);
+    drill(&mut terminal, "vault", || {
+        let damaged = metadata::slots(&spare);
+        let changed = |slot: usize| damaged[slot * 512..][..512] != before[slot * 512..][..512];
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(changed),
+            [false, true, false, true, false]
+        );
+    });
     assert_eq!(metadata::slots(&spare), before, "not byte for byte");
 
     tree.check_all();
@@ -170,7 +151,7 @@ fn backing_out(_: &mut KernelLog) {
         .write_pattern(0, 64, 1)
         .expect("main takes writes");
     let witness = Witness::of(&[&main, &spare]);
-    let mut terminal = Terminal::run("");
+    let mut terminal = open_terminal("");
     terminal.wait_for(name_of(&spare));
     // At each step, as far as that step goes.
     for steps in 1..=5 {
