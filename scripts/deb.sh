@@ -50,7 +50,8 @@ control() {
 # What every package has to say of itself.
 documents() {
     local to=$1
-    install -D -m 644 LICENSE "$to/copyright"
+    # Debian has the licence's text for all its packages in one place.
+    install -D -m 644 assets/debian/copyright "$to/copyright"
     gzip -9nc CHANGELOG.md > "$to/changelog.gz"
     chmod 644 "$to/changelog.gz"
 }
