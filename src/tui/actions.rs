@@ -17,7 +17,10 @@ pub fn available(state: &State, command: Command) -> Result<(), String> {
     match command {
         Command::LookInside => return inside(state),
         Command::Tighten if state.tab == Tab::Events => return Ok(()),
-        Command::Tighten => return Err("This is for the page of events: 4.".to_owned()),
+        Command::Tighten => {
+            let key = state.key(Command::Tab(Tab::Events as u8));
+            return Err(format!("This is for the page of events: {key}."));
+        }
         Command::ZoomIn | Command::ZoomOut if state.tab == Tab::Counters => return Ok(()),
         Command::ZoomIn | Command::ZoomOut | Command::GoTo | Command::Order => {
             return on_remaps(state)

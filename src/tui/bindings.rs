@@ -314,7 +314,7 @@ pub const BINDINGS: &[Binding] = &[
     bind!("take-apart", BROWSE, [Key::Char('d')], Command::TakeApart, "take apart", "take the mapped device down; its metadata stays"),
     bind!("undo", WATCH, [Key::Char('u')], Command::Undo, "undo", "take back the last action, or the one chosen in the journal"),
     bind!("filter", WATCH, [Key::Char('/')], Command::Filter, "filter", "narrow the list, or remaps and events on their pages"),
-    bind!("command", WATCH, [Key::Char(':')], Command::Prompt, "command", "type a command; tab completes it"),
+    bind!("command", WATCH, [Key::Char(':')], Command::Prompt, "command", "type a command, which is completed"),
     bind!("sort", LIST, [Key::Char('o')], Command::Sort, "", "sort the list by name, size, state or part"),
     bind!("reverse", LIST, [Key::Char('O')], Command::Reverse, "", "sort the list the other way round"),
     bind!("freeze", WATCH, [Key::Char('f')], Command::Freeze, "", "stop changing what is shown, or go on"),

@@ -208,6 +208,11 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
         }
         return Vec::new();
     };
+    obey(state, context, command)
+}
+
+/// Does what `command` asks for where the keyboard is for `context`.
+fn obey(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
     state.notice = None;
     if Areas::of(state.size, state.focus).is_none() && !works_unseen(command) {
         return Vec::new();

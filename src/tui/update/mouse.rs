@@ -3,9 +3,8 @@
 
 use ratatui::layout::{Position, Rect};
 
-use super::{browse, on_key, Effect};
+use super::{browse, obey, Effect};
 use crate::tui::event::{Mouse, MouseKind};
-use crate::tui::key::Key;
 use crate::tui::keymap::{Command, Context};
 use crate::tui::layout::{first_row, has_heading, tab_at, Areas};
 use crate::tui::state::{Focus, Mode, State};
@@ -43,12 +42,9 @@ fn scroll(state: &mut State, areas: &Areas, mouse: Mouse, command: Command) -> V
         if !scrolls.contains(&state.context()) {
             return Vec::new();
         }
-        let key = if command == Command::Up {
-            Key::Up
-        } else {
-            Key::Down
-        };
-        return on_key(state, key);
+        // Whatever key the operator has for it.
+        let context = state.context();
+        return obey(state, context, command);
     }
     let focus = state.focus;
     if is_in(areas.list, mouse) {

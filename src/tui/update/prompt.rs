@@ -121,7 +121,8 @@ fn run_own(
             Some(_) => Err(format!("{} takes on or off", own.name)),
         };
     }
-    let missing = || format!("{} needs a word more; tab shows which", own.name);
+    let complete = state.options.keys.named(Context::Prompt, Command::Complete);
+    let missing = || format!("{} needs a word more; {complete} shows which", own.name);
     match own.name {
         "select" => select(state, &word.ok_or_else(missing)?)?,
         "page" => {

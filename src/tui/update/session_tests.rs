@@ -7,9 +7,11 @@ use crate::config::{Settings, SettingsFile, Values};
 use crate::error::Error;
 use crate::ops::{Operation, Target};
 use crate::remap_core::message::Message;
+use crate::tui::actions;
 use crate::tui::event::{Answer, Event, Mouse, MouseKind};
 use crate::tui::export::Form;
 use crate::tui::key::Key;
+use crate::tui::keymap::{Command, KeyMap};
 use crate::tui::layout::Areas;
 use crate::tui::rows::RowKey;
 use crate::tui::sample::{self, happen, path, press, state, COLOUR};
@@ -340,6 +342,47 @@ fn settings_are_saved_as_far_as_nothing_else_decides_them() {
         Event::Told(Answer::SettingsKept(Err(refused))),
     );
     assert!(notice(&state).starts_with("Not saved, and nothing changed."));
+}
+
+#[test]
+fn sentences_name_the_operators_own_keys_and_the_wheel_needs_none() {
+    let mut state = sample_state();
+    let own = [
+        ("prompt-complete", "f2"),
+        ("events", "f4"),
+        ("up", "f5"),
+        ("down", "f6"),
+    ];
+    let own = own.map(|(action, key)| (action.to_owned(), vec![key.to_owned()]));
+    state.options.keys = KeyMap::with(&own.into()).unwrap();
+    type_command(&mut state, "select");
+    assert!(complaint(&state).ends_with("f2 shows which"));
+    let why = actions::available(&state, Command::Tighten).unwrap_err();
+    assert_eq!(why, "This is for the page of events: f4.");
+    press(&mut state, "\x1b,");
+    let wheel = Mouse {
+        kind: MouseKind::ScrollDown,
+        column: 1,
+        row: 1,
+    };
+    happen(&mut state, 1000, Event::Mouse(wheel));
+    assert!(matches!(state.mode, Mode::Settings(1..)));
+}
+
+#[test]
+fn what_is_pasted_is_as_long_as_what_is_typed_may_be() {
+    let mut state = sample_state();
+    press(&mut state, "/a");
+    happen(&mut state, 1000, Event::Pasted("é".repeat(1 << 20)));
+    assert!((4090..=4096).contains(&state.filter.len()));
+    press(&mut state, "zz");
+    assert!(state.filter.len() <= 4096 && state.filter.starts_with("aé"));
+    press(&mut state, "\x1b:");
+    happen(&mut state, 1000, Event::Pasted("x\n".repeat(1 << 20)));
+    let Mode::Prompt(prompt) = &state.mode else {
+        panic!("{:?}", state.mode);
+    };
+    assert_eq!(prompt.text, "x".repeat(4096));
 }
 
 #[test]

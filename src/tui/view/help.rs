@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 
 use super::{put_lines, window};
-use crate::tui::keymap::{Bound, Context};
+use crate::tui::keymap::{Bound, Command, Context};
 use crate::tui::layout::centred;
 use crate::tui::show::{self, Side};
 use crate::tui::state::State;
@@ -42,7 +42,9 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, of: Context, scroll: usize) {
         .collect();
     if room < bindings.len() {
         let below = bindings.len() - first - room;
-        let text = format!(" {first} above, {below} below: up and down scroll");
+        let named = |command| state.options.keys.named(Context::Help, command);
+        let (up, down) = (named(Command::Up), named(Command::Down));
+        let text = format!(" {first} above, {below} below: {up} and {down} scroll");
         lines.push(Line::styled(text, theme.faint()));
     }
     put_lines(frame, inner, &lines);
