@@ -32,7 +32,8 @@ pub struct Scenario {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// What happens here, for whoever watches.
+    /// What happens here, for whoever watches; `{action}` stands for the operator's key of
+    /// an action of the key map.
     pub say: String,
     /// What is done, in the words of a command line; none where one only looks.
     pub run: Option<String>,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
+use super::config;
 use super::session::{Done, Session};
 use crate::error::{Error, Exit};
 use crate::inspect::Depth;
@@ -37,13 +38,15 @@ pub(super) fn run(session: &mut Session, name: Option<&str>) -> Result<Exit, Err
             .advise("Name one with --lab DIR.")
             .exiting(Exit::Usage));
     }
+    let keys = config::options(&session.global, &session.settings, session.style)?.keys;
     let mut text = format!("{}\n", scenario.title);
     let mut rows = Vec::new();
     let mut failure = None;
     for (number, step) in (1..).zip(&scenario.steps) {
         let done = run_step(session, scenario, step)?;
         let (passed, verdict) = (done.failure.is_none(), done.verdict.map(Verdict::name));
-        text += &format!("\n{number}. {}\n", step.say);
+        let say = keys.spell(&step.say);
+        text += &format!("\n{number}. {say}\n");
         if let Some(line) = &step.run {
             text += &format!("   {line}\n");
         }
@@ -54,7 +57,7 @@ pub(super) fn run(session: &mut Session, name: Option<&str>) -> Result<Exit, Err
             text += &format!("   then: {verdict}\n");
         }
         rows.push(json!({
-            "say": step.say,
+            "say": say,
             "run": step.run,
             "predicted": done.predicted.map(Verdict::name),
             "verdict": verdict,

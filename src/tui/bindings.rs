@@ -337,7 +337,7 @@ pub const BINDINGS: &[Binding] = &[
     bind!("corrupt-copy-2", CORRUPT, [Key::Char('2')], Command::ToggleCopy(2), "", "copy 2"),
     bind!("corrupt-copy-3", CORRUPT, [Key::Char('3')], Command::ToggleCopy(3), "", "copy 3"),
     bind!("corrupt-copy-4", CORRUPT, [Key::Char('4')], Command::ToggleCopy(4), "", "copy 4"),
-    bind!("corrupt-choose", CORRUPT, [Key::Char(' ')], Command::Toggle, "choose copy", "choose the copy under the pointer, or unchoose it"),
+    bind!("corrupt-choose", CORRUPT, [Key::Char(' ')], Command::Toggle, "copy", "choose the copy under the pointer, or unchoose it"),
     bind!("corrupt-left", CORRUPT, [Key::Left, Key::Char('h')], Command::Left, "", "the copy to the left"),
     bind!("corrupt-right", CORRUPT, [Key::Right, Key::Char('l')], Command::Right, "", "the copy to the right"),
     bind!("corrupt-kind-before", CORRUPT, [Key::Up, Key::Char('k')], Command::Up, "kind", "the kind of damage before"),

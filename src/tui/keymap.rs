@@ -8,6 +8,7 @@ use std::ops::Deref;
 pub use super::bindings::{Binding, Command, Context, BINDINGS};
 use super::bindings::{EVERYWHERE, TYPED};
 use super::key::Key;
+use super::prompt;
 
 /// A binding with the keys that it has for this operator.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,30 @@ impl Deref for Bound<'_> {
 
     fn deref(&self) -> &Binding {
         self.binding
+    }
+}
+
+impl Bound<'_> {
+    /// What a sentence calls it: its key, or where it has none the words to type, or else
+    /// what it does.
+    fn called(self) -> String {
+        if let Some(key) = self.keys.first() {
+            return key.to_string();
+        }
+        let words = match self.command {
+            Command::Reassemble => "reassemble".to_owned(),
+            Command::TakeApart => "remove".to_owned(),
+            Command::WriteMetadata => "write-metadata".to_owned(),
+            Command::Scenarios => "scenario".to_owned(),
+            Command::Tab(_) => format!("page {}", self.action),
+            _ => self.action.to_owned(),
+        };
+        let verb = words.split(' ').next().unwrap_or_default();
+        if prompt::is_command(verb) {
+            format!(":{words}")
+        } else {
+            self.help.to_owned()
+        }
     }
 }
 
@@ -199,22 +224,39 @@ impl KeyMap {
             .find_map(|bound| bound.keys.first().copied())
     }
 
-    /// What a sentence calls the way to `command` in `context`: its key, or the words to
-    /// type where it has none.
+    /// What a sentence calls the way to `command` in `context`: its key, or where it has
+    /// none the words to type, or else what it does.
     pub fn named(&self, context: Context, command: Command) -> String {
+        let here = self.bindings(context);
+        let means_it = |bound: &Bound<'_>| bound.command == command;
         if let Some(key) = self.first_key(context, command) {
             return key.to_string();
         }
-        let words = match command {
-            Command::Reassemble => "reassemble",
-            Command::TakeApart => "remove",
-            Command::WriteMetadata => "write-metadata",
-            _ => BINDINGS
-                .iter()
-                .find(|binding| binding.command == command)
-                .map_or("", |binding| binding.action),
-        };
-        format!(":{words}")
+        here.filter(means_it)
+            .last()
+            .map_or_else(String::new, Bound::called)
+    }
+
+    /// A text in which every `{action}` stands for the key of that action. What is no
+    /// action stays as it is.
+    pub fn spell(&self, text: &str) -> String {
+        let mut spelled = String::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('{') {
+            spelled.push_str(before);
+            let action = behind.split_once('}');
+            let place = action.and_then(|(action, _)| {
+                BINDINGS.iter().position(|binding| binding.action == action)
+            });
+            let (Some((_, after)), Some(place)) = (action, place) else {
+                spelled.push('{');
+                rest = behind;
+                continue;
+            };
+            spelled += &self.bound(place).called();
+            rest = after;
+        }
+        spelled + rest
     }
 
     /// The bindings of one context.
@@ -222,15 +264,14 @@ impl KeyMap {
         let bindings = BINDINGS.iter().enumerate();
         bindings
             .filter(move |(_, binding)| binding.contexts.contains(&context))
-            .map(|(place, binding)| Bound {
-                binding,
-                keys: self.keys(place),
-            })
+            .map(|(place, _)| self.bound(place))
     }
 
-    fn keys(&self, place: usize) -> &[Key] {
+    fn bound(&self, place: usize) -> Bound<'_> {
+        let binding = &BINDINGS[place];
         let changed = self.changed.iter().find(|(at, _)| *at == place);
-        changed.map_or(BINDINGS[place].keys, |(_, keys)| keys)
+        let keys = changed.map_or(binding.keys, |(_, keys)| keys);
+        Bound { binding, keys }
     }
 
     /// How many actions have other keys than the usual ones.
@@ -322,6 +363,29 @@ mod tests {
             let error = with(pairs).unwrap_err().to_string();
             assert!(error.contains(said), "{error}\nis not\n{said}");
         }
+    }
+
+    #[test]
+    fn a_sentence_names_a_key_or_the_way_without_one() {
+        let keys = with(&[
+            ("corrupt", &["f7"]),
+            ("remaps", &[]),
+            ("take-apart", &[]),
+            ("corrupt-copy-1", &[]),
+        ])
+        .unwrap();
+        for (text, spelled) in [
+            ("{corrupt} damages, {up}", "f7 damages, up"),
+            ("{remaps} and {take-apart}", ":page remaps and :remove"),
+            ("{corrupt}, then {corrupt-copy-1}", "f7, then copy 1"),
+            ("{no-such} {", "{no-such} {"),
+        ] {
+            assert_eq!(keys.spell(text), spelled);
+        }
+        assert_eq!(
+            keys.named(Context::List, Command::TakeApart),
+            ":remove".to_owned()
+        );
     }
 
     #[test]

@@ -201,8 +201,14 @@ pub fn candidates(state: &State, text: &str) -> Vec<Candidate> {
     fitting.filter(|it| it.word.starts_with(stem)).collect()
 }
 
-/// Every command, those that only look first; what puts something at stake comes last, so that it is never what one
-/// press of a key completes to where something else would fit as well.
+/// Whether a line may begin with this word.
+pub fn is_command(word: &str) -> bool {
+    OwnVerb::named(word).is_some() || VERBS.iter().any(|verb| verb.name == word)
+}
+
+/// Every command, those that only look first; what puts something at stake comes last, so
+/// that it is never what one press of a key completes to where something else would fit as
+/// well.
 fn commands() -> Vec<Candidate> {
     let operations = VERBS.iter().map(|verb| candidate(verb.name, verb.about));
     let own = OWN.iter().map(|own| candidate(own.name, own.about));

@@ -356,21 +356,25 @@ pub fn happen(state: &mut State, at: u64, event: Event) -> Vec<Effect> {
     update(state, Millis::new(at), event)
 }
 
-/// Presses keys, one for each character; a few stand for keys without one.
-pub fn press(state: &mut State, keys: &str) -> Vec<Effect> {
+/// Keys, one for each character; a few stand for keys without one.
+pub fn keys(text: &str) -> impl Iterator<Item = Key> + '_ {
+    text.chars().map(|character| match character {
+        '\n' => Key::Enter,
+        '\t' => Key::Tab,
+        '\x1b' => Key::Esc,
+        '\x7f' => Key::Backspace,
+        '↑' => Key::Up,
+        '↓' => Key::Down,
+        '←' => Key::Left,
+        '→' => Key::Right,
+        other => Key::Char(other),
+    })
+}
+
+/// Presses keys.
+pub fn press(state: &mut State, text: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
-    for character in keys.chars() {
-        let key = match character {
-            '\n' => Key::Enter,
-            '\t' => Key::Tab,
-            '\x1b' => Key::Esc,
-            '\x7f' => Key::Backspace,
-            '↑' => Key::Up,
-            '↓' => Key::Down,
-            '←' => Key::Left,
-            '→' => Key::Right,
-            other => Key::Char(other),
-        };
+    for key in keys(text) {
         let at = state.now.get();
         effects.extend(happen(state, at, Event::Key(key)));
     }

@@ -64,11 +64,9 @@ pub fn begin(state: &mut State, scenario: scenario::Scenario) {
 /// Begins the next step: asks for its plan, or goes on where there is only to read.
 fn step(state: &mut State) -> Vec<Effect> {
     let Some(guide) = &state.guide else {
-        say(
-            state,
-            Health::Neutral,
-            "No scenario is gone through; t lists them.",
-        );
+        let key = state.key(Command::Scenarios);
+        let text = format!("No scenario is gone through; {key} lists them.");
+        say(state, Health::Neutral, text);
         return Vec::new();
     };
     match guide.operation(state) {

@@ -7,6 +7,7 @@ use super::overview::verdict_span;
 use super::{label, paragraph, put_lines, window};
 use crate::ops::CorruptionKind;
 use crate::tui::corruption::{Corruption, Forecast};
+use crate::tui::keymap::{Command, Context, KeyMap};
 use crate::tui::layout::centred;
 use crate::tui::state::State;
 use crate::tui::theme::{Health, Theme};
@@ -40,7 +41,8 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, corruption: &Corruption) {
         ],
     ));
     lines.push(Line::default());
-    lines.extend(forecast_lines(theme, corruption, inner_width));
+    let keys = &state.options.keys;
+    lines.extend(forecast_lines(theme, keys, corruption, inner_width));
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
     let area = centred(state.size, width, height);
     let title = format!("Corrupt copies of {}", corruption.name);
@@ -103,15 +105,30 @@ fn kind_lines(theme: Theme, corruption: &Corruption) -> Vec<Line<'static>> {
         .collect()
 }
 
-fn forecast_lines(theme: Theme, corruption: &Corruption, width: usize) -> Vec<Line<'static>> {
+/// The keys that choose copies.
+fn how_to_choose(keys: &KeyMap) -> String {
+    let key = |command| keys.named(Context::Corrupt, command);
+    let copies = [0, 1, 2, 3, 4].map(|copy| key(Command::ToggleCopy(copy)));
+    format!(
+        "choose copies: {}, or {} {} {}",
+        copies.join(" "),
+        key(Command::Left),
+        key(Command::Right),
+        key(Command::Toggle)
+    )
+}
+
+fn forecast_lines(
+    theme: Theme,
+    keys: &KeyMap,
+    corruption: &Corruption,
+    width: usize,
+) -> Vec<Line<'static>> {
     match &corruption.forecast {
         Forecast::Nothing => vec![named(
             theme,
             "then",
-            vec![Span::styled(
-                "choose copies: their number, or arrows and space",
-                theme.faint(),
-            )],
+            vec![Span::styled(how_to_choose(keys), theme.faint())],
         )],
         Forecast::Asked(_) => vec![named(theme, "then", vec![Span::raw("")])],
         Forecast::Refused(refusal) => {

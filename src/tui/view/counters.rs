@@ -10,7 +10,9 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{detail_has_keyboard, mark_row, put_line};
 use crate::remap_core::repair::{delay_before, MAX_ATTEMPTS};
 use crate::remap_core::status::{RepairStatus, Status};
+use crate::tui::actions;
 use crate::tui::history::Counter;
+use crate::tui::keymap::Command;
 use crate::tui::listing::Active;
 use crate::tui::pages;
 use crate::tui::show::{self, Side};
@@ -34,13 +36,16 @@ const AXIS_WIDTH: usize = 12;
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, subject: &Subject<'_>) {
     let theme = state.theme();
     let Some(active) = subject.active else {
-        let text = " a target counts while its device is up; a assembles it";
+        let mut text = " a target counts while its device is up".to_owned();
+        if actions::available(state, Command::Reassemble).is_ok() {
+            text += &format!("; {} assembles it", state.key(Command::Reassemble));
+        }
         put_line(frame, area, 0, &Line::styled(text, theme.faint()));
         return;
     };
     let status = active.status(state.now);
-    put_line(frame, area, 0, &scrub_line(active, &status, theme));
-    put_line(frame, area, 1, &repair_line(&status, theme));
+    put_line(frame, area, 0, &scrub_line(active, &status, state));
+    put_line(frame, area, 1, &repair_line(&status, state));
     let rows = u16::try_from(Counter::ALL.len()).unwrap_or(0);
     let below = area.height.saturating_sub(3 + rows);
     let chart = if below >= CHART_LOWEST { below } else { 0 };
@@ -76,7 +81,8 @@ fn label(text: &str, theme: Theme) -> Span<'static> {
 }
 
 /// The time to the next scrub running down, and the last one.
-fn scrub_line(active: &Active, status: &Status, theme: Theme) -> Line<'static> {
+fn scrub_line(active: &Active, status: &Status, state: &State) -> Line<'static> {
+    let theme = state.theme();
     let mut spans = vec![label("Scrub", theme)];
     let interval = u64::from(active.mapped.options.scrub_interval);
     match status.next_scrub {
@@ -88,7 +94,10 @@ fn scrub_line(active: &Active, status: &Status, theme: Theme) -> Line<'static> {
             };
             spans.push(Span::raw(next));
         }
-        _ => spans.push(Span::raw("none scheduled; s scrubs now")),
+        _ => {
+            let key = state.key(Command::Scrub);
+            spans.push(Span::raw(format!("none scheduled; {key} scrubs now")));
+        }
     }
     let last = match status.last_scrub {
         Some(ago) => format!("; last {} ago", show::span(ago)),
@@ -103,7 +112,8 @@ fn scrub_line(active: &Active, status: &Status, theme: Theme) -> Line<'static> {
 }
 
 /// The back-off running down, and what repairs there were.
-fn repair_line(status: &Status, theme: Theme) -> Line<'static> {
+fn repair_line(status: &Status, state: &State) -> Line<'static> {
+    let theme = state.theme();
     let mut spans = vec![label("Repair", theme)];
     match status.repair {
         RepairStatus::Waiting { attempt, in_millis } => {
@@ -123,7 +133,10 @@ fn repair_line(status: &Status, theme: Theme) -> Line<'static> {
             spans.push(Span::styled(waits, theme.faint()));
         }
         RepairStatus::GaveUp => spans.push(Span::styled(
-            format!("gave up after {MAX_ATTEMPTS} attempts; r tries again"),
+            format!(
+                "gave up after {MAX_ATTEMPTS} attempts; {} tries again",
+                state.key(Command::Repair)
+            ),
             theme.health(Health::Bad),
         )),
         RepairStatus::Idle => {

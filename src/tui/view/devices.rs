@@ -12,7 +12,7 @@ use crate::tui::keymap::{Command, Context};
 use crate::tui::layout::{first_row, has_heading};
 use crate::tui::rows::{self, Row, RowKey};
 use crate::tui::show::{self, Side};
-use crate::tui::state::{Focus, Sort, State};
+use crate::tui::state::{Focus, Mode, Sort, State};
 use crate::tui::theme::Theme;
 
 const SIZE_WIDTH: usize = 7;
@@ -62,10 +62,15 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         let text = match (&state.listing, state.filter.is_empty()) {
             (None, _) => " looking at devices".to_owned(),
             (Some(_), true) => " no devices".to_owned(),
-            (Some(_), false) => format!(
-                " nothing passes the filter; {} shows everything",
-                state.key(Command::Cancel)
-            ),
+            (Some(_), false) => {
+                // While one types, another key clears it than in the list.
+                let place = match state.mode {
+                    Mode::Filter => Context::Filter,
+                    _ => Context::List,
+                };
+                let key = state.options.keys.named(place, Command::Cancel);
+                format!(" nothing passes the filter; {key} shows everything")
+            }
         };
         put_line(frame, body, 0, &Line::styled(text, theme.faint()));
         return;

@@ -45,7 +45,12 @@ pub fn draw_step(frame: &mut Frame<'_>, state: &State, guide: &Guide) {
     };
     let width = state.size.width;
     let inner_width = usize::from(width.saturating_sub(2));
-    let mut lines = paragraph(&step.say, inner_width, 1, theme.plain());
+    let mut lines = paragraph(
+        &state.options.keys.spell(&step.say),
+        inner_width,
+        1,
+        theme.plain(),
+    );
     if let Some(run) = &step.run {
         lines.push(Line::styled(format!(" :{run}"), theme.faint()));
     }
@@ -54,7 +59,7 @@ pub fn draw_step(frame: &mut Frame<'_>, state: &State, guide: &Guide) {
         key.map_or_else(String::new, |key| key.to_string())
     };
     let does = if step.run.is_some() {
-        "shows the plan of this step"
+        "begins this step"
     } else {
         "goes on"
     };

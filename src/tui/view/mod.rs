@@ -15,6 +15,8 @@ mod help;
 mod hostile;
 mod journal;
 mod overview;
+#[cfg(test)]
+mod own_keys;
 mod plan;
 mod prompt;
 mod reduced;

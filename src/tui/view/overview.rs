@@ -13,6 +13,7 @@ use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::MAX_ATTEMPTS;
 use crate::remap_core::status::{Mode as TargetMode, RepairStatus, Status};
 use crate::remap_core::units::{PerSlot, Sequence};
+use crate::tui::keymap::Command;
 use crate::tui::listing::Active;
 use crate::tui::pages;
 use crate::tui::show;
@@ -249,7 +250,8 @@ fn of_idle(
         let text = "none of ours on this device";
         lines.push(fact(theme, "Metadata", vec![plain(text)]));
         if let Some(name) = state.idle_main_of(&inspection.path) {
-            let text = format!("main of {name}, not up; a assembles it");
+            let key = state.key(Command::Reassemble);
+            let text = format!("main of {name}, not up; {key} assembles it");
             lines.push(fact(theme, "Part", vec![plain(text)]));
         }
     }

@@ -18,7 +18,8 @@ use crate::tui::corruption::{Corruption, Forecast};
 use crate::tui::dialog::{Dialog, Stage};
 use crate::tui::event::{Answer, Event};
 use crate::tui::fake::{context, FakeHost};
-use crate::tui::keymap::Context;
+use crate::tui::key::Key;
+use crate::tui::keymap::{Context, KeyMap};
 use crate::tui::options::Options;
 use crate::tui::question::{Asked, Question};
 use crate::tui::sample::{self, happen, path, COLOUR};
@@ -114,9 +115,30 @@ impl Seat {
         }
     }
 
-    /// Presses keys; nobody answers what they ask for.
+    /// Presses keys, the usual ones or those that the operator has instead; nobody answers
+    /// what they ask for.
     pub(super) fn press_only(&mut self, keys: &str) -> Vec<Effect> {
-        sample::press(&mut self.state, keys)
+        let mut effects = Vec::new();
+        for usual in sample::keys(keys) {
+            let now = self.state.now.get();
+            let key = self.own_key(usual);
+            effects.extend(happen(&mut self.state, now, Event::Key(key)));
+        }
+        effects
+    }
+
+    /// The operator's key for what a usual one means here.
+    fn own_key(&self, usual: Key) -> Key {
+        let here = self.state.context();
+        let usual_bindings = KeyMap::USUAL;
+        let mut both = usual_bindings
+            .bindings(here)
+            .zip(self.state.options.keys.bindings(here));
+        let meant = both.find(|(theirs, _)| theirs.keys.contains(&usual));
+        match meant {
+            Some((_, own)) if !own.keys.contains(&usual) => *own.keys.first().unwrap_or(&usual),
+            _ => usual,
+        }
     }
 
     /// Presses keys, and answers what they ask for.

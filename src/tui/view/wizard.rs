@@ -229,7 +229,7 @@ fn field_line(form: &Form, field: Field, theme: Theme) -> Line<'static> {
         Field::ScrubInterval => {
             spans.push(Span::styled(form.scrub_interval.clone(), theme.strong()));
             spans.push(Span::styled(caret, theme.accent()));
-            spans.push(Span::styled(" s; 0 is never", theme.faint()));
+            spans.push(Span::styled(" seconds; 0 is never", theme.faint()));
         }
         Field::Replace => {
             let holds = form.holds.as_deref().unwrap_or("nothing");
