@@ -3,7 +3,8 @@
 use super::bytes;
 use super::keymap::Command;
 use super::pages;
-use super::state::{Focus, State, Subject, Tab};
+use super::state::{Focus, Mode, State, Subject, Tab};
+use super::wizard::Wizard;
 use crate::ops::{Operation, Target};
 use crate::remap_core::message::Message;
 use crate::remap_core::quorum::{CopyState, Verdict};
@@ -16,6 +17,9 @@ use crate::remap_core::quorum::{CopyState, Verdict};
 pub fn available(state: &State, command: Command) -> Result<(), String> {
     match command {
         Command::LookInside => return inside(state),
+        Command::Back if matches!(state.mode, Mode::Wizard(Wizard::Main { .. })) => {
+            return Err("This is the first step.".to_owned());
+        }
         Command::Tighten if state.tab == Tab::Events => return Ok(()),
         Command::Tighten => {
             let key = state.key(Command::Tab(Tab::Events as u8));

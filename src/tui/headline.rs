@@ -131,6 +131,7 @@ fn of_active(state: &State, active: &Active) -> Option<Concern> {
     let (copies, verdict) = Subject::of_active(state, active)
         .copies()
         .unwrap_or((status.copies, status.verdict));
+    let is_chosen = chosen_name(state) == Some(name);
     let bad = |text: String| Some(Concern::new(Health::Bad, format!("{name}: {text}")));
     let warn = |text: String| Some(Concern::new(Health::Warning, format!("{name}: {text}")));
     if status.main_suspect {
@@ -144,14 +145,15 @@ fn of_active(state: &State, active: &Active) -> Option<Concern> {
     }
     if status.mode == Mode::PassThrough {
         let key = state.key(Command::WriteMetadata);
+        let press = press(is_chosen, &key);
         return warn(format!(
-            "not protected, there is no metadata. Press {key} to write it."
+            "not protected, there is no metadata. {press} to write it."
         ));
     }
     if status.total > Blocks::new(0) && status.used >= status.total {
         return bad("the spare is full. Copy the data to a new disk now.".to_owned());
     }
-    if let Some((text, more)) = of_repair(state, status) {
+    if let Some((text, more)) = of_repair(state, status, is_chosen) {
         return Some(Concern {
             health: rows::of_active(state, active).health.max(Health::Warning),
             text: format!("{name}: {text}"),
@@ -162,17 +164,17 @@ fn of_active(state: &State, active: &Active) -> Option<Concern> {
         Verdict::Healthy => {}
         Verdict::Degraded | Verdict::Interrupted if status.verdict == Verdict::Healthy => {
             let damage = damaged_copies(&copies);
+            let press = press(is_chosen, &state.key(Command::Scrub));
             return warn(format!(
-                "safe. {damage}; the next scrub finds it. {} scrubs now.",
-                state.key(Command::Scrub)
+                "safe. {damage}, not found yet. {press} to scrub now."
             ));
         }
         _ => {
             return Some(Concern::new(
                 Health::of_verdict(verdict).max(Health::Warning),
                 format!(
-                    "{name}: its copies are {verdict}. Press {} to scrub, {} to repair.",
-                    state.key(Command::Scrub),
+                    "{name}: its copies are {verdict}. {} to scrub, {} to repair.",
+                    press(is_chosen, &state.key(Command::Scrub)),
                     state.key(Command::Repair)
                 ),
             ));
@@ -191,14 +193,28 @@ fn of_active(state: &State, active: &Active) -> Option<Concern> {
     None
 }
 
+/// The name of the mapped device that is up and that the keys work on.
+fn chosen_name(state: &State) -> Option<&String> {
+    Some(&state.subject()?.active?.mapped.name)
+}
+
+/// How to use a key, which works on what is chosen in the list and nothing else.
+fn press(is_chosen: bool, key: &str) -> String {
+    if is_chosen {
+        format!("Press {key}")
+    } else {
+        format!("Choose it, press {key}")
+    }
+}
+
 /// What there is to say of a repair, and what more.
-fn of_repair(state: &State, status: &Status) -> Option<(String, String)> {
+fn of_repair(state: &State, status: &Status, is_chosen: bool) -> Option<(String, String)> {
     match status.repair {
         RepairStatus::Idle => None,
         RepairStatus::GaveUp => Some((
             format!(
-                "repair gave up. Check the spare, then press {}.",
-                state.key(Command::Repair)
+                "repair gave up. Check the spare. {} to try again.",
+                press(is_chosen, &state.key(Command::Repair))
             ),
             format!("It made {MAX_ATTEMPTS} attempts."),
         )),
@@ -239,13 +255,16 @@ fn idle(state: &State) -> impl Iterator<Item = &Inspection> {
 fn of_idle_devices(state: &State) -> impl Iterator<Item = Concern> + '_ {
     idle(state).filter_map(|inspection| {
         let verdict = inspection.verdict();
-        let repair = || state.key(Command::Repair);
+        let subject = state.subject();
+        let is_chosen = subject
+            .is_some_and(|subject| subject.active.is_none() && subject.store == inspection.path);
+        let press = || press(is_chosen, &state.key(Command::Repair));
         let advice = match verdict {
             Verdict::Healthy | Verdict::None => return None,
             Verdict::Degraded | Verdict::Interrupted => {
-                format!("It still assembles; {} repairs it.", repair())
+                format!("Still usable. {} to repair.", press())
             }
-            Verdict::Weak => format!("Press {} to repair it while one copy is left.", repair()),
+            Verdict::Weak => format!("{} while one copy is left.", press()),
             Verdict::ForeignOverwritten => {
                 "Something else was written over it. See Overview.".to_owned()
             }
@@ -302,7 +321,7 @@ mod tests {
             (Status { repair: waiting(0), ..degraded }, Health::Warning,
              "vault: safe. Copies 1 and 3 damaged, repair now. Nothing to do."),
             (Status { repair: RepairStatus::GaveUp, ..degraded }, Health::Bad,
-             "vault: repair gave up. Check the spare, then press r."),
+             "vault: repair gave up. Check the spare. Press r to try again."),
             (degraded, Health::Warning,
              "vault: its copies are degraded. Press s to scrub, r to repair."),
             (Status { verdict: Verdict::Split, ..well }, Health::Bad,
@@ -346,8 +365,31 @@ mod tests {
         };
         happen(&mut state, 1000, Event::Told(listed));
         let said = headline(&state);
-        let text = "vault: safe. Copy 3 damaged; the next scrub finds it. s scrubs now.";
+        let text = "vault: safe. Copy 3 damaged, not found yet. Press s to scrub now.";
         assert_eq!((said.health, said.text.as_str()), (Health::Warning, text));
+    }
+
+    #[test]
+    fn a_key_is_for_what_is_chosen_and_the_line_says_so() {
+        let mut state = sample::state(COLOUR, 80, 24);
+        let listed = Answer::Listed {
+            devices: sample::devices(),
+            mapped: vec![mapped("vault", "disk-a", "disk-b", well())],
+        };
+        happen(&mut state, 1000, Event::Told(listed));
+        state.choose(&rows::RowKey::Device(sample::path("disk-e")));
+        let text = "vault: safe. Copy 3 damaged, not found yet. Choose it, press s to scrub now.";
+        assert_eq!(headline(&state).text, text);
+        assert!(text.len() <= 76, "too long for 80 columns");
+        let idle = |state: &State| {
+            let mut concerns = of_idle_devices(state);
+            concerns.find(|it| it.text.contains("weak")).unwrap().text
+        };
+        let text = "cellar, not up, on disk-h: weak. Choose it, press r while one copy is left.";
+        assert_eq!(idle(&state), text);
+        state.choose(&rows::RowKey::Device(sample::path("disk-h")));
+        let text = "cellar, not up, on disk-h: weak. Press r while one copy is left.";
+        assert_eq!(idle(&state), text);
     }
 
     #[test]
@@ -379,7 +421,7 @@ mod tests {
             0,
             listed(vec![mapped("vault", "disk-a", "disk-b", status)]),
         );
-        assert!(headline(&state).text.ends_with("then press R."));
+        assert!(headline(&state).text.ends_with("Press R to try again."));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod frozen;
 mod guide;
 mod headless;
 mod headline;
+mod help;
 mod history;
 mod input;
 mod key;

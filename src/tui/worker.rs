@@ -262,7 +262,13 @@ impl Worker {
             }
             Request::Save { path, text } => {
                 let saved = save(&path, &text).map(|()| path_text(&path));
-                let saved = saved.map_err(|error| format!("{}: {error}", path_text(&path)));
+                let saved = saved.map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists => format!(
+                        "{} is there already and stays as it is. Choose another name.",
+                        path_text(&path)
+                    ),
+                    _ => format!("{}: {error}", path_text(&path)),
+                });
                 self.tell(Answer::Saved(saved));
             }
             Request::KeepSettings { path, values } => {

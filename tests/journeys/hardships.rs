@@ -45,7 +45,7 @@ fn on_the_smallest_screens_the_answer_is_read_and_nothing_is_confirmed() {
     seat.wait_without("go on: attic");
     // Nor is anything begun there.
     seat.resize(40, 12);
-    seat.wait_for("q quits; all at 60");
+    seat.wait_for("q quits; more at 60");
     seat.press("wrdxum");
     sleep(Duration::from_secs(2));
     seat.resize(80, 24);

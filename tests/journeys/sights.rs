@@ -13,9 +13,9 @@ fn every_size_is_drawn_anew_and_none_ends_it() {
     seat.choose("attic");
     for (columns, lines, text) in [
         (80, 24, "attic ── dm-remap-v4"),
-        (50, 10, "all at 60 columns, 20 lines"),
+        (50, 10, "more at 60 columns, 20 lines"),
         (60, 20, "attic ── dm-remap-v4"),
-        (20, 3, "q quits; all at 60"),
+        (20, 3, "q quits; more at 60"),
         (200, 50, "attic ── dm-remap-v4"),
     ] {
         seat.resize(columns, lines);

@@ -146,6 +146,10 @@ fn on_form_command(state: &mut State, mut form: Form, command: Command) -> Vec<E
         Command::Right => form.turn(1),
         Command::Erase => drop(form.text().map(String::pop)),
         Command::EraseAll => drop(form.text().map(String::clear)),
+        Command::Back => {
+            state.mode = Mode::Wizard(Wizard::for_spare(state, form.main));
+            return Vec::new();
+        }
         Command::Accept => {
             if let Some(operation) = form.operation(state) {
                 return browse::ask_for_plan(state, operation);

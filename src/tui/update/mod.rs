@@ -21,6 +21,7 @@ use super::dialog::{Dialog, Stage};
 use super::event::{Answer, Event, Signal};
 use super::export::Form;
 use super::guide;
+use super::help::Help;
 use super::key::Key;
 use super::keymap::{Command, Context};
 use super::layout::Areas;
@@ -353,16 +354,18 @@ fn open_help(state: &mut State, of: Context) {
 }
 
 fn on_help_command(state: &mut State, command: Command) {
-    let half = half_page(state);
-    let Mode::Help { scroll, under, of } = &mut state.mode else {
+    let Mode::Help { of, .. } = state.mode else {
         return;
     };
-    let last = state.options.keys.bindings(*of).count();
+    let help = Help::of(state, of);
+    let Mode::Help { scroll, under, .. } = &mut state.mode else {
+        return;
+    };
     match command {
         Command::Cancel => {
             state.mode = std::mem::replace(under, Mode::Browse);
         }
-        _ => *scroll = moved(*scroll, command, half, last),
+        _ => *scroll = moved(*scroll, command, help.room / 2, help.last_scroll() + 1),
     }
 }
 

@@ -367,6 +367,18 @@ fn the_wizard_refuses_the_unfit_and_says_why() {
         .map(|candidate| candidate.name.as_str())
         .collect();
     assert_eq!(names[..3], ["disk-f", "disk-h", "usb-e"]);
+    // From the options one comes back to the choice of the spare, and from there to main.
+    press(&mut state, "\nname");
+    assert_eq!(state.context(), Context::Form);
+    happen(&mut state, 1000, Event::Key(Key::Ctrl('p')));
+    let Mode::Wizard(Wizard::Spare { main, .. }) = &state.mode else {
+        panic!("{:?}", state.mode);
+    };
+    assert_eq!(*main, path("disk-e"));
+    press(&mut state, "←");
+    assert!(matches!(state.mode, Mode::Wizard(Wizard::Main { .. })));
+    let why = crate::tui::actions::available(&state, Command::Back);
+    assert!(why.is_err(), "the first step has none before it");
 }
 
 #[test]
@@ -508,6 +520,20 @@ fn help_is_of_the_place_where_it_was_asked_for() {
     ));
     press(&mut state, "\x1b");
     assert!(matches!(state.mode, Mode::Corrupt(_)));
+}
+
+#[test]
+fn the_help_scrolls_to_its_end_and_no_further() {
+    let mut state = sample_state();
+    press(&mut state, "\n?G");
+    let Mode::Help { scroll: end, .. } = state.mode else {
+        panic!("{:?}", state.mode);
+    };
+    assert!(end > 10, "there is more than fits: {end}");
+    press(&mut state, "j");
+    assert!(matches!(state.mode, Mode::Help { scroll, .. } if scroll == end));
+    press(&mut state, "k");
+    assert!(matches!(state.mode, Mode::Help { scroll, .. } if scroll == end - 1));
 }
 
 #[test]

@@ -244,7 +244,12 @@ impl Page<'_> {
         let (inspection, theme) = (self.inspection, self.theme);
         let state = inspection.judgement.states.get(slot);
         let fit = |text: &str, width, side| show::fit(text, width, side, theme.ellipsis());
-        let state_text = format!("{} {}", theme.state_glyph(state), state.name());
+        let state_text = match state {
+            // Where nothing of ours ever was, nothing is damaged.
+            CopyState::Corrupt(_) if !inspection.is_ours() => "  no copy".to_owned(),
+            CopyState::Missing if !inspection.is_ours() => "  blank".to_owned(),
+            _ => format!("{} {}", theme.state_glyph(state), state.name()),
+        };
         let sequence = sequence_of(inspection, slot).map_or("-".to_owned(), |s| s.to_string());
         let fixed = 1 + 4 + 7 + 1 + STATE_WIDTH + 1 + SEQUENCE_WIDTH + 2 + 8 + 2;
         let why_width = usize::from(self.width).saturating_sub(fixed);

@@ -324,7 +324,12 @@ fn of_question(prompt: &Prompt, state: &State, width: usize) -> Vec<Line<'static
     } else {
         "This overwrites what is there."
     };
-    let question = format!(" {what} Type {token} to go on: ");
+    let ask = format!("Type {token} to go on: ");
+    let whole = format!(" {what} {ask}");
+    // One sees what one types: where both sentences leave no room for it, the first one
+    // moves to the next line.
+    let is_wide = whole.width() + token.width() < width;
+    let question = if is_wide { whole } else { format!(" {ask}") };
     let typed_room = width.saturating_sub(question.width() + 1);
     let typed = tail(&prompt.typed, typed_room);
     let complaint = match &prompt.complaint {
@@ -337,6 +342,7 @@ fn of_question(prompt: &Prompt, state: &State, width: usize) -> Vec<Line<'static
             ),
             theme.health(Health::Warning),
         ),
+        None if !is_wide => said(theme, what),
         None => Line::default(),
     };
     vec![

@@ -54,7 +54,7 @@ fn foot(state: &State, width: usize) -> Vec<Line<'static>> {
         return Vec::new();
     }
     let needs = format!(
-        "all at {} columns, {} lines",
+        "more at {} columns, {} lines",
         SMALLEST.width, SMALLEST.height
     );
     let key = |command| state.options.keys.first_key(state.context(), command);

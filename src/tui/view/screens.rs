@@ -428,6 +428,19 @@ fn what_cannot_be_seen_cannot_be_confirmed() {
 }
 
 #[test]
+fn what_is_typed_under_a_plan_is_seen_on_the_smallest_screen() {
+    let mut seat = Seat::new(COLOUR, Size::new(60, 20));
+    seat.press("r");
+    seat.press("vau");
+    let shown = text(&drawn(&seat.state));
+    assert!(shown.contains("Type vault to go on: vau"), "{shown}");
+    assert!(
+        shown.contains("This changes a device that is up."),
+        "{shown}"
+    );
+}
+
+#[test]
 fn small_screens_say_whether_the_data_is_safe() {
     for (name, width, height) in [
         ("reduced_40x10", 40, 10),
