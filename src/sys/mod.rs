@@ -12,6 +12,8 @@ mod journal;
 mod kernel_log;
 mod lock_owner;
 #[cfg(feature = "blkid")]
+mod second_superblocks;
+#[cfg(feature = "blkid")]
 mod signature;
 mod uevent;
 mod watch;

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd as _;
 
 use libblkid_rs::{BlkidErr, BlkidProbe, BlkidProbeRet, BlkidSublks, BlkidSublksFlags};
 
+use super::second_superblocks;
 use crate::port::block::{Signature, SignatureUse};
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::units::{BlockSize, Errno, Sector, SECTOR_BYTES};
@@ -90,20 +91,13 @@ fn hide(probe: &mut BlkidProbe, offset: u64) -> bool {
 /// What both headers of a GUID partition table begin with.
 const GPT: &[u8; 8] = b"EFI PART";
 
-/// What a superblock of btrfs has at its 64th byte, and the sectors of its copies behind the
-/// first one: libblkid never looks there, its own tools do.
-const BTRFS: (usize, &[u8; 8]) = (64, b"_BHRfS_M");
-const BTRFS_COPIES: [Sector; 2] = [
-    Sector::new((64 << 20) / 512),
-    Sector::new((256 << 30) / 512),
-];
-
 /// Behind the first so many sectors no other partition table begins.
 const TABLES_END: u64 = 64;
 
 /// Adds the sectors in which partition tables lie, of which libblkid tells only the kind,
-/// and copies of superblocks that it does not look for. The headers of a GUID partition table are told by what they begin with; where
-/// there is a table of another kind, it is every sector in front that holds anything.
+/// and further superblocks, which it does not look for. The headers of a GUID partition table
+/// are told by what they begin with; where there is a table of another kind, it is every
+/// sector in front that holds anything.
 ///
 /// # Errors
 ///
@@ -125,13 +119,7 @@ pub(super) fn with_the_rest(store: &dyn BlockStore, found: Found) -> Result<Vec<
             }
         }
     }
-    for at in BTRFS_COPIES {
-        let is_there = at.get() < store.size().get();
-        let (from, magic) = BTRFS;
-        if is_there && read_sector(store, at)?[from..].starts_with(magic) {
-            sectors.insert(at);
-        }
-    }
+    second_superblocks::add(store, &mut sectors)?;
     if tables.iter().any(|table| table != "gpt") {
         for at in (0..TABLES_END.min(store.size().get())).map(Sector::new) {
             let holds_any = read_sector(store, at)?.iter().any(|byte| *byte != 0);
@@ -143,7 +131,10 @@ pub(super) fn with_the_rest(store: &dyn BlockStore, found: Found) -> Result<Vec<
 
 /// One sector, read with the block that it is in. What is no whole block at the end of a
 /// device holds nothing.
-fn read_sector(store: &dyn BlockStore, at: Sector) -> Result<[u8; SECTOR_BYTES], IoError> {
+pub(super) fn read_sector(
+    store: &dyn BlockStore,
+    at: Sector,
+) -> Result<[u8; SECTOR_BYTES], IoError> {
     let unit = store.logical_block().sectors().get();
     let start = at.get() / unit * unit;
     let mut sector = [0; SECTOR_BYTES];

@@ -1,0 +1,296 @@
+//! Further superblocks of file systems, by which their own drivers and tools would know a
+//! device whose first one is gone. libblkid looks at the first alone.
+
+use std::collections::BTreeSet;
+
+use super::signature::read_sector;
+use crate::port::{BlockStore, IoError};
+use crate::remap_core::units::{BlockSize, Sector, SECTOR_BYTES};
+
+/// What a sector holds at a byte within it.
+struct Magic {
+    at: usize,
+    bytes: &'static [u8],
+}
+
+/// Where the format puts its further superblocks, whatever the first one says.
+const FIXED: [(Magic, &[u64]); 5] = [
+    // The first mirror at 64 MiB, the second at 256 GiB.
+    (
+        magic(64, b"_BHRfS_M"),
+        &[(64 << 20) / 512, (256 << 30) / 512],
+    ),
+    // f2fs: the second block; the kernel takes it where the first is damaged.
+    (magic(0, &[0x10, 0x20, 0xf5, 0xf2]), &[10]),
+    // The kernel's jfs takes it where the first cannot be read.
+    (magic(0, b"JFS1"), &[120]),
+    // FAT32: sector 6 of its own, of 512 to 4096 bytes.
+    (magic(82, b"FAT32   "), &[6, 12, 24, 48]),
+    // exFAT: sector 12 of its own, of 512 to 4096 bytes.
+    (magic(3, b"EXFAT   "), &[12, 24, 48, 96]),
+];
+
+/// The boot sector of NTFS, of which the last sector of the volume is a copy; older ones
+/// have it in the middle.
+const NTFS: Magic = magic(3, b"NTFS    ");
+
+/// The superblock of ext2, ext3 and ext4, and that of XFS.
+const EXT: Magic = magic(56, &[0x53, 0xef]);
+const XFS: Magic = magic(0, b"XFSB");
+
+/// A file system has a few tens of them; what claims more is not followed further.
+const MOST: u64 = 1024;
+
+const fn magic(at: usize, bytes: &'static [u8]) -> Magic {
+    Magic { at, bytes }
+}
+
+impl Magic {
+    fn is_in(&self, sector: &[u8; SECTOR_BYTES]) -> bool {
+        sector[self.at..].starts_with(self.bytes)
+    }
+}
+
+/// Adds to `sectors` those of every further superblock that is there.
+///
+/// # Errors
+///
+/// [`IoError`] if they cannot be read.
+pub(super) fn add(store: &dyn BlockStore, sectors: &mut BTreeSet<Sector>) -> Result<(), IoError> {
+    for (magic, places) in &FIXED {
+        let places = places.iter().copied().map(Sector::new);
+        add_where(store, places, |it| magic.is_in(it), sectors)?;
+    }
+    add_where(store, ends(store), |it| NTFS.is_in(it), sectors)?;
+    if let Some(first) = read_within(store, Sector::new(2))?.filter(|it| EXT.is_in(it)) {
+        // What is of another file system is the content of a file.
+        let is_of_first =
+            |it: &[u8; SECTOR_BYTES]| EXT.is_in(it) && it[104..120] == first[104..120];
+        let groups = groups_of_ext(
+            &first,
+            &read_within(store, Sector::new(3))?.unwrap_or([0; SECTOR_BYTES]),
+        );
+        add_where(store, groups, is_of_first, sectors)?;
+    }
+    if let Some(first) = read_within(store, Sector::new(0))?.filter(|it| XFS.is_in(it)) {
+        let is_of_first = |it: &[u8; SECTOR_BYTES]| XFS.is_in(it) && it[32..48] == first[32..48];
+        add_where(store, groups_of_xfs(&first), is_of_first, sectors)?;
+    }
+    Ok(())
+}
+
+/// Where a boot sector of NTFS may lie again: in the middle, or in the last block, of a size
+/// that may have been another one when it was written.
+fn ends(store: &dyn BlockStore) -> impl Iterator<Item = Sector> {
+    let size = store.size().get();
+    let units = [BlockSize::B512, BlockSize::B4096].map(|unit| unit.sectors().get());
+    let last = units
+        .into_iter()
+        .filter_map(move |unit| Some((size / unit).checked_sub(1)? * unit));
+    last.chain([size / 2]).map(Sector::new)
+}
+
+/// Where groups begin that may hold a superblock again: the first, and the powers of 3, 5
+/// and 7, and the two that the superblock's second sector names. A file system from before
+/// that rule has one in each group.
+fn groups_of_ext(
+    first: &[u8; SECTOR_BYTES],
+    second: &[u8; SECTOR_BYTES],
+) -> impl Iterator<Item = Sector> {
+    let block_sectors = 2u64 << u32::from_le_bytes(four(first, 24)).min(6);
+    let first_block = u64::from(u32::from_le_bytes(four(first, 20)));
+    let group_blocks = u64::from(u32::from_le_bytes(four(first, 32)));
+    let sparse = u32::from_le_bytes(four(first, 100)) & 1 != 0;
+    let powers = [3, 5, 7].into_iter().flat_map(|base: u64| {
+        std::iter::successors(Some(base), move |group| group.checked_mul(base))
+            .take_while(|group| *group <= u64::from(u32::MAX))
+    });
+    let each = 2..if sparse { 2 } else { MOST };
+    let named = [76, 80].map(|at| u64::from(u32::from_le_bytes(four(second, at))));
+    let groups = std::iter::once(1).chain(powers).chain(each).chain(named);
+    groups.filter(|group| *group != 0).filter_map(move |group| {
+        let block = group.checked_mul(group_blocks)?.checked_add(first_block)?;
+        block.checked_mul(block_sectors).map(Sector::new)
+    })
+}
+
+/// Where the allocation groups of XFS begin, each with a superblock.
+fn groups_of_xfs(first: &[u8; SECTOR_BYTES]) -> impl Iterator<Item = Sector> {
+    let block_sectors = u64::from(u32::from_be_bytes(four(first, 4))) / SECTOR_BYTES as u64;
+    let group_blocks = u64::from(u32::from_be_bytes(four(first, 84)));
+    let groups = u64::from(u32::from_be_bytes(four(first, 88)));
+    (1..groups.min(MOST)).filter_map(move |group| {
+        let block = group.checked_mul(group_blocks)?;
+        block.checked_mul(block_sectors).map(Sector::new)
+    })
+}
+
+fn four(sector: &[u8; SECTOR_BYTES], at: usize) -> [u8; 4] {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&sector[at..at + 4]);
+    bytes
+}
+
+/// Adds to `sectors` those `places` on the device of which the content is `wanted`.
+fn add_where(
+    store: &dyn BlockStore,
+    places: impl Iterator<Item = Sector>,
+    wanted: impl Fn(&[u8; SECTOR_BYTES]) -> bool,
+    sectors: &mut BTreeSet<Sector>,
+) -> Result<(), IoError> {
+    for at in places {
+        if read_within(store, at)?.is_some_and(|sector| wanted(&sector)) {
+            sectors.insert(at);
+        }
+    }
+    Ok(())
+}
+
+/// The sector at `at`; none behind the end of the device.
+fn read_within(store: &dyn BlockStore, at: Sector) -> Result<Option<[u8; SECTOR_BYTES]>, IoError> {
+    let is_there = at.get() < store.size().get();
+    is_there.then(|| read_sector(store, at)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+    use crate::port::Access;
+    use crate::sys::file::BlockFile;
+    use crate::sys::Roots;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A sector that holds `parts`, each at its byte.
+    fn sector(parts: &[(usize, &[u8])]) -> Vec<u8> {
+        let mut sector = vec![0; SECTOR_BYTES];
+        for (at, part) in parts {
+            sector[*at..*at + part.len()].copy_from_slice(part);
+        }
+        sector
+    }
+
+    /// The further superblocks on an image that holds `sectors`.
+    fn places(bytes: u64, sectors: &[(u64, Vec<u8>)]) -> Vec<u64> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(bytes).unwrap();
+        for (at, sector) in sectors {
+            let at = at * SECTOR_BYTES as u64;
+            file.as_file().write_all_at(sector, at).unwrap();
+        }
+        let store = BlockFile::open(file.path(), Access::Read, &Roots::default()).unwrap();
+        let mut found = BTreeSet::new();
+        add(&store, &mut found).unwrap();
+        found.into_iter().map(Sector::get).collect()
+    }
+
+    #[test]
+    fn formats_with_fixed_places_are_found_without_their_first_superblock() {
+        let btrfs = sector(&[(64, b"_BHRfS_M")]);
+        let f2fs = sector(&[(0, &[0x10, 0x20, 0xf5, 0xf2])]);
+        let jfs = sector(&[(0, b"JFS1")]);
+        let fat = sector(&[(82, b"FAT32   ")]);
+        let exfat = sector(&[(3, b"EXFAT   ")]);
+        let ntfs = sector(&[(3, b"NTFS    ")]);
+        let size = 96 * MIB + 3 * 512;
+        let last = size / 512 - 1;
+        let cases: [(&str, &[u8], &[u64]); 6] = [
+            ("btrfs", &btrfs, &[131_072]),
+            ("f2fs", &f2fs, &[10]),
+            ("jfs", &jfs, &[120]),
+            ("fat", &fat, &[6, 12, 24, 48]),
+            ("exfat", &exfat, &[12, 24, 48, 96]),
+            ("ntfs", &ntfs, &[(last + 1) / 2, last - 10, last]),
+        ];
+        for (what, superblock, expected) in cases {
+            let written: Vec<_> = expected
+                .iter()
+                .map(|at| (*at, superblock.to_vec()))
+                .collect();
+            assert_eq!(places(size, &written), expected, "{what}");
+            let beside: Vec<_> = expected
+                .iter()
+                .map(|at| (at - 2, superblock.to_vec()))
+                .collect();
+            assert_eq!(places(size, &beside), [0; 0], "beside {what}");
+        }
+    }
+
+    /// A superblock of ext4 with blocks of `1024 << shift` bytes, 8192 to a group.
+    fn ext(shift: u32, features: u32, uuid: u8) -> Vec<u8> {
+        let first_block = u32::from(shift == 0);
+        sector(&[
+            (20, &first_block.to_le_bytes()),
+            (24, &shift.to_le_bytes()),
+            (32, &8192u32.to_le_bytes()),
+            (56, &[0x53, 0xef]),
+            (100, &features.to_le_bytes()),
+            (104, &[uuid; 16]),
+        ])
+    }
+
+    #[test]
+    fn groups_of_ext_are_looked_through_for_what_is_of_the_same_file_system() {
+        let group = |number: u64| number * 16384;
+        for (what, shift, features, groups) in [
+            ("1 KiB blocks", 0, 1, vec![1, 3, 5, 7, 9]),
+            ("4 KiB blocks", 2, 1, vec![1, 3]),
+            ("one in each group", 0, 0, vec![1, 2, 3, 4, 5, 6]),
+        ] {
+            let at = |number: &u64| (group(*number) << shift) + if shift == 0 { 2 } else { 0 };
+            let expected: Vec<u64> = groups.iter().map(at).collect();
+            let superblock = ext(shift, features, 7);
+            let mut written = vec![(2, superblock.clone())];
+            written.extend(expected.iter().map(|at| (*at, superblock.clone())));
+            assert_eq!(places(200 * MIB, &written), expected, "{what}");
+            // Without the first one nothing says where they would be, nor whose they are.
+            assert_eq!(places(200 * MIB, &written[1..]), [0; 0], "{what}");
+            written[0].1 = ext(shift, features, 8);
+            assert_eq!(places(200 * MIB, &written), [0; 0], "another's: {what}");
+        }
+        let named = sector(&[(76, &1u32.to_le_bytes()), (80, &11u32.to_le_bytes())]);
+        let last = group(11) + 2;
+        let written = [(2, ext(0, 1, 7)), (3, named), (last, ext(0, 1, 7))];
+        assert_eq!(places(200 * MIB, &written), [last]);
+    }
+
+    /// A superblock of XFS with so many groups of so many blocks of 4 KiB.
+    fn xfs(group_blocks: u32, groups: u32) -> Vec<u8> {
+        sector(&[
+            (0, b"XFSB"),
+            (4, &4096u32.to_be_bytes()),
+            (32, &[9; 16]),
+            (84, &group_blocks.to_be_bytes()),
+            (88, &groups.to_be_bytes()),
+        ])
+    }
+
+    #[test]
+    fn every_allocation_group_of_xfs_is_looked_at() {
+        let superblock = xfs(4096, 4);
+        let written = [0, 32768, 65536, 98304].map(|at| (at, superblock.clone()));
+        assert_eq!(places(96 * MIB, &written), [32768, 65536, 98304]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_leads_nowhere() {
+        let all = vec![0xff; SECTOR_BYTES];
+        let nonsense = |mut first: Vec<u8>, from: usize, to: usize| {
+            first[from..to].copy_from_slice(&all[from..to]);
+            first
+        };
+        for first in [
+            xfs(0, u32::MAX),
+            xfs(u32::MAX, u32::MAX),
+            nonsense(xfs(1, 1), 4, 8),
+        ] {
+            let found = places(MIB, &[(0, first)]);
+            assert!(found.iter().all(|at| *at == 0), "{found:?}");
+        }
+        assert_eq!(places(MIB, &[(2, nonsense(ext(0, 0, 7), 20, 36))]), [0; 0]);
+        assert_eq!(places(512, &[]), [0; 0]);
+        assert_eq!(places(0, &[]), [0; 0]);
+    }
+}
