@@ -33,6 +33,8 @@ pub enum NameError {
     },
     /// It means a directory.
     Directory,
+    /// It is the kernel's own node beside those of the mapped devices.
+    ControlNode,
 }
 
 impl fmt::Display for NameError {
@@ -53,6 +55,7 @@ impl fmt::Display for NameError {
                 )
             }
             Self::Directory => f.write_str("\".\" and \"..\" are directories, not names"),
+            Self::ControlNode => f.write_str("/dev/mapper/control is device-mapper's own"),
         }
     }
 }
@@ -67,6 +70,7 @@ pub fn check_name(name: &[u8]) -> Result<(), NameError> {
     match name {
         [] => Err(NameError::Empty),
         b"." | b".." => Err(NameError::Directory),
+        b"control" => Err(NameError::ControlNode),
         _ if name.len() > NAME_LIMIT => Err(NameError::TooLong { length: name.len() }),
         _ => match name.iter().position(|byte| !is_allowed(byte)) {
             Some(position) => Err(NameError::Byte { position }),
@@ -340,6 +344,8 @@ mod tests {
             (b"", Err(NameError::Empty)),
             (b".", Err(NameError::Directory)),
             (b"..", Err(NameError::Directory)),
+            (b"control", Err(NameError::ControlNode)),
+            (b"controls", Ok(())),
             (&long, Err(NameError::TooLong { length: 128 })),
             (b"a b", Err(NameError::Byte { position: 1 })),
             (b"a/b", Err(NameError::Byte { position: 1 })),

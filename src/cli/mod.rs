@@ -18,13 +18,14 @@ mod tools;
 mod udev_probe;
 mod unattended;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::{FalseyValueParser, TypedValueParser as _};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::error::{Error, Exit};
@@ -53,8 +54,7 @@ pub struct Ports {
 pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
     // Asked for before parsing: a command line that cannot be parsed is an error too.
     let json = arguments.iter().any(|word| word == "--json")
-        || std::env::var_os("DMREMAP_JSON")
-            .is_some_and(|value| !matches!(value.to_str(), Some("" | "0" | "false")));
+        || std::env::var_os("DMREMAP_JSON").is_some_and(|value| is_truth(&value));
     let result = match parse(arguments) {
         Ok(cli) => dispatch(cli, ports),
         Err(error) if error.use_stderr() && json => {
@@ -67,15 +67,15 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
                 .to_owned();
             Err(Error::failed("usage", text).exiting(Exit::Usage))
         }
-        // Help and version are asked for; everything else is a usage error. Printing
-        // fails only if nobody reads it.
-        Err(error) => {
+        Err(error) if error.use_stderr() => {
+            // Who does not read it is told by the status.
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(Exit::Usage.code())
-            } else {
-                ExitCode::SUCCESS
-            };
+            return ExitCode::from(Exit::Usage.code());
+        }
+        // Help and the version are asked for, and printed like any report.
+        Err(asked) => {
+            let written = asked.print().and_then(|()| std::io::stdout().flush());
+            session::printed(written).map(|()| Exit::Done)
         }
     };
     let exit = result.unwrap_or_else(|error| {
@@ -83,6 +83,14 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
         error.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// Whether this value of a variable turns its option on, read as the command line reads it.
+fn is_truth(value: &OsStr) -> bool {
+    let command = clap::Command::new("dmremap-tui");
+    FalseyValueParser::new()
+        .parse_ref(&command, None, value)
+        .unwrap_or(true)
 }
 
 /// Reads the command line.

@@ -284,7 +284,8 @@ fn print_json(value: &impl Serialize) -> Result<(), Error> {
     )
 }
 
-fn printed(written: std::io::Result<()>) -> Result<(), Error> {
+/// An error of printing to stdout, unless it is that nobody reads any more.
+pub(super) fn printed(written: std::io::Result<()>) -> Result<(), Error> {
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::failed("io", format!("stdout: {error}")))

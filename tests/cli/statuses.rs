@@ -311,3 +311,60 @@ fn what_is_no_device_is_an_error_that_says_so() {
         assert_eq!(ran.status, status, "{words}: {} {}", ran.stdout, ran.stderr);
     }
 }
+
+#[test]
+fn what_cannot_be_printed_is_a_failure_and_no_panic() {
+    let bench = Bench::new();
+    bench.vault();
+    let lines = [
+        "inspect spare.img",
+        "inspect spare.img --json",
+        "scan --scan-only --device spare.img",
+        "--help",
+        "inspect --help",
+        "--version",
+        "man",
+        "completions bash",
+    ];
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut command = bench.command(&words);
+        let ran = Ran::from(command.stdout(full.unwrap()).output().unwrap());
+        assert_eq!(ran.status, 1, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("stdout: "), "{line}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("panicked"), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_name_that_the_kernel_keeps_for_itself_is_refused_before_anything_is_written() {
+    let bench = Bench::new();
+    bench.image("main.img", 65_536);
+    bench.image("spare.img", 16_384);
+    let line = "create control --main main.img --spare spare.img --confirm control --json";
+    let (changed, ran) = bench.is_changed_by("spare.img", line);
+    assert_eq!((changed, ran.status), (false, 5), "{}", ran.stderr);
+    assert_eq!(ran.error()["code"], "invalid-name");
+}
+
+#[test]
+fn a_variable_that_asks_for_no_json_makes_no_json_of_errors_either() {
+    let bench = Bench::new();
+    for (value, is_json) in [
+        ("no", false),
+        ("Off", false),
+        ("0", false),
+        ("", false),
+        ("yes", true),
+        ("1", true),
+    ] {
+        for line in ["inspect nowhere.img", "inspect --unknown"] {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let output = bench.command(&words).env("DMREMAP_JSON", value).output();
+            let ran = Ran::from(output.unwrap());
+            let told = ran.stderr.starts_with('{');
+            assert_eq!(told, is_json, "{value:?} {line}: {}", ran.stderr);
+        }
+    }
+}
