@@ -229,9 +229,17 @@ fn of_writes(plan: &Plan, state: &State) -> Vec<Line<'static>> {
     }
     let device = plan.device.as_deref().map(|path| state.name_of(path));
     let mut lines = Vec::new();
-    for (index, write) in plan.writes.iter().take(WRITES_SHOWN).enumerate() {
+    let shown = &plan.writes[..plan.writes.len().min(WRITES_SHOWN)];
+    let range = |write: &PlannedWrite| {
+        let bytes = write.bytes();
+        format!("{}..{}", bytes.start, bytes.end)
+    };
+    let longest = shown.iter().map(|write| range(write).width()).max();
+    let width = longest.unwrap_or(0);
+    for (index, write) in shown.iter().enumerate() {
         let name = if index == 0 { "bytes" } else { "" };
-        lines.push(row(theme, name, of_write(write)));
+        let range = range(write);
+        lines.push(row(theme, name, format!("{range:>width$}  {}", write.what)));
     }
     let hidden = plan.writes.len().saturating_sub(WRITES_SHOWN);
     if hidden > 0 {
@@ -266,11 +274,6 @@ fn of_repair(plan: &Plan, state: &State) -> Option<String> {
     };
     let spare = plan.device.as_deref().or_else(of_active)?;
     copies::preview(state.inspection(spare)?)
-}
-
-fn of_write(write: &PlannedWrite) -> String {
-    let bytes = write.bytes();
-    format!("{}..{}  {}", bytes.start, bytes.end, write.what)
 }
 
 fn of_prediction(plan: &Plan, theme: Theme) -> Option<Line<'static>> {
