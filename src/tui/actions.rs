@@ -3,7 +3,8 @@
 use super::bytes;
 use super::keymap::Command;
 use super::pages;
-use super::state::{Focus, Mode, State, Subject, Tab};
+use super::state::{Focus, Mode, State, Tab};
+use super::subject::Subject;
 use super::wizard::Wizard;
 use crate::ops::{Operation, Target};
 use crate::remap_core::message::Message;

@@ -1,7 +1,8 @@
 //! What changed on a device while somebody looked on.
 
 use super::listing::Active;
-use super::state::{State, Subject};
+use super::state::State;
+use super::subject::Subject;
 use crate::inspect::Inspection;
 use crate::remap_core::quorum::Reading;
 use crate::remap_core::status::RepairStatus;

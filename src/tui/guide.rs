@@ -1,7 +1,8 @@
 //! A scenario on the screen: what to do next, until it is done. The operator does each
 //! step with the usual keys, or has it begun with one; every change still shows its plan.
 
-use super::state::{State, Subject};
+use super::state::State;
+use super::subject::Subject;
 use crate::ops::Operation;
 use crate::port::journal::ActionId;
 use crate::remap_core::quorum::Verdict;

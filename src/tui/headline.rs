@@ -3,7 +3,8 @@
 use super::keymap::Command;
 use super::listing::Active;
 use super::rows;
-use super::state::{State, Subject};
+use super::state::State;
+use super::subject::Subject;
 use super::theme::Health;
 use crate::inspect::Inspection;
 use crate::port::Usage;

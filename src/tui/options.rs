@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::keymap::KeyMap;
-use super::state::Sort;
+use super::sort::Sort;
 use super::theme::{parse_style, Palette, Theme};
 use crate::config::SettingsFile;
 

@@ -2,7 +2,8 @@
 //! screen has. Completion offers what may stand at the end of the line.
 
 use super::settings::Setting;
-use super::state::{SortBy, State, Tab};
+use super::sort::SortBy;
+use super::state::{State, Tab};
 use crate::ops::verbs::{Value, Verb, VERBS};
 use crate::ops::words::Names;
 use crate::ops::CorruptionKind;

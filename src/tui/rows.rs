@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::listing::Active;
-use super::state::{Sort, SortBy, State, Subject};
+use super::sort::{Sort, SortBy};
+use super::state::State;
+use super::subject::Subject;
 use super::theme::Health;
 use crate::port::block::Kind;
 use crate::port::{DeviceInfo, Part, Usage};

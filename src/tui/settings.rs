@@ -1,6 +1,7 @@
 //! The settings: what they are now, and what the settings file is to say of them.
 
-use super::state::{SortBy, State};
+use super::sort::SortBy;
+use super::state::State;
 use crate::config::Values;
 
 /// A setting.

@@ -20,6 +20,7 @@ use super::question::Question;
 use super::remaps::{MapView, RemapList, Table};
 use super::rows::{self, Row, RowKey};
 use super::session::Actions;
+use super::subject::Subject;
 use super::theme::Theme;
 use super::wizard::Wizard;
 use crate::inspect::Inspection;
@@ -27,78 +28,12 @@ use crate::port::history::Sample;
 use crate::port::journal::ActionRecord;
 use crate::port::{DeviceInfo, LoggedEvent};
 use crate::remap_core::event::Severity;
-use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::{IdentityDigest, Millis, PerSlot, Timestamp};
+use crate::remap_core::units::{IdentityDigest, Millis, Timestamp};
 use crate::scenario::Scenario;
 use crate::zone::Zone;
 
 /// How many logged events are kept; older ones are still in the host's log.
 pub const EVENTS_KEPT: usize = 10_000;
-
-/// What the list is sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SortBy {
-    /// Names, as the host sorts them.
-    Name,
-    /// Sizes, the largest first.
-    Size,
-    /// Health, the worst first.
-    Health,
-    /// The part each device plays: mains, spares, the others.
-    Part,
-}
-
-impl SortBy {
-    /// Every order.
-    pub const ALL: [Self; 4] = [Self::Name, Self::Size, Self::Health, Self::Part];
-
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Size => "size",
-            Self::Health => "state",
-            Self::Part => "part",
-        }
-    }
-}
-
-/// The order of the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sort {
-    /// By what.
-    pub by: SortBy,
-    /// Whether the other way round.
-    pub reversed: bool,
-}
-
-impl Sort {
-    /// The usual order.
-    pub const BY_NAME: Self = Self {
-        by: SortBy::Name,
-        reversed: false,
-    };
-}
-
-/// Reads an order: its name, with `-` in front for the other way round.
-///
-/// # Errors
-///
-/// Which orders there are.
-pub fn parse_sort(word: &str) -> Result<Sort, String> {
-    let (reversed, name) = match word.strip_prefix('-') {
-        Some(name) => (true, name),
-        None => (false, word),
-    };
-    let by = SortBy::ALL.into_iter().find(|by| by.name() == name);
-    by.map(|by| Sort { by, reversed }).ok_or_else(|| {
-        let names = SortBy::ALL.map(SortBy::name).join(", ");
-        format!(
-            "there is no order {:?}, but {names}",
-            crate::text::escape_str(name)
-        )
-    })
-}
 
 /// Which pane has the keyboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -547,83 +482,5 @@ fn keep_signatures(new: &mut Arc<Inspection>, known: &Inspection) {
     let same = new.survey == known.survey && new.superblock.is_none();
     if same && new.signatures.is_none() && known.signatures.is_some() {
         Arc::make_mut(new).signatures.clone_from(&known.signatures);
-    }
-}
-
-/// What the detail is about: a mapped device that is up, or one device alone.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The mapped device, if the chosen row is one or part of one.
-    pub active: Option<&'a Active>,
-    /// The device on the chosen row; for a mapped device its spare.
-    pub device: Option<&'a DeviceInfo>,
-    /// Where the copies are: the spare, or the device itself.
-    pub store: &'a Path,
-    /// What was found there so far.
-    pub examined: Option<&'a Examined>,
-}
-
-impl<'a> Subject<'a> {
-    /// A mapped device that is up.
-    pub fn of_active(state: &'a State, active: &'a Active) -> Self {
-        let store = active.mapped.spare.as_path();
-        Self {
-            active: Some(active),
-            device: state.device(store),
-            store,
-            examined: state.examined.get(store),
-        }
-    }
-
-    fn of(state: &'a State, key: &'a RowKey) -> Option<Self> {
-        let path = match key {
-            RowKey::Mapped(name) => return Some(Self::of_active(state, state.active(name)?)),
-            RowKey::Device(path) => path.as_path(),
-        };
-        let device = state.device(path)?;
-        if let Some(active) = rows::mapped_name(device).and_then(|name| state.active(name)) {
-            return Some(Self {
-                device: Some(device),
-                ..Self::of_active(state, active)
-            });
-        }
-        Some(Self {
-            active: None,
-            device: Some(device),
-            store: path,
-            examined: state.examined.get(path),
-        })
-    }
-
-    /// What was found on it, if it could be read.
-    pub fn inspection(&self) -> Option<&'a Inspection> {
-        self.examined?.as_deref().ok()
-    }
-
-    /// What its copies are now, by letter, and what they come to: as they were last read
-    /// on the device, or else as its target last scrubbed them.
-    pub fn copies(&self) -> Option<(PerSlot<char>, Verdict)> {
-        let of_target = self.active.map(|active| {
-            let status = &active.mapped.status;
-            (status.copies, status.verdict)
-        });
-        self.inspection()
-            .filter(|inspection| inspection.is_ours())
-            .map(|inspection| {
-                let judgement = &inspection.judgement;
-                (
-                    judgement.states.map(|_, state| state.letter()),
-                    judgement.verdict,
-                )
-            })
-            .or(of_target)
-    }
-
-    /// The name of the mapped device: that is up, or that the metadata tells.
-    pub fn name(&self) -> Option<&'a str> {
-        match self.active {
-            Some(active) => Some(&active.mapped.name),
-            None => self.inspection()?.name.as_deref(),
-        }
     }
 }

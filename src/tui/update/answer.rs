@@ -9,7 +9,8 @@ use crate::tui::dialog::{Prompt, Stage};
 use crate::tui::event::Answer;
 use crate::tui::listing::Listing;
 use crate::tui::rows::RowKey;
-use crate::tui::state::{Mode, SortBy, State, EVENTS_KEPT};
+use crate::tui::sort::SortBy;
+use crate::tui::state::{Mode, State, EVENTS_KEPT};
 use crate::tui::theme::Health;
 
 /// Changes the state by what the worker told.

@@ -10,7 +10,8 @@ use crate::tui::export::Form;
 use crate::tui::keymap::{Command, Context};
 use crate::tui::prompt::{self, OwnVerb, Prompt, Word};
 use crate::tui::rows::RowKey;
-use crate::tui::state::{parse_sort, Mode, State, Tab};
+use crate::tui::sort::parse_sort;
+use crate::tui::state::{Mode, State, Tab};
 use crate::tui::theme::Health;
 
 /// Commands that are remembered.

@@ -16,7 +16,8 @@ use crate::tui::layout::Areas;
 use crate::tui::rows::RowKey;
 use crate::tui::sample::{self, happen, path, press, state, COLOUR};
 use crate::tui::settings::Setting;
-use crate::tui::state::{Focus, Mode, Sort, SortBy, State, Tab};
+use crate::tui::sort::{Sort, SortBy};
+use crate::tui::state::{Focus, Mode, State, Tab};
 use crate::tui::theme::Palette;
 
 fn sample_state() -> State {

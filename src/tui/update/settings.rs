@@ -7,7 +7,8 @@ use crate::text::escape_path;
 use crate::tui::frozen::Held;
 use crate::tui::keymap::{Command, Context};
 use crate::tui::settings::{as_file, is_any_unsaved, next_order, to_keep, Setting};
-use crate::tui::state::{Mode, Sort, State};
+use crate::tui::sort::Sort;
+use crate::tui::state::{Mode, State};
 use crate::tui::theme::Health;
 use crate::zone::Zone;
 

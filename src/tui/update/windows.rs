@@ -10,7 +10,8 @@ use crate::tui::pages;
 use crate::tui::prompt::Prompt;
 use crate::tui::session::Actions;
 use crate::tui::settings::{next_order, Setting};
-use crate::tui::state::{Mode, Sort, State, Tab};
+use crate::tui::sort::Sort;
+use crate::tui::state::{Mode, State, Tab};
 use crate::tui::theme::Health;
 
 /// Does what `command` asks for of the session, in the list or the detail.

@@ -19,7 +19,8 @@ use crate::tui::changes::{healing, Changes, Healing};
 use crate::tui::keymap::Command;
 use crate::tui::pages;
 use crate::tui::show::{self, Side};
-use crate::tui::state::{State, Subject};
+use crate::tui::state::State;
+use crate::tui::subject::Subject;
 use crate::tui::theme::{Health, Theme};
 
 /// What the bytes need at least: their title, two rows, what is under the cursor.

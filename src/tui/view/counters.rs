@@ -16,7 +16,8 @@ use crate::tui::keymap::Command;
 use crate::tui::listing::Active;
 use crate::tui::pages;
 use crate::tui::show::{self, Side};
-use crate::tui::state::{State, Subject, Tab};
+use crate::tui::state::{State, Tab};
+use crate::tui::subject::Subject;
 use crate::tui::theme::{Health, Theme};
 
 const NAME_WIDTH: usize = 20;

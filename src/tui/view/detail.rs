@@ -9,7 +9,8 @@ use super::{copies, counters, events, journal, overview, pane, put_line, remaps}
 use crate::remap_core::params::TARGET_NAME;
 use crate::remap_core::status::Mode as TargetMode;
 use crate::tui::keymap::Context;
-use crate::tui::state::{State, Subject, Tab};
+use crate::tui::state::{State, Tab};
+use crate::tui::subject::Subject;
 
 /// Draws the detail in its frame.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {

@@ -12,7 +12,8 @@ use crate::tui::keymap::{Command, Context};
 use crate::tui::layout::{first_row, has_heading};
 use crate::tui::rows::{self, Row, RowKey};
 use crate::tui::show::{self, Side};
-use crate::tui::state::{Focus, Mode, Sort, State};
+use crate::tui::sort::Sort;
+use crate::tui::state::{Focus, Mode, State};
 use crate::tui::theme::Theme;
 
 const SIZE_WIDTH: usize = 7;

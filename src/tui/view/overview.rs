@@ -17,7 +17,8 @@ use crate::tui::keymap::Command;
 use crate::tui::listing::Active;
 use crate::tui::pages;
 use crate::tui::show;
-use crate::tui::state::{State, Subject};
+use crate::tui::state::State;
+use crate::tui::subject::Subject;
 use crate::tui::theme::{Health, Theme};
 
 const LABEL_WIDTH: usize = 10;

@@ -16,7 +16,8 @@ use crate::tui::layout::first_row;
 use crate::tui::pages::{self, RemapParts, MAP_LABEL};
 use crate::tui::remaps::{state_text, Count, Grid, Order, RemapList};
 use crate::tui::show::{self, Side};
-use crate::tui::state::{State, Subject, Tab};
+use crate::tui::state::{State, Tab};
+use crate::tui::subject::Subject;
 use crate::tui::theme::{Health, Theme};
 
 const BLOCK_WIDTH: usize = 15;
