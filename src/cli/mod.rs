@@ -87,7 +87,7 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
 
 /// Whether this value of a variable turns its option on, read as the command line reads it.
 fn is_truth(value: &OsStr) -> bool {
-    let command = clap::Command::new("dmremap-tui");
+    let command = clap::Command::default();
     FalseyValueParser::new()
         .parse_ref(&command, None, value)
         .unwrap_or(true)
