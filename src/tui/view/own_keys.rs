@@ -13,7 +13,7 @@ use crate::tui::keymap::{Command, Context, KeyMap, BINDINGS};
 use crate::tui::options::Options;
 use crate::tui::prompt;
 use crate::tui::sample::{self, happen, COLOUR};
-use crate::tui::state::{Mode, State};
+use crate::tui::state::Mode;
 
 /// A screen on which nothing is cut off, and one that has room for little.
 const SIZES: [(u16, u16); 2] = [(120, 60), (40, 10)];
@@ -97,21 +97,23 @@ fn usual_keys_in(line: &str, names: &BTreeSet<String>) -> Vec<String> {
 /// What is drawn at every size, and after each key that means something there.
 fn lines_of(seat: &dyn Fn() -> Seat) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
-    let mut look = |state: &mut State| {
+    let mut look = |seat: &mut Seat| {
         for (width, height) in SIZES {
-            let now = state.now.get();
-            happen(state, now, Event::Resized(Size::new(width, height)));
-            lines.extend(text(&drawn(state)).lines().map(ToOwned::to_owned));
+            let resized = Event::Resized(Size::new(width, height));
+            let now = seat.state.now.get();
+            happen(&mut seat.state, now, resized);
+            let shown = text(&drawn(&seat.state));
+            lines.extend(shown.lines().map(ToOwned::to_owned));
         }
     };
     let mut first = seat();
-    look(&mut first.state);
+    look(&mut first);
     if let Mode::Browse = first.state.mode {
         // What is said of the other devices.
         for row in 0..first.state.rows.len() {
             let key = first.state.rows[row].key.clone();
             first.state.chosen = Some(key);
-            look(&mut first.state);
+            look(&mut first);
         }
         first = seat();
     }
@@ -128,7 +130,7 @@ fn lines_of(seat: &dyn Fn() -> Seat) -> BTreeSet<String> {
         let now = seat.state.now.get();
         let effects = happen(&mut seat.state, now, Event::Key(*key));
         seat.answer(effects);
-        look(&mut seat.state);
+        look(&mut seat);
     }
     lines
 }
