@@ -20,9 +20,6 @@ use crate::target::Joined;
 /// The most blocks that are moved in one go.
 pub const AT_ONCE: usize = 256;
 
-/// Blocks of main, spread over all of it, that are read to put it to the test.
-const PROBES: u64 = 16;
-
 /// A block to be moved.
 #[derive(Clone, Copy)]
 pub struct Job {
@@ -280,19 +277,11 @@ impl Engine {
     /// Counts so many failures of main and, where it may be failing as a whole, puts it to
     /// the test: blocks outside of the `count` from `first` on are read.
     pub fn test_main(&mut self, to: &Joined<'_>, first: MainBlock, count: Blocks, failures: usize) {
-        // Every failure counts, so each is reported; one test answers for all.
-        let mut due = false;
-        for _ in 0..failures {
-            due |= self.health.failed();
-        }
-        if !due {
+        let Some(probing) = self.health.failed(failures) else {
             return;
-        }
-        let last = to.blocks().get().saturating_sub(1);
-        let mut tried = false;
-        for probe in 0..PROBES {
-            let at = u128::from(last) * u128::from(probe) / u128::from(PROBES - 1);
-            let block = MainBlock::new(at as u64);
+        };
+        let mut tried = 0;
+        for block in probing.places(to.blocks()) {
             let in_request = block.get().wrapping_sub(first.get()) < count.get();
             let Some(at) = to.unit().first_sector(block) else {
                 continue;
@@ -300,7 +289,6 @@ impl Engine {
             if in_request || to.index().get(block).is_some() {
                 continue;
             }
-            tried = true;
             let read = self
                 .faults
                 .check(Which::Main, false, at, to.unit().sectors())
@@ -312,8 +300,12 @@ impl Engine {
                 self.health.succeeded();
                 return;
             }
+            tried += 1;
+            if tried == probing.most {
+                break;
+            }
         }
-        if tried && self.health.failed_test() {
+        if tried > 0 && self.health.failed_test() {
             self.raise(to.number(), Event::MainSuspect);
         }
     }

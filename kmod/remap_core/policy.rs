@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::remap_core::units::{Blocks, Errno};
+use crate::remap_core::units::{Blocks, Errno, MainBlock};
 
 /// What kind of thing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,6 +171,31 @@ pub fn may_relocate(failure: Failure, now: &Circumstances) -> Result<(), PassUp>
 /// Failures in a row, without one success, after which main is put to the test again.
 pub const SUSPECT_AFTER: u32 = 16;
 
+/// Places on main, spread over all of it, that are read to put it to the test.
+pub const PROBES: u64 = 16;
+
+/// Which places on main are to be read now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probing {
+    first: u64,
+    /// How many at the most; the first that can be read is enough.
+    pub most: u64,
+}
+
+impl Probing {
+    /// The places on a main of so many blocks, in the order in which they are to be read.
+    /// Those that the failure was about, or that are served from the spare, say nothing.
+    pub fn places(self, main: Blocks) -> impl Iterator<Item = MainBlock> {
+        let last = u128::from(main.get().saturating_sub(1));
+        (0..PROBES).map(move |number| {
+            let probe = u128::from(self.first.wrapping_add(number) & (PROBES - 1));
+            // It lies within main, and so within its 64 bits.
+            let at = last.wrapping_mul(probe).checked_div(u128::from(PROBES - 1));
+            MainBlock::new(at.unwrap_or(0) as u64)
+        })
+    }
+}
+
 /// How main has been doing: a bad block is normal, a disk on which everything fails
 /// is not a matter of blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,14 +210,31 @@ impl Health {
         *self = Self::default();
     }
 
-    /// A block of main failed. Returns whether main is to be put to the test now: by
+    /// So many blocks of main failed. Returns whether main is to be put to the test now: by
     /// reading blocks far from those that failed, and reporting with
     /// [`Health::succeeded`] or [`Health::failed_test`]. That is at the first failure, so
     /// that a main which is gone loses not even one block to the spare.
-    pub fn failed(&mut self) -> bool {
-        let before = self.failures_in_a_row;
-        self.failures_in_a_row = before.saturating_add(1);
-        before.checked_rem(SUSPECT_AFTER) == Some(0)
+    ///
+    /// A main that failed as a whole may work again, and the next block that fails may be
+    /// one that the spare can take: so one place is tried at each failure, another one each
+    /// time. To try them all each time would keep a dead main busy for nothing.
+    pub fn failed(&mut self, times: usize) -> Option<Probing> {
+        let before = u64::from(self.failures_in_a_row);
+        let now = before.saturating_add(times as u64);
+        self.failures_in_a_row = u32::try_from(now).unwrap_or(u32::MAX);
+        // Whether one of them is the first, or another sixteen after it.
+        let rounds = |failures: u64| failures.div_ceil(u64::from(SUSPECT_AFTER));
+        match times {
+            0 => None,
+            _ if rounds(now) > rounds(before) => Some(Probing {
+                first: 0,
+                most: PROBES,
+            }),
+            _ => self.suspect.then_some(Probing {
+                first: before,
+                most: 1,
+            }),
+        }
     }
 
     /// Nothing could be read anywhere on main. Returns whether that is news.
@@ -321,15 +363,47 @@ mod tests {
     #[test]
     fn main_is_put_to_the_test_at_the_first_failure_and_each_sixteenth_after_it() {
         let mut health = Health::default();
-        let tests = (1..=48).filter(|_| health.failed()).count();
-        assert_eq!(tests, 3);
+        let fails = |health: &mut Health| health.failed(1).map(|probing| probing.most);
+        let tests = (1..=48)
+            .filter_map(|_| fails(&mut health))
+            .collect::<Vec<_>>();
+        assert_eq!(tests, [PROBES; 3]);
         assert!(health.failed_test() && !health.failed_test());
         assert!(health.is_suspect());
         health.succeeded();
         assert!(!health.is_suspect());
-        assert!(health.failed());
-        assert_eq!((1..=15).filter(|_| health.failed()).count(), 0);
-        assert!(health.failed());
+        assert_eq!(fails(&mut health), Some(PROBES));
+        assert_eq!((1..=15).find_map(|_| fails(&mut health)), None);
+        assert_eq!(fails(&mut health), Some(PROBES));
+        // Several at once: one test answers for all.
+        assert_eq!(health.failed(0), None);
+        assert_eq!(health.failed(15), None);
+        assert_eq!(health.failed(40).map(|probing| probing.most), Some(PROBES));
+    }
+
+    #[test]
+    fn a_suspected_main_is_asked_at_another_place_at_each_failure() {
+        let mut health = Health::default();
+        let size = Blocks::new(1501);
+        let all: Vec<u64> = (0..PROBES).map(|probe| probe * 100).collect();
+        let places = |probing: Probing| -> Vec<u64> {
+            let places = probing.places(size).map(MainBlock::get);
+            places.take(probing.most as usize).collect()
+        };
+        assert_eq!(places(health.failed(1).unwrap()), all);
+        health.failed_test();
+        let asked: Vec<u64> = (1..SUSPECT_AFTER)
+            .flat_map(|_| places(health.failed(1).unwrap()))
+            .collect();
+        assert_eq!(asked, all[1..]);
+        assert_eq!(places(health.failed(1).unwrap()), all);
+        for size in [0, 1, u64::MAX] {
+            let last = size.saturating_sub(1);
+            let probing = Probing { first: 9, most: 1 };
+            assert_eq!(probing.places(Blocks::new(size)).count(), 16);
+            let within = |block: MainBlock| block.get() <= last;
+            assert!(probing.places(Blocks::new(size)).all(within));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::relocate::Job;
 use super::{Disks, Now, Target};
 use crate::port::BlockStore;
 use crate::remap_core::event::Event;
-use crate::remap_core::policy::{Failure, PassUp};
+use crate::remap_core::policy::{Failure, PassUp, Probing};
 use crate::remap_core::relocation::Origin;
 use crate::remap_core::units::{BlockSize, Errno, MainBlock, Sector};
 
@@ -347,22 +347,15 @@ impl Target {
         count: u64,
         failures: usize,
     ) {
-        // Every failure counts, so each is reported; one test answers for all.
-        let due = (0..failures).filter(|_| self.health.failed()).count() > 0;
-        if due {
-            self.test_main(disks, first, count);
+        if let Some(probing) = self.health.failed(failures) {
+            self.test_main(disks, first, count, probing);
         }
     }
 
-    fn test_main(&mut self, disks: &Disks<'_>, first: MainBlock, count: u64) {
-        const PROBES: u64 = 16;
-        let last = self.size.get() - 1;
-        let mut tried = false;
+    fn test_main(&mut self, disks: &Disks<'_>, first: MainBlock, count: u64, probing: Probing) {
+        let mut tried = 0;
         let mut bytes = vec![0; self.unit.bytes() as usize];
-        for probe in 0..PROBES {
-            let block = MainBlock::new(
-                (u128::from(last) * u128::from(probe) / u128::from(PROBES - 1)) as u64,
-            );
+        for block in probing.places(self.size) {
             let in_request = block >= first && block.get() - first.get() < count;
             let known = self.map().is_some_and(|map| map.get(block).is_some());
             let Some(at) = self.unit.first_sector(block) else {
@@ -371,13 +364,16 @@ impl Target {
             if in_request || known {
                 continue;
             }
-            tried = true;
             if disks.main.read_at(at, &mut bytes).is_ok() {
                 self.health.succeeded();
                 return;
             }
+            tried += 1;
+            if tried == probing.most {
+                break;
+            }
         }
-        if tried && self.health.failed_test() {
+        if tried > 0 && self.health.failed_test() {
             self.raise(Event::MainSuspect);
         }
     }

@@ -144,6 +144,21 @@ fn a_main_that_fails_everywhere_stops_relocating() {
 }
 
 #[test]
+fn a_main_that_works_again_loses_no_write_to_a_bad_block() {
+    let mut rig = Rig::new(BlockSize::B512, 64);
+    rig.break_main(Direction::Both, 0, MAIN_SIZE.get());
+    assert!(rig.write(100, 1, 1).is_err());
+    assert!(rig.status().main_suspect);
+    rig.heal_disks();
+    // The first that is heard of it is a block that it does not take.
+    rig.break_main(Direction::Write, 500, 1);
+    rig.write(500, 1, 2).unwrap();
+    rig.expect(500, 1, 2);
+    assert!(!rig.status().main_suspect);
+    assert_eq!(rig.status().active.get(), 1);
+}
+
+#[test]
 fn a_main_that_fails_block_by_block_costs_less_than_sixteen_replacements() {
     let mut rig = Rig::new(BlockSize::B512, 64);
     rig.break_main(Direction::Both, 0, MAIN_SIZE.get());

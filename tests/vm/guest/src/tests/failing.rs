@@ -24,6 +24,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a-lost-table-is-no-empty-one", table_lost),
     ("many-errors-at-once", many_at_once),
     ("a-dead-main-comes-back", main_comes_back),
+    ("a-main-that-came-back-is-asked-at-once", asked_at_once),
     ("lost-blocks-persist", lost_blocks_persist),
 ];
 
@@ -292,6 +293,30 @@ fn main_comes_back(log: &mut KernelLog) {
     shadow.check_all();
     check_remaps(&mapped, &[20, 21, 22, 23, 100, 101, 102, 103], &[]);
     assert!(!status(&mapped).main_suspect);
+    drop(shadow);
+    mapped.remove().unwrap();
+}
+
+fn asked_at_once(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = joined(&main, &spare);
+    let mut shadow = Shadow::over(&mapped.path(), 0, 256);
+    for round in 0..4 {
+        main.spoil(0, 16 * MIB);
+        for at in 0..=round {
+            shadow.write(at * 8, 8).expect_err("main is dead");
+        }
+        assert!(status(&mapped).main_suspect);
+        main.heal(0, 16 * MIB);
+        // The first that is heard of it again is one bad block.
+        main.spoil(100 + round, 1);
+        shadow.write(100 + round, 1).unwrap();
+        assert!(!status(&mapped).main_suspect);
+        main.heal(100 + round, 1);
+        shadow.write(0, 256).unwrap();
+    }
+    shadow.check_all();
+    check_remaps(&mapped, &[100, 101, 102, 103], &[]);
     drop(shadow);
     mapped.remove().unwrap();
 }
