@@ -12,6 +12,7 @@
 //! - A live entry is written before anything leads to it, and what leads to it is never
 //!   taken away, only led elsewhere.
 
+use kernel::alloc::Flags;
 use kernel::error::Result;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed, Release};
@@ -63,9 +64,9 @@ const MOST_GROUPS: u64 = 1 << 24;
 /// Sectors in the smallest group, as a power of two: 4 KiB, what most bios are made of.
 const SMALLEST_GROUP: u32 = 3;
 
-/// Entries that are made room for at once; also what is kept free, so that a bad block
-/// can be recorded when memory is short.
-const HEADROOM: usize = 256;
+/// Entries that are made room for at once; also what is kept free, so that bad blocks can be
+/// recorded when memory is short: those of two table blocks.
+const HEADROOM: usize = 512;
 
 /// Set beside the block of an entry that serves it, and to which lookups lead.
 const ACTIVE: u64 = 1 << 63;
@@ -115,10 +116,11 @@ pub struct Found {
 fn atomics<T: kernel::sync::atomic::AtomicType + Copy>(
     count: usize,
     value: T,
+    flags: Flags,
 ) -> Result<KVVec<Atomic<T>>> {
-    let mut atomics = KVVec::with_capacity(count, GFP_KERNEL)?;
+    let mut atomics = KVVec::with_capacity(count, flags)?;
     for _ in 0..count {
-        atomics.push(Atomic::new(value), GFP_KERNEL)?;
+        atomics.push(Atomic::new(value), flags)?;
     }
     Ok(atomics)
 }
@@ -137,7 +139,7 @@ impl Index {
         let words = (main.get() >> group_shift) / 64 + 1;
         Ok(Self {
             minding: Atomic::new(0),
-            groups: atomics(words as usize, 0u64)?,
+            groups: atomics(words as usize, 0u64, GFP_KERNEL)?,
             group_shift,
             unit,
             places: Published::nothing(),
@@ -255,17 +257,18 @@ impl Index {
             .map_or(0, |places| places.blocks.len())
     }
 
-    /// Makes room for entries up to `needed` and some more.
+    /// Makes room for entries up to `needed` and some more. `flags` say whether that may
+    /// wait for memory.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, if there is not even room for those.
-    pub fn reserve(&self, needed: usize) -> Result {
+    pub fn reserve(&self, needed: usize, flags: Flags) -> Result {
         if needed.saturating_add(HEADROOM) <= self.room() {
             return Ok(());
         }
         let wanted = needed + needed / 4 + 2 * HEADROOM;
-        match self.grown(wanted) {
+        match self.grown(wanted, flags) {
             Ok(places) => {
                 self.places.replace(Some(places));
                 Ok(())
@@ -275,16 +278,16 @@ impl Index {
         }
     }
 
-    fn grown(&self, capacity: usize) -> Result<KBox<Places>> {
+    fn grown(&self, capacity: usize, flags: Flags) -> Result<KBox<Places>> {
         let slots = (capacity + capacity / 4).next_power_of_two();
         let places = KBox::new(
             Places {
-                blocks: atomics(capacity, 0u64)?,
-                states: atomics(capacity, 0u32)?,
-                slots: atomics(slots, 0u32)?,
+                blocks: atomics(capacity, 0u64, flags)?,
+                states: atomics(capacity, 0u32, flags)?,
+                slots: atomics(slots, 0u32, flags)?,
                 bits: slots.ilog2(),
             },
-            GFP_KERNEL,
+            flags,
         )?;
         for index in 0..self.room() as u64 {
             let replacement = Replacement::new(index);

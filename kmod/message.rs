@@ -140,6 +140,10 @@ impl Joined<'_> {
         let (superblock, prepared) = self.prepare_creation(&surveyed)?;
         let extension = superblock.extension.ok_or(EINVAL)?;
         let mut table = Table::new(extension.array_uuid, extension.layout)?;
+        {
+            let _engine = self.engine().lock();
+            table.make_room(self.index(), GFP_KERNEL)?;
+        }
         let name = self
             .owner()
             .with_name(|name| Text::new(name).unwrap_or_default());

@@ -13,6 +13,8 @@
 
 mod check;
 
+use kernel::alloc::flags::{__GFP_NOWARN, GFP_NOWAIT};
+use kernel::alloc::Flags;
 use kernel::error::Result;
 use kernel::prelude::*;
 
@@ -63,6 +65,9 @@ impl TableBlock {
         })
     }
 }
+
+/// Table blocks that there is room for before they come into use.
+const TABLE_BLOCKS_AHEAD: usize = 2;
 
 /// The table of one device. The entries themselves are in the index.
 pub struct Table {
@@ -169,14 +174,43 @@ impl Table {
                 Choice::Agreed { .. } | Choice::Use { .. } => {}
             }
             if choice != Choice::Lost {
-                index.reserve(table.blocks.len() * ENTRIES_PER_BLOCK as usize)?;
+                index.reserve(table.entries_in_use(), GFP_KERNEL)?;
                 table.collect(number, chosen, main, index, &mut loaded);
             }
         }
         let unequal = |block: &TableBlock| block.unrepaired.is_some();
         table.fenced = !table.blocks.iter().any(unequal);
         index.mind(Minding::HOLD_WRITES, !table.fenced);
+        table.make_room(index, GFP_KERNEL)?;
         Ok((table, loaded))
+    }
+
+    /// Entries of the table blocks that are in use.
+    fn entries_in_use(&self) -> usize {
+        self.blocks.len() * ENTRIES_PER_BLOCK as usize
+    }
+
+    /// Makes room for what the next blocks that move take.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn make_room(&mut self, index: &Index, flags: Flags) -> Result {
+        self.blocks.reserve(TABLE_BLOCKS_AHEAD, flags)?;
+        index.reserve(self.entries_in_use(), flags)
+    }
+
+    /// Before an update: makes room again for later ones, if that takes no waiting. All
+    /// memory may hold data that is on its way to this very device, and nothing of it is
+    /// freed before the update is done.
+    fn keep_room(&mut self, index: &Index) -> Result {
+        if self.make_room(index, GFP_NOWAIT | __GFP_NOWARN).is_ok() {
+            return Ok(());
+        }
+        match self.entries_in_use() <= index.room() {
+            true => Ok(()),
+            false => index.reserve(self.entries_in_use(), GFP_KERNEL),
+        }
     }
 
     /// Reads block `number` of both regions, and chooses; gives which buffer holds the
@@ -371,7 +405,7 @@ impl Table {
         changes: &[Change],
     ) -> Result<(), NotUpdated> {
         self.make_known(spare, number)
-            .and_then(|()| index.reserve(self.blocks.len() * ENTRIES_PER_BLOCK as usize))
+            .and_then(|()| self.keep_room(index))
             .map_err(|_| NotUpdated { error: None })?;
         self.bring_together(spare, index, number)?;
         self.compose(number, index);
@@ -425,7 +459,8 @@ impl Table {
     ) {
         for (_, entry) in changes.filter(|(_, entry)| entry.is_live()) {
             // Without memory for it, every block counts as one that may be relocated.
-            let noted = self.limbo.push((entry.main, number), GFP_KERNEL);
+            let flags = GFP_NOWAIT | __GFP_NOWARN;
+            let noted = self.limbo.push((entry.main, number), flags);
             self.limbo_is_short |= noted.is_err();
         }
         index.mind(Minding::HOLD_WRITES, true);

@@ -21,6 +21,7 @@ use crate::worn::Worn;
 pub const TESTS: &[(&str, Test)] = &[
     ("memory-runs-short-while-blocks-move", runs_short),
     ("fault-injection-of-allocations", refused),
+    ("fault-injection-moves-take-no-memory", moves_take_none),
 ];
 
 /// What is left to the kernel, for everything, in MiB.
@@ -248,6 +249,45 @@ fn refused(_: &mut KernelLog) {
     check_writes_well(&mapped);
     mapped.remove().unwrap();
     other.remove().unwrap();
+}
+
+/// What moves after a device came up takes no memory, 256 blocks at the least: where all of
+/// it holds data that is on its way to the device, none can be had.
+fn moves_take_none(_: &mut KernelLog) {
+    const BLOCKS: u64 = 256;
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    // The disks are of memory too.
+    for disk in [&main, &spare] {
+        let device = Device::open(disk.path());
+        for at in (0..16 * MIB).step_by(2048) {
+            device.write(at, &Buffer::sectors(2048)).unwrap();
+        }
+    }
+    // Just laid out; with a table that was read; and one that is read and ends in the middle
+    // of a block.
+    for first in [0, 1, 2].map(|nth| nth * 2000) {
+        let mapped = join(&main, &spare);
+        if first == 0 {
+            mapped.message(0, "write_metadata").unwrap();
+        }
+        let device = Device::open(&mapped.path());
+        main.spoil(first, BLOCKS);
+        let refusal = Refusal::of_one_in(1);
+        refuse_workers();
+        for at in first..first + BLOCKS {
+            let written = device.write_pattern(at, 1, 1);
+            // A worker may have been started for it meanwhile.
+            refuse_workers();
+            assert!(written.is_ok(), "block {at} was not moved: {written:?}");
+        }
+        drop(refusal);
+        device.check_pattern(first, BLOCKS, 1);
+        drop(device);
+        mapped.remove().unwrap();
+    }
+    let mapped = join(&main, &spare);
+    assert_eq!(remaps(&mapped).len() as u64, 3 * BLOCKS);
+    mapped.remove().unwrap();
 }
 
 /// Whether main goes bad there.
