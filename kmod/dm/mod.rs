@@ -15,4 +15,5 @@ pub mod gate;
 mod memory;
 pub mod published;
 pub mod target;
+mod text;
 pub mod worker;

@@ -11,7 +11,7 @@ use kernel::bindings;
 use kernel::error::{from_result, to_result, Result};
 use kernel::ffi::{c_char, c_int, c_uint, c_void};
 use kernel::prelude::*;
-use kernel::str::{CString, NullTerminatedFormatter};
+use kernel::str::CString;
 use kernel::types::Opaque;
 
 use super::bio::{Bio, Ended, EndedBio, Mapped, BESIDE_BYTES};
@@ -19,6 +19,7 @@ use super::device::Device;
 use super::ffi;
 use super::gate::Gate;
 use super::memory::NoIo;
+use super::text::Text;
 use super::worker::Worker;
 use crate::remap_core::units::{Sector, Sectors};
 
@@ -476,9 +477,8 @@ impl<T: Target> Callbacks<T> {
             ffi::status_type_t_STATUSTYPE_IMA => Report::Measurement,
             _ => Report::Status,
         };
-        if let Some(mut out) = NullTerminatedFormatter::new(buffer) {
-            // A text that was cut short fills the buffer, which is how device-mapper learns
-            // that it must come again with a larger one.
+        if let Some(mut out) = Text::new(buffer) {
+            // What is cut short is known by its buffer, which is full.
             let _ = T::report(target, report, &mut out);
         }
     }
@@ -499,7 +499,7 @@ impl<T: Target> Callbacks<T> {
             let buffer = core::slice::from_raw_parts_mut(buffer.cast::<u8>(), length as usize);
             (Self::data(ti), buffer)
         };
-        let Some(mut reply) = NullTerminatedFormatter::new(buffer) else {
+        let Some(mut reply) = Text::new(buffer) else {
             return EINVAL.to_errno();
         };
         let carry_out = |words: &[&str]| NoIo::scope(|| T::message(target, words, &mut reply));

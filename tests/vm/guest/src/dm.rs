@@ -23,6 +23,7 @@ const TARGET_MESSAGE: u8 = 14;
 const READ_ONLY: u32 = 1;
 const SUSPEND: u32 = 1 << 1;
 const STATUS_TABLE: u32 = 1 << 4;
+const BUFFER_FULL: u32 = 1 << 8;
 const DATA_OUT: u32 = 1 << 16;
 const MEASUREMENT: u32 = 1 << 19;
 
@@ -76,6 +77,14 @@ impl Request {
         self
     }
 
+    /// Leaves so many bytes behind the header for the answer.
+    fn within(mut self, bytes: usize) -> Self {
+        // The size lies at 12, in the upper half of a word.
+        self.words[1] &= u64::from(u32::MAX);
+        self.words[1] |= ((HEADER_BYTES + bytes) as u64) << 32;
+        self
+    }
+
     fn lines(mut self, count: u32) -> Self {
         // The count of table lines lies at 20, in the upper half of a word.
         self.words[2] |= u64::from(count) << 32;
@@ -112,6 +121,17 @@ fn text_at(bytes: &[u8], at: usize) -> String {
         .next()
         .unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
+}
+
+/// What a target is asked.
+#[derive(Clone, Copy)]
+pub enum Asked<'a> {
+    /// How it is.
+    Status,
+    /// Its table line.
+    Table,
+    /// What a message gives.
+    Message(&'a str),
 }
 
 /// A mapped device. It stays until it is removed.
@@ -335,6 +355,38 @@ impl Mapped {
         let answer = Request::new(&self.name, 0, &payload).send(TARGET_MESSAGE)?;
         let there = u32_at(&answer, 28) & DATA_OUT != 0;
         Ok(there.then(|| text_at(&answer, u32_at(&answer, 16) as usize)))
+    }
+
+    /// What the only target of its table says where so many bytes of text are left for it;
+    /// nothing if it says that it needs more.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn ask_within(&self, asked: Asked<'_>, bytes: usize) -> io::Result<Option<String>> {
+        const SPEC_BYTES: usize = 40;
+        let request = |flags, payload: &[u8]| Request::new(&self.name, flags, payload);
+        let (answer, before) = match asked {
+            Asked::Status => (
+                request(0, &[])
+                    .within(SPEC_BYTES + bytes)
+                    .send(TABLE_STATUS)?,
+                SPEC_BYTES,
+            ),
+            Asked::Table => (
+                request(STATUS_TABLE, &[])
+                    .within(SPEC_BYTES + bytes)
+                    .send(TABLE_STATUS)?,
+                SPEC_BYTES,
+            ),
+            Asked::Message(text) => {
+                let payload = [&0u64.to_le_bytes(), text.as_bytes(), &[0]].concat();
+                (request(0, &payload).within(bytes).send(TARGET_MESSAGE)?, 0)
+            }
+        };
+        let start = u32_at(&answer, 16) as usize;
+        let full = u32_at(&answer, 28) & BUFFER_FULL != 0;
+        Ok((!full).then(|| text_at(&answer, start + before)))
     }
 
     /// How many events it has raised so far.

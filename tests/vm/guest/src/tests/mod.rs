@@ -86,6 +86,10 @@ const FIRST: &[(&str, Test)] = &[
     ("both-devices-are-held", table_line::both_devices_are_held),
     ("measurement-names-both-devices", table_line::measurement),
     ("messages-are-parsed", table_line::messages),
+    (
+        "answers-are-whole-or-ask-for-room",
+        table_line::answers_are_whole,
+    ),
     ("pass-through-says-so", pass_through::says_so),
     ("pass-through-data", pass_through::data),
     (

@@ -4,10 +4,11 @@ use std::io;
 
 use nix::libc;
 
+use super::remapping::joined;
 use super::{join, status, table, words};
 use crate::block::Device;
 use crate::disk::{Disk, Shape, MIB};
-use crate::dm::Mapped;
+use crate::dm::{Asked, Mapped};
 use crate::kernel_log::KernelLog;
 use crate::modules;
 use crate::remap_core::layout::Layout;
@@ -229,6 +230,44 @@ pub fn measurement(_: &mut KernelLog) {
         spare.number()
     );
     assert_eq!(mapped.measurement().unwrap(), [expected]);
+    mapped.remove().unwrap();
+}
+
+pub fn answers_are_whole(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = joined(&main, &spare);
+    for block in 0..8 {
+        mapped.message(0, &format!("remap {block}")).unwrap();
+    }
+    let cases = [
+        (Asked::Status, status(&mapped).to_string()),
+        (
+            Asked::Table,
+            format!("{} {}", main.number(), spare.number()),
+        ),
+        (
+            Asked::Message("remaps 0"),
+            mapped.message(0, "remaps 0").unwrap().unwrap(),
+        ),
+    ];
+    for (asked, whole) in cases {
+        // The seconds in a status change meanwhile, and with them, at the most, its length.
+        let fields = |text: &str| text.split_whitespace().count();
+        let mut answered = 0;
+        // The words of a message must find room as well.
+        let least = if matches!(asked, Asked::Message(_)) {
+            24
+        } else {
+            1
+        };
+        for room in least..whole.len() + 16 {
+            if let Some(text) = mapped.ask_within(asked, room).unwrap() {
+                assert_eq!(fields(&text), fields(&whole), "{room}: {text:?}");
+                answered += 1;
+            }
+        }
+        assert!(answered >= 8, "{answered} of the larger rooms were enough");
+    }
     mapped.remove().unwrap();
 }
 
