@@ -30,7 +30,8 @@ int dm_remap_bio_clone(struct bio *part, struct block_device *bdev, struct bio *
 	bio_clear_flag(part, BIO_REMAPPED);
 	part->bi_iter = *whole;
 	bio_advance(part, skip);
-	part->bi_opf &= ~(REQ_NOWAIT | REQ_RAHEAD);
+	/* Whoever polls for the bio does not poll for this. */
+	part->bi_opf &= ~(REQ_NOWAIT | REQ_RAHEAD | REQ_POLLED);
 	if (durable)
 		part->bi_opf |= REQ_FUA;
 	return 0;
