@@ -5,6 +5,7 @@
 use kernel::error::Result;
 use kernel::prelude::*;
 
+use crate::dm::claims::Claim;
 use crate::dm::clock;
 use crate::dm::device::Buffer;
 use crate::log;
@@ -70,6 +71,8 @@ struct Limit {
 pub struct Engine {
     /// Whether the metadata were read.
     pub loaded: bool,
+    /// Keeps the spare from being used by another target, while the device is up.
+    pub claims: Option<[Claim; 2]>,
     /// Whether the table is in use: not suspended.
     pub running: bool,
     /// What the spare says.
@@ -113,6 +116,7 @@ impl Engine {
     pub fn new(read_only: bool, unit: BlockSize) -> Result<Self> {
         Ok(Self {
             loaded: false,
+            claims: None,
             running: false,
             metadata: Metadata::None,
             read_only,
@@ -280,7 +284,7 @@ impl Shown {
 }
 
 /// Writes an event to the kernel log.
-fn tell(device: &str, event: Event) {
+pub fn tell(device: &str, event: Event) {
     let line = LogLine {
         device: Some(device),
         told: Told::Event(event),

@@ -5,9 +5,10 @@
 use kernel::error::Result;
 use kernel::prelude::*;
 
+use crate::dm::claims::{Claim, Use};
 use crate::dm::clock;
-use crate::dm::device::Buffer;
-use crate::engine::{Engine, Full, Metadata};
+use crate::dm::device::{Buffer, Device};
+use crate::engine::{tell, Engine, Full, Metadata};
 use crate::log;
 use crate::remap_core::account::Judged;
 use crate::remap_core::bytes::Text;
@@ -34,10 +35,22 @@ impl Joined<'_> {
         if !engine.loaded {
             self.tell_name();
         }
+        let claims = [
+            self.claim(self.main(), Use::Shared)?,
+            self.claim(self.spare(), Use::Alone)?,
+        ];
         let surveyed = store::survey(&Spare::new(self.spare(), &engine.faults))?;
         if engine.loaded {
-            return engine.check_unchanged(self, &surveyed);
+            engine.check_unchanged(self, &surveyed)?;
+        } else {
+            self.take_up(&mut engine, &surveyed)?;
         }
+        engine.claims = Some(claims);
+        Ok(())
+    }
+
+    /// Goes by what was read of the copies, if it may.
+    fn take_up(&self, engine: &mut Engine, surveyed: &Surveyed) -> Result {
         engine.judged = Judged::from(&*surveyed.judgement);
         if let Err(refusal) = surveyed.judgement.admit(self.options().read_only) {
             let (number, spare) = (self.number(), self.spare().name());
@@ -48,7 +61,7 @@ impl Joined<'_> {
             });
         }
         if surveyed.judgement.verdict != Verdict::None {
-            engine.take_metadata(self, &surveyed)?;
+            engine.take_metadata(self, surveyed)?;
         }
         let verdict = surveyed.judgement.verdict;
         match engine.metadata {
@@ -65,14 +78,31 @@ impl Joined<'_> {
             )),
             Metadata::Full(_) => {}
         }
-        engine.schedule.next_scrub = self.first_scrub(&engine);
+        engine.schedule.next_scrub = self.first_scrub(engine);
         engine.loaded = true;
         engine.raise(self.number(), Event::Activated { verdict });
         if engine.needs_check {
             engine.raise(self.number(), Event::NeedsCheck);
         }
-        self.mind_read_only(&engine);
+        self.mind_read_only(engine);
         Ok(())
+    }
+
+    fn claim(&self, device: &Device<'_>, how: Use) -> Result<Claim> {
+        Claim::new(self.owner(), device, how).inspect_err(|_| {
+            log::error(format_args!(
+                "{}: {} is part of another device that is up",
+                self.number(),
+                device.name()
+            ));
+        })
+    }
+
+    /// Tells that the device is gone, unless it goes on with another table.
+    pub fn tell_gone(&self) {
+        if self.engine().lock().loaded && !self.owner().has_other_table() {
+            tell(self.number(), Event::Deactivated);
+        }
     }
 
     /// Says in the kernel log which name the number stands for that its lines begin with.

@@ -32,7 +32,7 @@ use crate::remap_core::units::{BlockSize, Blocks, Sector, Sectors};
 pub struct Remap;
 
 /// One target of a table: main joined to its spare.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 pub struct Joined<'t> {
     owner: Owner<'t>,
     main: Device<'t>,
@@ -196,6 +196,13 @@ impl<'t> Joined<'t> {
     }
 }
 
+#[pinned_drop]
+impl PinnedDrop for Joined<'_> {
+    fn drop(self: Pin<&mut Self>) {
+        self.as_ref().get_ref().tell_gone();
+    }
+}
+
 impl Target for Remap {
     const NAME: &'static CStr = c"dm-remap-v4";
     const VERSION: [u32; 3] = [4, 0, 0];
@@ -301,7 +308,11 @@ impl Target for Remap {
     fn postsuspend(joined: Pin<&Joined<'_>>) {
         // Whoever is at work on the metadata comes to an end first.
         let _maintaining = joined.maintenance.lock();
-        joined.engine.lock().running = false;
+        {
+            let mut engine = joined.engine.lock();
+            engine.running = false;
+            engine.claims = None;
+        }
         joined.tell();
     }
 

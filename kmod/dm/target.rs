@@ -15,6 +15,7 @@ use kernel::str::CString;
 use kernel::types::Opaque;
 
 use super::bio::{Bio, Ended, EndedBio, Mapped, BESIDE_BYTES};
+use super::claims::{self, Claimant};
 use super::device::Device;
 use super::ffi;
 use super::gate::Gate;
@@ -250,6 +251,22 @@ impl Owner<'_> {
         })
     }
 
+    /// Who claims devices for the target.
+    pub(super) fn claimant(&self) -> Claimant {
+        let table = self.table();
+        Claimant {
+            target: self.ti.as_ptr() as usize,
+            table: table as usize,
+            // SAFETY: the table is valid as long as the target.
+            mapped: unsafe { ffi::dm_table_get_md(table) } as usize,
+        }
+    }
+
+    /// Whether the mapped device has another table with a target of this kind that came up.
+    pub fn has_other_table(&self) -> bool {
+        claims::has_other_table(self.claimant())
+    }
+
     /// Wakes whoever waits for an event of the mapped device. Sleeps.
     pub fn event(&self) {
         // SAFETY: the table is valid as long as the target.
@@ -278,8 +295,10 @@ impl<T: Target> Registration<T> {
                 let mut kind = Callbacks::<T>::KIND;
                 kind.module = module.as_ptr();
                 // SAFETY: `slot` is valid for writes, and the structure stays where it is
-                // until it is unregistered.
+                // until it is unregistered. The module registers one kind, once, and
+                // nothing is claimed before that.
                 to_result(unsafe {
+                    claims::initialise();
                     slot.write(kind);
                     ffi::dm_register_target(slot)
                 })

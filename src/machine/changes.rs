@@ -36,7 +36,7 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Notes which are up now, where the kernel tells of all else that happens: that one
-    /// was taken down it does not say.
+    /// was taken down it does not say if the kernel's log was overwritten before it was read.
     pub(super) fn note_names(&mut self, mapped: &[Mapped], now: Timestamp) {
         let names = mapped.iter().map(|device| device.name.clone()).collect();
         let before: BTreeSet<String> = std::mem::replace(&mut self.names, names);
@@ -96,8 +96,18 @@ impl Changes {
         later.cloned().collect()
     }
 
+    fn last_of(&self, device: &str) -> Option<Event> {
+        let mut newest = self.events.iter().rev();
+        let last = newest.find(|logged| logged.device == device)?;
+        Some(last.event)
+    }
+
     fn log(&mut self, device: &str, time: Timestamp, events: Vec<Event>) {
         for event in events {
+            // Both the kernel and a look may tell of it.
+            if event == Event::Deactivated && self.last_of(device) == Some(event) {
+                continue;
+            }
             self.last_id += 1;
             if self.events.len() == KEPT {
                 self.events.pop_front();

@@ -64,6 +64,8 @@ impl Names {
                 told,
             });
         }
+        // One that was given another name is known by that one when it is gone.
+        self.0.extend(now);
         entries
     }
 }

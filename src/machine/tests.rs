@@ -372,6 +372,10 @@ fn events_are_what_the_kernels_log_tells() {
     let gone = machine.events(later.last().unwrap().id).unwrap();
     assert_eq!(gone[0].event, Event::Deactivated);
     assert_eq!(gone[0].device, "renamed");
+    // The kernel says so too, which is told once.
+    log.say("dm_remap_v4: 253:0: deactivated");
+    machine.mapped().unwrap();
+    assert!(machine.events(gone[0].id).unwrap().is_empty());
 
     // The whole log has what was refused as well, and says who tells.
     let whole = machine.target_log().unwrap();
@@ -383,7 +387,7 @@ fn events_are_what_the_kernels_log_tells() {
             (entry.id, entry.device.as_deref(), &entry.told)
         })
         .collect();
-    assert_eq!(told.len(), 6);
+    assert_eq!(told.len(), 7);
     let words = |text: &str| Told::Words(Severity::Warning, text.to_owned());
     assert_eq!(
         told[2],

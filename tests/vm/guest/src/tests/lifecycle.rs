@@ -25,6 +25,8 @@ pub const TESTS: &[(&str, Test)] = &[
     ("another-table-under-load", another_table_under_load),
     ("the-table-becomes-error-and-back", error_and_back),
     ("changed-metadata-refuse-resume", changed_metadata),
+    ("one-spare-serves-one-device", one_device_alone),
+    ("the-log-tells-who-is-gone", gone_is_told),
     ("removal-after-errors", removal_after_errors),
     ("removal-while-errors-are-in-flight", removal_in_flight),
 ];
@@ -62,6 +64,93 @@ fn recreate(_: &mut KernelLog) {
         closed = shadow.close();
         mapped.remove().unwrap();
     }
+}
+
+fn one_device_alone(log: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let others = [Disk::of_mib(16), Disk::of_mib(16)];
+    let mapped = joined(&main, &spare);
+    mapped.message(0, "remap 7").unwrap();
+    let refused = |main: &Disk, spare: &Disk, option: &str, log: &mut KernelLog| {
+        let line = table(16 * MIB, words(main, spare) + option);
+        let Err(error) = Mapped::create("second", &line) else {
+            panic!("two targets write to one disk");
+        };
+        assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{error}");
+        assert!(log.holds("is part of another device that is up"));
+        log.skip();
+    };
+    for option in ["", " 2 read_only 1"] {
+        refused(&others[0], &spare, option, log);
+        refused(&spare, &others[1], option, log);
+        refused(&others[0], &main, option, log);
+    }
+    // In one table they would be two as well.
+    let of = |start, main: &Disk| Line {
+        start,
+        length: 4 * MIB,
+        target: "dm-remap-v4",
+        words: words(main, &others[1]),
+    };
+    let both = [of(0, &others[0]), of(4 * MIB, &main)];
+    let Err(error) = Mapped::create("second", &both) else {
+        panic!("one spare serves two targets of a table");
+    };
+    assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{error}");
+    // One that is suspended gives way, and does not come back before the other one is gone.
+    mapped.suspend().unwrap();
+    let second = join_as("second", &main, &spare);
+    let error = mapped.resume().expect_err("the spare is the other one's");
+    assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{error}");
+    second.suspend().unwrap();
+    mapped.resume().unwrap();
+    second.resume().expect_err("now it is this one's");
+    second.remove().unwrap();
+    check_remaps(&mapped, &[7], &[]);
+    // Its own next table is no other device, nor is one that has taken its place.
+    mapped.load(&table(16 * MIB, words(&main, &spare))).unwrap();
+    mapped.resume().unwrap();
+    check_remaps(&mapped, &[7], &[]);
+    mapped
+        .load(&table(16 * MIB, words(&others[0], &others[1])))
+        .unwrap();
+    mapped.resume().unwrap();
+    let second = join_as("second", &main, &spare);
+    check_remaps(&second, &[7], &[]);
+    mapped.remove().unwrap();
+    second.remove().unwrap();
+    join(&others[0], &others[1]).remove().unwrap();
+}
+
+fn gone_is_told(log: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = joined(&main, &spare);
+    // Another table is no end.
+    for _ in 0..2 {
+        mapped.load(&table(16 * MIB, words(&main, &spare))).unwrap();
+        mapped.suspend().unwrap();
+        mapped.resume().unwrap();
+        assert!(!log.holds(": deactivated"));
+    }
+    mapped.remove().unwrap();
+    assert!(log.holds(": deactivated"));
+    log.skip();
+    // What never came up does not go either.
+    let line = table(16 * MIB, words(&main, &spare));
+    Mapped::loaded("joined", &line).unwrap().remove().unwrap();
+    assert!(!log.holds("activated"));
+    // Nor is there one any more if there is another kind of target in its place.
+    let mapped = join(&main, &spare);
+    let error = Line {
+        start: 0,
+        length: 16 * MIB,
+        target: "error",
+        words: String::new(),
+    };
+    mapped.load(&[error]).unwrap();
+    mapped.resume().unwrap();
+    assert!(log.holds(": deactivated"));
+    mapped.remove().unwrap();
 }
 
 /// Writes and reads back at random until told to stop; returns how often.
