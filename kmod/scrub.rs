@@ -188,7 +188,7 @@ impl Joined<'_> {
         chunk: &mut Chunk,
     ) -> Result<(), WriteFailure> {
         let mut engine = self.engine().lock();
-        if !engine.running {
+        if !engine.running || self.is_leaving() {
             return Err(WriteFailure::Suspended);
         }
         let Engine {
@@ -228,6 +228,10 @@ impl Joined<'_> {
     /// [`WriteFailure`] says why nothing could be looked at.
     pub fn scrub(&self) -> Result<(), WriteFailure> {
         let found = self.look();
+        if matches!(found, Err(WriteFailure::Suspended)) {
+            // It stays due.
+            return Err(WriteFailure::Suspended);
+        }
         let mut engine = self.engine().lock();
         let interval = u64::from(self.options().scrub_interval);
         engine.schedule.next_scrub = (interval > 0 && engine.superblock().is_some())
@@ -272,7 +276,7 @@ impl Joined<'_> {
         let found = self.look();
         let attempt = {
             let mut engine = self.engine().lock();
-            if !engine.running {
+            if !engine.running || matches!(found, Err(WriteFailure::Suspended)) {
                 return Err(WriteFailure::Suspended);
             }
             match &found {
@@ -475,15 +479,16 @@ impl Joined<'_> {
             let scrub = engine.schedule.next_scrub.is_some_and(|due| due <= now);
             (scrub, engine.schedule.backoff.is_due(now))
         };
+        let warn = |what: &str, done: Result<(), WriteFailure>| match done {
+            // What was cut short by a suspend is due again when that ends.
+            Ok(()) | Err(WriteFailure::Suspended) => {}
+            Err(why) => log::warn(format_args!("{}: {what}: {why}", self.number())),
+        };
         if scrub {
-            if let Err(why) = self.scrub() {
-                log::warn(format_args!("{}: scrub: {why}", self.number()));
-            }
+            warn("scrub", self.scrub());
         }
         if repair {
-            if let Err(why) = self.repair(Authority::Automatic) {
-                log::warn(format_args!("{}: repair: {why}", self.number()));
-            }
+            warn("repair", self.repair(Authority::Automatic));
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct Joined<'t> {
     replacement_area: Atomic<u64>,
     /// Whether the spare did not take a flush that nobody looked at yet.
     flush_failed: Atomic<bool>,
+    /// Whether somebody waits for the device to be suspended.
+    leaving: Atomic<bool>,
     #[pin]
     gate: Gate,
     #[pin]
@@ -181,6 +183,11 @@ impl<'t> Joined<'t> {
         self.flush_failed.xchg(false, Full)
     }
 
+    /// Whether somebody waits for the device to be suspended.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
+    }
+
     /// From now on there is a table.
     pub fn found_table(&self, layout: &Layout) {
         self.replacement_area
@@ -261,6 +268,7 @@ impl Target for Remap {
             index,
             replacement_area: Atomic::new(NOWHERE),
             flush_failed: Atomic::new(false),
+            leaving: Atomic::new(false),
             gate <- Gate::new(),
             worker <- Worker::new(),
             maintenance <- new_mutex!(()),
@@ -301,12 +309,15 @@ impl Target for Remap {
     }
 
     fn resume(joined: Pin<&Joined<'_>>) {
+        joined.leaving.store(false, Relaxed);
         joined.engine.lock().running = true;
         joined.tell();
     }
 
     fn postsuspend(joined: Pin<&Joined<'_>>) {
-        // Whoever is at work on the metadata comes to an end first.
+        // Whoever is at work on the metadata comes to an end first; who only looks at it,
+        // which may take long, stops.
+        joined.leaving.store(true, Relaxed);
         let _maintaining = joined.maintenance.lock();
         {
             let mut engine = joined.engine.lock();

@@ -122,6 +122,11 @@ impl Disk {
         self.statistic(15)
     }
 
+    /// Reads and writes that it has done so far.
+    pub fn accesses(&self) -> u64 {
+        self.statistic(0) + self.statistic(4)
+    }
+
     fn statistic(&self, word: usize) -> u64 {
         let name = self.node.file_name().expect("a node has a name");
         let path = Path::new("/sys/block").join(name).join("stat");

@@ -19,6 +19,7 @@ mod reassembly;
 mod refusals;
 mod remapping;
 mod resets;
+mod schedule;
 mod shapes;
 mod table_line;
 mod two_processors;
@@ -58,6 +59,7 @@ const MOST: &[&[(&str, Test)]] = &[
     many::TESTS,
     memory::TESTS,
     read_only::TESTS,
+    schedule::TESTS,
     shapes::TESTS,
     operator::TESTS,
     plain::TESTS,
