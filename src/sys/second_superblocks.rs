@@ -202,7 +202,7 @@ mod tests {
             ("jfs", &jfs, &[120]),
             ("fat", &fat, &[6, 12, 24, 48]),
             ("exfat", &exfat, &[12, 24, 48, 96]),
-            ("ntfs", &ntfs, &[(last + 1) / 2, last - 10, last]),
+            ("ntfs", &ntfs, &[last.div_ceil(2), last - 10, last]),
         ];
         for (what, superblock, expected) in cases {
             let written: Vec<_> = expected
