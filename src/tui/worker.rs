@@ -264,7 +264,7 @@ impl Worker {
                 let saved = save(&path, &text).map(|()| path_text(&path));
                 let saved = saved.map_err(|error| match error.kind() {
                     io::ErrorKind::AlreadyExists => format!(
-                        "{} is there already and stays as it is. Choose another name.",
+                        "{} exists and stays as it is. Choose another name.",
                         path_text(&path)
                     ),
                     _ => format!("{}: {error}", path_text(&path)),
