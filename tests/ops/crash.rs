@@ -13,9 +13,9 @@ use dmremap::remap_core::units::{Sector, Slot};
 
 use crate::common::ext4_block;
 use crate::host::{
-    confirmed, context, create, created, planned, run, with_plain, Machine, MemoryJournal, Step,
-    MAIN, SPARE,
+    confirmed, context, create, created, planned, run, with_plain, Machine, Step, MAIN, SPARE,
 };
+use crate::journal::MemoryJournal;
 
 const MODES: [Unflushed; 4] = [
     Unflushed::Lost,

@@ -9,11 +9,10 @@ use dmremap::error::Error;
 use dmremap::inspect::{inspect, Inspection};
 use dmremap::lab::fault::{FaultRange, Faulty};
 use dmremap::lab::ram::{CachedDisk, RamDisk};
-use dmremap::ops::{execute, plan, Confirmed, Context, Operation, Outcome, Plan, Refusal};
-use dmremap::port::block::{Signature, SignatureUse};
-use dmremap::port::journal::{
-    ActionId, ActionRecord, BackupFiles, BackupSide, Begun, Ended, Journal,
+use dmremap::ops::{
+    execute, plan, Confirmed, Context, CorruptionKind, Operation, Outcome, Plan, Refusal,
 };
+use dmremap::port::block::{Signature, SignatureUse};
 use dmremap::port::{
     Access, Activation, BlockStore, Clock, DeviceInfo, Host, HostError, IoError, LoggedEvent,
     Mapped, Part, Platform, Reply, Uptime, Usage, Watcher,
@@ -25,6 +24,8 @@ use dmremap::remap_core::superblock::{RawCopy, COPY_BYTES};
 use dmremap::remap_core::units::{
     BlockSize, Blocks, IdentityDigest, Millis, PerSlot, Sector, Sectors, Sequence, Slot, Timestamp,
 };
+
+use crate::journal::MemoryJournal;
 
 /// A round number of sectors that is enough for a spare.
 pub const SPARE_SECTORS: Sectors = Sectors::new(5 * 2048);
@@ -376,101 +377,6 @@ impl Host for Machine {
     }
 }
 
-/// A journal in memory, shared by its clones.
-#[derive(Clone, Default)]
-pub struct MemoryJournal(Arc<Mutex<Logged>>);
-
-#[derive(Default)]
-struct Logged {
-    actions: Vec<ActionRecord>,
-    files: Vec<Option<(Vec<u8>, Vec<u8>)>>,
-    /// Whether nothing can be logged any more.
-    is_full: bool,
-}
-
-impl MemoryJournal {
-    pub fn fill(&self) {
-        self.0.lock().unwrap().is_full = true;
-    }
-
-    /// Forgets the end of the last action, as a crash before it would.
-    pub fn cut_off(&self) {
-        let mut logged = self.0.lock().unwrap();
-        logged.actions.last_mut().unwrap().ended = None;
-    }
-
-    /// Forgets the last action altogether.
-    pub fn forget_last(&self) {
-        let mut logged = self.0.lock().unwrap();
-        logged.actions.pop();
-        logged.files.pop();
-    }
-
-    pub fn actions(&self) -> Vec<ActionRecord> {
-        self.0.lock().unwrap().actions.clone()
-    }
-}
-
-impl Journal for MemoryJournal {
-    fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
-        let mut actions = MemoryJournal::actions(self);
-        for index in (0..actions.len()).rev() {
-            let by = &actions[index];
-            let counts = by.undone_by.is_none() && by.ended.as_ref().is_some_and(|end| end.done);
-            let (Some(undone), true) = (by.begun.undoes, counts) else {
-                continue;
-            };
-            let by = by.id;
-            let undone = actions.iter_mut().find(|action| action.id == undone);
-            undone.unwrap().undone_by = Some(by);
-        }
-        Ok(actions)
-    }
-
-    fn begin(
-        &mut self,
-        begun: &Begun,
-        backup: Option<BackupFiles<'_>>,
-    ) -> Result<ActionId, HostError> {
-        let mut logged = self.0.lock().unwrap();
-        if logged.is_full {
-            return Err(HostError::Io {
-                what: "journal".to_owned(),
-                source: std::io::ErrorKind::StorageFull.into(),
-            });
-        }
-        let id = ActionId::new(logged.actions.len() as u64 + 1);
-        logged.actions.push(ActionRecord {
-            id,
-            time: Timestamp::new(0),
-            begun: begun.clone(),
-            has_backup: backup.is_some(),
-            ended: None,
-            undone_by: None,
-        });
-        let files = backup.map(|files| (files.before.to_vec(), files.after.to_vec()));
-        logged.files.push(files);
-        Ok(id)
-    }
-
-    fn end(&mut self, id: ActionId, ended: &Ended) -> Result<(), HostError> {
-        let mut logged = self.0.lock().unwrap();
-        let action = logged.actions.iter_mut().find(|action| action.id == id);
-        action.unwrap().ended = Some(ended.clone());
-        Ok(())
-    }
-
-    fn backup(&mut self, id: ActionId, side: BackupSide) -> Result<Vec<u8>, HostError> {
-        let logged = self.0.lock().unwrap();
-        let files = logged.files.get(id.get() as usize - 1).cloned().flatten();
-        let (before, after) = files.ok_or(HostError::NotFound("backup".to_owned()))?;
-        Ok(match side {
-            BackupSide::Before => before,
-            BackupSide::After => after,
-        })
-    }
-}
-
 /// Time that stands still, and chance that counts from where it began.
 #[derive(Default)]
 struct Still {
@@ -562,6 +468,18 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     let plan = planned(machine, context, operation)?;
     execute(machine, context, confirmed(plan))
+}
+
+/// Damages copies on the spare, each time in the same way.
+pub fn corrupt(machine: &mut Machine, slots: &[Slot], kind: CorruptionKind) {
+    let (mut context, _) = context();
+    let operation = Operation::Corrupt {
+        path: SPARE.into(),
+        slots: slots.to_vec(),
+        kind,
+        seed: 5,
+    };
+    run(machine, &mut context, &operation).unwrap();
 }
 
 /// A created device that is not up, and the operation that made it.

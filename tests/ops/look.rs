@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dmremap::inspect::{inspect, inspect_table, look, status_findings, Depth};
 use dmremap::lab::ram::RamDisk;
-use dmremap::ops::{CorruptionKind, Operation};
+use dmremap::ops::CorruptionKind;
 use dmremap::port::table::read_block;
 use dmremap::port::{Access, BlockStore as _, Host as _};
 use dmremap::remap_core::bytes::Text;
@@ -22,18 +22,7 @@ use dmremap::remap_core::units::{
 };
 
 use crate::common::{ext4_block, fixture, plain_fixture};
-use crate::host::{context, created, ram, run, with_plain, Machine, MAIN, SPARE};
-
-fn corrupt(machine: &mut Machine, slots: &[Slot], kind: CorruptionKind) {
-    let (mut context, _) = context();
-    let operation = Operation::Corrupt {
-        path: SPARE.into(),
-        slots: slots.to_vec(),
-        kind,
-        seed: 5,
-    };
-    run(machine, &mut context, &operation).unwrap();
-}
+use crate::host::{corrupt, created, ram, with_plain, Machine, MAIN, SPARE};
 
 /// Rewrites all five copies with something changed.
 fn rewrite(machine: &mut Machine, change: impl Fn(&mut Superblock)) {

@@ -9,8 +9,8 @@ use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::{Sectors, Slot};
 
 use crate::host::{
-    confirmed, context, created, planned, ram, run, with_plain, Machine, MAIN, MAIN_SECTORS, SPARE,
-    SPARE_SECTORS,
+    confirmed, context, corrupt, created, planned, ram, run, with_plain, Machine, MAIN,
+    MAIN_SECTORS, SPARE, SPARE_SECTORS,
 };
 
 fn reassemble() -> Operation {
@@ -29,17 +29,6 @@ fn with(main: Option<&str>, name: Option<&str>, read_only: bool) -> Operation {
         name: name.map(str::to_owned),
         read_only,
     }
-}
-
-fn corrupt(machine: &mut Machine, slots: &[Slot], kind: CorruptionKind) {
-    let (mut context, _) = context();
-    let operation = Operation::Corrupt {
-        path: SPARE.into(),
-        slots: slots.to_vec(),
-        kind,
-        seed: 5,
-    };
-    run(machine, &mut context, &operation).unwrap();
 }
 
 /// Copies to damage, how, and the verdict; whether it assembles, and what must be typed.

@@ -6,7 +6,7 @@ use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::{Sector, Slot};
 
 use crate::host::{
-    context, created, planned, ram, run, with_plain, Machine, MAIN, SPARE, SPARE_SECTORS,
+    context, corrupt, created, planned, ram, run, with_plain, Machine, MAIN, SPARE, SPARE_SECTORS,
 };
 
 fn repair(from: Option<Slot>) -> Operation {
@@ -15,17 +15,6 @@ fn repair(from: Option<Slot>) -> Operation {
         from,
         rebuild: false,
     }
-}
-
-fn corrupt(machine: &mut Machine, slots: &[Slot], kind: CorruptionKind) {
-    let (mut context, _) = context();
-    let operation = Operation::Corrupt {
-        path: SPARE.into(),
-        slots: slots.to_vec(),
-        kind,
-        seed: 5,
-    };
-    run(machine, &mut context, &operation).unwrap();
 }
 
 #[test]
