@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::kernel_log::KernelLog;
-use crate::modules;
+use crate::{modules, sys};
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 
@@ -39,7 +39,7 @@ fn locks() -> Option<String> {
 
 /// Memory that nothing points to any more.
 fn leaks() -> Vec<String> {
-    if !Path::new(KMEMLEAK).exists() {
+    if !Path::new(KMEMLEAK).exists() || sys::argument("kmemleak") == "off" {
         return Vec::new();
     }
     // Young memory is passed over, for its pointer may still be in a register.

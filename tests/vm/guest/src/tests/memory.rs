@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -17,9 +18,11 @@ use crate::kernel_log::{KernelLog, Quiet};
 use crate::random::Random;
 use crate::worn::Worn;
 
-/// The tests of this file.
+/// The test during which memory is short.
+pub const SHORT: &[(&str, Test)] = &[("memory-runs-short-while-blocks-move", runs_short)];
+
+/// The tests during which the kernel is refused memory.
 pub const TESTS: &[(&str, Test)] = &[
-    ("memory-runs-short-while-blocks-move", runs_short),
     ("fault-injection-of-allocations", refused),
     ("fault-injection-moves-take-no-memory", moves_take_none),
 ];
@@ -73,12 +76,13 @@ fn set(path: &str, value: &str) -> String {
     before.trim().to_owned()
 }
 
-/// Fills the memory with what is to be written to a device one in twelve of whose blocks takes
-/// no writes: it becomes free only as blocks move.
+/// Fills the memory with what is to be written to a device many of whose blocks take no writes:
+/// it becomes free only as blocks move.
 fn runs_short(_: &mut KernelLog) {
     const SIZE: u64 = 96 * MIB;
-    // Of each 256.
-    const BAD: u64 = 20;
+    // Of each 256. On a kernel that looks for its own mistakes a move takes some 7 ms, and that
+    // kernel gives up when no page becomes free for a second or two.
+    let bad = if Path::new(FAILSLAB).exists() { 2 } else { 20 };
     let _quiet = Quiet::new();
     let (main, spare) = (Disk::of_mib(96), Disk::of_mib(32));
     // The disks are of memory too, and must not ask for it when it is short.
@@ -93,7 +97,7 @@ fn runs_short(_: &mut KernelLog) {
     let join = || Mapped::create("joined", &table(SIZE, line.clone())).unwrap();
     let mapped = join();
     mapped.message(0, "write_metadata").unwrap();
-    worn.wear((0..SIZE / 256).map(|nth| (nth * 256, BAD)));
+    worn.wear((0..SIZE / 256).map(|nth| (nth * 256, bad)));
     // Nothing is written before there is no other way.
     let before = [
         ("/proc/sys/vm/dirty_background_ratio", "80"),
@@ -119,7 +123,7 @@ fn runs_short(_: &mut KernelLog) {
     }
     assert!(least < LEFT + 16, "{least} MiB were left");
     let told = status(&mapped);
-    assert_eq!(told.active.get(), SIZE / 256 * BAD, "{told}");
+    assert_eq!(told.active.get(), SIZE / 256 * bad, "{told}");
     println!(
         "vm: note {} blocks moved with {least} MiB of memory left",
         told.active

@@ -40,6 +40,7 @@ pub type Test = fn(&mut KernelLog);
 pub fn of_machine(machine: &str) -> impl Iterator<Item = &'static (&'static str, Test)> {
     let lists: &[&[(&str, Test)]] = match machine {
         "resets" => &[resets::TESTS],
+        "short-of-memory" => &[memory::SHORT],
         "two-processors" => &[two_processors::TESTS],
         _ => MOST,
     };
@@ -57,6 +58,7 @@ const MOST: &[&[(&str, Test)]] = &[
     hostile::TESTS,
     lifecycle::TESTS,
     many::TESTS,
+    memory::SHORT,
     memory::TESTS,
     read_only::TESTS,
     schedule::TESTS,
