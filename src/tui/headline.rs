@@ -47,11 +47,12 @@ impl Concern {
 
 /// What to say: the worst of everything that is known, and how much more there is.
 pub fn headline(state: &State) -> Headline {
+    let chosen = state.subject();
     let mut concerns: Vec<Concern> = state
         .up()
         .iter()
-        .filter_map(|active| of_active(state, active))
-        .chain(of_idle_devices(state))
+        .filter_map(|active| of_active(state, active, chosen))
+        .chain(of_idle_devices(state, chosen))
         .collect();
     // Stable: among equals the first in the list is the first to be told.
     concerns.sort_by_key(|concern| std::cmp::Reverse(concern.health));
@@ -126,13 +127,15 @@ fn assemblable(state: &State) -> usize {
         .count()
 }
 
-fn of_active(state: &State, active: &Active) -> Option<Concern> {
+fn of_active(state: &State, active: &Active, chosen: Option<Subject<'_>>) -> Option<Concern> {
     let name = &active.mapped.name;
     let status = &active.status(state.now);
     let (copies, verdict) = Subject::of_active(state, active)
         .copies()
         .unwrap_or((status.copies, status.verdict));
-    let is_chosen = chosen_name(state) == Some(name);
+    let is_chosen = chosen
+        .and_then(|chosen| chosen.active)
+        .is_some_and(|chosen| chosen.mapped.name == *name);
     let bad = |text: String| Some(Concern::new(Health::Bad, format!("{name}: {text}")));
     let warn = |text: String| Some(Concern::new(Health::Warning, format!("{name}: {text}")));
     if status.main_suspect {
@@ -194,11 +197,6 @@ fn of_active(state: &State, active: &Active) -> Option<Concern> {
     None
 }
 
-/// The name of the mapped device that is up and that the keys work on.
-fn chosen_name(state: &State) -> Option<&String> {
-    Some(&state.subject()?.active?.mapped.name)
-}
-
 /// How to use a key, which works on what is chosen in the list and nothing else.
 fn press(is_chosen: bool, key: &str) -> String {
     if is_chosen {
@@ -253,12 +251,17 @@ fn idle(state: &State) -> impl Iterator<Item = &Inspection> {
         .filter(|inspection| inspection.is_ours())
 }
 
-fn of_idle_devices(state: &State) -> impl Iterator<Item = Concern> + '_ {
-    idle(state).filter_map(|inspection| {
+fn of_idle_devices<'a>(
+    state: &'a State,
+    chosen: Option<Subject<'a>>,
+) -> impl Iterator<Item = Concern> + 'a {
+    // Of one that is up the keys work on that, whichever of its parts is chosen.
+    let chosen = chosen
+        .filter(|chosen| chosen.active.is_none())
+        .map(|chosen| chosen.store);
+    idle(state).filter_map(move |inspection| {
         let verdict = inspection.verdict();
-        let subject = state.subject();
-        let is_chosen = subject
-            .is_some_and(|subject| subject.active.is_none() && subject.store == inspection.path);
+        let is_chosen = chosen == Some(inspection.path.as_path());
         let press = || press(is_chosen, &state.key(Command::Repair));
         let advice = match verdict {
             Verdict::Healthy | Verdict::None => return None,
@@ -383,7 +386,7 @@ mod tests {
         assert_eq!(headline(&state).text, text);
         assert!(text.len() <= 76, "too long for 80 columns");
         let idle = |state: &State| {
-            let mut concerns = of_idle_devices(state);
+            let mut concerns = of_idle_devices(state, state.subject());
             concerns.find(|it| it.text.contains("weak")).unwrap().text
         };
         let text = "cellar, not up, on disk-h: weak. Choose it, press r while one copy is left.";
