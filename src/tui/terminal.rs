@@ -1,6 +1,6 @@
 //! The terminal: taken over at the start, given back whatever happens.
 
-use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
+use std::io::{self, IsTerminal as _, Stdout, Write};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -12,16 +12,13 @@ use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::style::Print;
 use crossterm::terminal::{
-    disable_raw_mode, enable_raw_mode, window_size, Clear, ClearType, EnterAlternateScreen,
-    LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode, window_size, BeginSynchronizedUpdate, Clear, ClearType,
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
 };
 use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Rect, Size};
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
-
-/// One screen is written at once: with a smaller buffer a slow line shows half of it.
-const SCREEN_BYTES: usize = 1 << 16;
 
 /// What a terminal that does not tell its size is taken for.
 const USUAL_SIZE: Size = Size {
@@ -53,7 +50,7 @@ const FRAME_TIME: Duration = Duration::from_millis(100);
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<CrosstermBackend<FrameWriter>>,
 }
 
 impl Screen {
@@ -167,11 +164,40 @@ pub fn size() -> Size {
     }
 }
 
-fn terminal_of(size: Size) -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
-    let output = BufWriter::with_capacity(SCREEN_BYTES, io::stdout());
+fn terminal_of(size: Size) -> io::Result<Terminal<CrosstermBackend<FrameWriter>>> {
+    let output = FrameWriter {
+        output: io::stdout(),
+        frame: Vec::new(),
+    };
     let area = Rect::new(0, 0, size.width, size.height);
     let viewport = Viewport::Fixed(area);
     Terminal::with_options(CrosstermBackend::new(output), TerminalOptions { viewport })
+}
+
+/// Gathers a frame and writes it at once, as a synchronized update: of what comes over a slow
+/// line such a terminal shows nothing before it has the whole. Others ignore the marks.
+struct FrameWriter {
+    output: Stdout,
+    frame: Vec<u8>,
+}
+
+impl Write for FrameWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.frame.is_empty() {
+            queue!(self.frame, BeginSynchronizedUpdate)?;
+        }
+        self.frame.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.frame.is_empty() {
+            queue!(self.frame, EndSynchronizedUpdate)?;
+            let written = self.output.write_all(&self.frame);
+            self.frame.clear();
+            written?;
+        }
+        self.output.flush()
+    }
 }
 
 fn take_over() -> io::Result<()> {
@@ -195,8 +221,10 @@ fn take_over() -> io::Result<()> {
 pub fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut output = io::stdout();
+        // A frame may have been cut off in the middle.
         let _ = queue!(
             output,
+            EndSynchronizedUpdate,
             Print(MOUSE_OFF),
             Show,
             DisableBracketedPaste,

@@ -51,6 +51,21 @@ fn typed_words_do_what_keys_do_and_are_completed() {
 }
 
 #[test]
+fn a_terminal_that_knows_synchronized_updates_never_shows_half_a_frame() {
+    let lab = TestLab::new();
+    let mut seat = Seat::open_lab(&lab.path(), 120, 40);
+    seat.press_for("?", "Keys in the list");
+    seat.press_for(ENTER, "list");
+    seat.press("q");
+    assert!(seat.wait_for_end().success());
+    seat.check_given_back();
+    let (outside, inside) = seat.wrote_outside_and_inside();
+    // Outside the terminal is taken over and given back, and nothing else.
+    assert!(outside < 200, "{outside} bytes outside, {inside} in frames");
+    assert!(inside > 2000, "{inside} bytes in frames");
+}
+
+#[test]
 fn keys_and_theme_are_the_operators_own() {
     let lab = TestLab::new();
     let settings = tempfile::tempdir().unwrap();

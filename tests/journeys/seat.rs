@@ -26,12 +26,34 @@ pub const ESC: &str = "\x1b";
 
 type Screen = Arc<(Mutex<Reading>, Condvar)>;
 
+/// What the program writes before and after each frame.
+const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
+const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
+
 struct Reading {
     parser: vt100::Parser,
     /// Every byte that the program wrote.
     written: Vec<u8>,
+    /// How many of them are shown: nothing of a frame before it is there as a whole.
+    shown: usize,
     /// Whether the program closed its side.
     closed: bool,
+}
+
+impl Reading {
+    fn take(&mut self, bytes: &[u8]) {
+        self.written.extend(bytes);
+        let new = &self.written[self.shown..];
+        let find = |bytes: &[u8], mark: &[u8]| {
+            let mut windows = bytes.windows(mark.len());
+            windows.rposition(|window| window == mark)
+        };
+        let begun = find(new, FRAME_BEGINS);
+        let begun = begun.filter(|at| find(&new[*at..], FRAME_ENDS).is_none());
+        let whole = begun.unwrap_or(new.len());
+        self.parser.process(&new[..whole]);
+        self.shown += whole;
+    }
 }
 
 /// A terminal with the program in it.
@@ -71,6 +93,7 @@ impl Seat {
         let reading = Reading {
             parser: vt100::Parser::new(some(lines), some(columns), 0),
             written: Vec::new(),
+            shown: 0,
             closed: false,
         };
         let screen: Screen = Arc::new((Mutex::new(reading), Condvar::new()));
@@ -81,8 +104,7 @@ impl Seat {
             loop {
                 let count = output.read(&mut bytes).unwrap_or(0);
                 let mut reading = shown.0.lock().unwrap();
-                reading.parser.process(&bytes[..count]);
-                reading.written.extend(&bytes[..count]);
+                reading.take(&bytes[..count]);
                 reading.closed = count == 0;
                 shown.1.notify_all();
                 if count == 0 {
@@ -118,6 +140,21 @@ impl Seat {
         let reading = self.screen.0.lock().unwrap();
         let mut windows = reading.written.windows(bytes.len());
         windows.any(|window| window == bytes)
+    }
+
+    /// How many bytes the program wrote outside of frames, and in them.
+    pub fn wrote_outside_and_inside(&self) -> (usize, usize) {
+        let reading = self.screen.0.lock().unwrap();
+        let (mut counts, mut is_inside) = ([0, 0], false);
+        for at in 0..reading.written.len() {
+            let rest = &reading.written[at..];
+            is_inside = match is_inside {
+                false => rest.starts_with(FRAME_BEGINS),
+                true => !rest.starts_with(FRAME_ENDS),
+            };
+            counts[usize::from(is_inside)] += 1;
+        }
+        counts.into()
     }
 
     /// The column and the line at which `text` is on the screen, from 1 on, as a mouse
