@@ -12,6 +12,7 @@ pub fn choose(terminal: &mut Terminal, main: &str, spare: &str) {
     terminal.press_for(ENTER, &format!("2 of 4: a spare for {main}"));
     terminal.point_at(spare);
     terminal.press_for(ENTER, "3 of 4");
+    terminal.wait_for(&format!("main {main}, spare {spare}"));
 }
 
 /// Gives the device that was chosen its name, and reads the plan.

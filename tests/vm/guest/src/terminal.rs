@@ -20,10 +20,31 @@ const LINES: u16 = 40;
 /// The key that goes on.
 pub const ENTER: &str = "\r";
 
+/// What the application writes before and after each frame.
+const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
+const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
+
 struct Reading {
     parser: vt100::Parser,
+    /// A frame that is not there as a whole: as a terminal does, nothing of it is shown.
+    held: Vec<u8>,
     /// Whether the application closed its side.
     closed: bool,
+}
+
+impl Reading {
+    fn take(&mut self, bytes: &[u8]) {
+        self.held.extend(bytes);
+        let find = |bytes: &[u8], mark: &[u8]| {
+            let mut windows = bytes.windows(mark.len());
+            windows.rposition(|window| window == mark)
+        };
+        let begun = find(&self.held, FRAME_BEGINS);
+        let begun = begun.filter(|at| find(&self.held[*at..], FRAME_ENDS).is_none());
+        let rest = self.held.split_off(begun.unwrap_or(self.held.len()));
+        self.parser.process(&self.held);
+        self.held = rest;
+    }
 }
 
 type Screen = Arc<(Mutex<Reading>, Condvar)>;
@@ -58,6 +79,7 @@ impl Terminal {
         let (rows, columns) = (some(LINES), some(COLUMNS));
         let reading = Reading {
             parser: vt100::Parser::new(rows, columns, 0),
+            held: Vec::new(),
             closed: false,
         };
         let screen: Screen = Arc::new((Mutex::new(reading), Condvar::new()));
@@ -123,21 +145,15 @@ impl Terminal {
     #[track_caller]
     pub fn point_at(&mut self, name: &str) {
         const MOST: usize = 40;
-        // A window lies over the list, whose pointer is left of its own; the name follows the
-        // pointer and what draws the tree.
-        let is_chosen = |screen: &str| {
-            let rows = screen.lines().filter_map(|line| line.rsplit_once('▸'));
-            let row = rows.max_by_key(|(before, _)| before.chars().count());
-            let mut words = row.map_or("", |(_, row)| row).split_whitespace();
-            words.find(|word| word.contains(char::is_alphanumeric)) == Some(name)
-        };
         for _ in 0..MOST {
-            let before = self.text();
-            if is_chosen(&before) {
+            let before = pointed(&self.text());
+            if before.as_deref() == Some(name) {
                 return;
             }
             self.press("j");
-            self.wait_until("another row", |screen| screen != before);
+            // Other things on the screen change by themselves: the next key waits until the
+            // pointer has answered this one.
+            self.wait_until("another row", |screen| pointed(screen) != before);
         }
         panic!("{name} is not in the list:\n{}", self.text());
     }
@@ -162,6 +178,16 @@ impl Drop for Terminal {
     }
 }
 
+/// The name on the row at which the pointer stands. A window lies over the list, whose pointer
+/// is left of its own; the name follows the pointer and what draws the tree.
+fn pointed(screen: &str) -> Option<String> {
+    let rows = screen.lines().filter_map(|line| line.rsplit_once('▸'));
+    let (_, row) = rows.max_by_key(|(before, _)| before.chars().count())?;
+    let mut words = row.split_whitespace();
+    let name = words.find(|word| word.contains(char::is_alphanumeric))?;
+    Some(name.to_owned())
+}
+
 fn some(number: u16) -> NonZeroU16 {
     NonZeroU16::new(number).expect("a terminal has lines and columns")
 }
@@ -176,7 +202,7 @@ fn read_all(mut output: File, screen: &Screen) {
     loop {
         let count = output.read(&mut bytes).unwrap_or(0);
         let mut reading = lock(screen);
-        reading.parser.process(&bytes[..count]);
+        reading.take(&bytes[..count]);
         reading.closed = count == 0;
         screen.1.notify_all();
         if count == 0 {
