@@ -18,8 +18,16 @@ use crate::remap_core::quorum::{CopyState, Verdict};
 pub fn available(state: &State, command: Command) -> Result<(), String> {
     match command {
         Command::LookInside => return inside(state),
-        Command::Back if matches!(state.mode, Mode::Wizard(Wizard::Main { .. })) => {
-            return Err("This is the first step.".to_owned());
+        Command::Back => {
+            let is_first = match &state.mode {
+                Mode::Wizard(wizard) => matches!(wizard, Wizard::Main { .. }),
+                Mode::Plan(dialog) => !dialog.has_step_before(),
+                _ => false,
+            };
+            return match is_first {
+                true => Err("There is no step before this one.".to_owned()),
+                false => Ok(()),
+            };
         }
         Command::Tighten if state.tab == Tab::Events => return Ok(()),
         Command::Tighten => {
@@ -48,7 +56,7 @@ pub fn available(state: &State, command: Command) -> Result<(), String> {
         return Ok(());
     }
     if state.options.read_only {
-        return Err("Started with --read-only: nothing is changed.".to_owned());
+        return Err("Read-only, as with --read-only: nothing is changed.".to_owned());
     }
     match command {
         Command::Create if state.devices().len() < 2 => {

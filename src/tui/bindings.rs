@@ -224,6 +224,11 @@ const PROMPT: &[Context] = &[Context::Prompt];
 const ACTIONS: &[Context] = &[Context::Actions];
 const SETTINGS: &[Context] = &[Context::Settings];
 const CORRUPT: &[Context] = &[Context::Corrupt];
+const PLANS: &[Context] = &[
+    Context::ConfirmTyped,
+    Context::ConfirmPlain,
+    Context::Notice,
+];
 const ARROWED: &[Context] = &[Context::Form, Context::ConfirmTyped, Context::ConfirmPlain];
 const WINDOWS: &[Context] = &[
     Context::Corrupt,
@@ -373,6 +378,7 @@ pub const BINDINGS: &[Binding] = &[
     // What leaves everything as it is comes before what changes something.
     bind!("leave", WINDOWS, [Key::Esc], Command::Cancel, "leave all as it is", "leave everything as it is"),
     bind!("leave-by-letter", &[Context::Corrupt, Context::Choose, Context::ConfirmPlain], [Key::Char('q')], Command::Cancel, "", "leave everything as it is"),
+    bind!("plan-back", PLANS, [Key::Ctrl('p')], Command::Back, "back", "one step back, to the options of a new device"),
     bind!("do-it", &[Context::ConfirmTyped, Context::ConfirmPlain], [Key::Enter], Command::Accept, "do it", "do it; where a name is asked for, once it is typed"),
     bind!("close", &[Context::Notice], [Key::Enter, Key::Esc, Key::Char('q')], Command::Cancel, "close", "back to the list"),
     bind!("erase", TYPED, [Key::Backspace, Key::Ctrl('h')], Command::Erase, "", "erase one character"),

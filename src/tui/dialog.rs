@@ -1,6 +1,7 @@
 //! A plan from its making to its outcome.
 
 use super::keymap::Context;
+use super::wizard::Form;
 use crate::error::Error;
 use crate::ops::{Confirmed, Operation, Outcome, Plan, Refusal, Share, Target};
 use crate::remap_core::message::Message;
@@ -16,6 +17,8 @@ pub struct Dialog {
     pub stage: Stage,
     /// How far something that takes its time came.
     pub share: Option<Share>,
+    /// The options that it was planned from, if it was asked for there.
+    pub form: Option<Box<Form>>,
 }
 
 /// How far a plan came.
@@ -110,7 +113,17 @@ impl Dialog {
             ticket,
             stage: Stage::Planning,
             share: None,
+            form: None,
         }
+    }
+
+    /// Whether there are options to go back to, and nothing is done yet.
+    pub fn has_step_before(&self) -> bool {
+        self.form.is_some()
+            && matches!(
+                self.stage,
+                Stage::Planning | Stage::Prompting(_) | Stage::Refused(_)
+            )
     }
 
     /// What the keyboard is for.

@@ -190,8 +190,13 @@ impl KeyMap {
         let mut seen: Vec<(Key, &'static str)> = Vec::new();
         let (mut leaves, mut quits) = (false, false);
         for bound in self.bindings(context) {
-            leaves |=
-                matches!(bound.command, Command::Back | Command::Cancel) && !bound.keys.is_empty();
+            // Steps of a window have none before the first, so going back leaves pages alone.
+            let is_page = matches!(context, Context::List | Context::Detail | Context::Inside);
+            leaves |= match bound.command {
+                Command::Cancel => !bound.keys.is_empty(),
+                Command::Back => is_page && !bound.keys.is_empty(),
+                _ => false,
+            };
             quits |= bound.command == Command::Quit && !bound.keys.is_empty();
             for key in bound.keys {
                 if let Some((_, other)) = seen.iter().find(|(taken, _)| taken == key) {

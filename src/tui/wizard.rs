@@ -19,6 +19,8 @@ pub enum Wizard {
         pointer: Pointer,
         /// Why the row could not be chosen, once that was tried.
         complaint: Option<String>,
+        /// What was filled in before one came back here.
+        earlier: Option<Box<Form>>,
     },
     /// Choosing the spare.
     Spare {
@@ -28,6 +30,8 @@ pub enum Wizard {
         pointer: Pointer,
         /// Why the row could not be chosen, once that was tried.
         complaint: Option<String>,
+        /// What was filled in before one came back here.
+        earlier: Option<Box<Form>>,
     },
     /// Filling in the rest.
     Form(Form),
@@ -39,15 +43,35 @@ impl Wizard {
         Self::Main {
             pointer: Pointer::at_first(&candidates::mains(state)),
             complaint: None,
+            earlier: None,
         }
     }
 
-    /// The step that chooses a spare for the device at `main`.
-    pub fn for_spare(state: &State, main: PathBuf) -> Self {
+    /// The step that chooses a spare for the device at `main`; the one that was chosen for it
+    /// `earlier` is pointed at.
+    pub fn for_spare(state: &State, main: PathBuf, earlier: Option<Box<Form>>) -> Self {
+        let pointer = match earlier.as_ref().filter(|earlier| earlier.main == main) {
+            Some(earlier) => Pointer(Some(earlier.spare.clone())),
+            None => Pointer::at_first(&candidates::spares(state, &main)),
+        };
         Self::Spare {
-            pointer: Pointer::at_first(&candidates::spares(state, &main)),
             main,
+            pointer,
             complaint: None,
+            earlier,
+        }
+    }
+
+    /// One step back, with everything as it was there; the first step stays as it is.
+    pub fn step_back(self, state: &State) -> Self {
+        match self {
+            Self::Form(form) => Self::for_spare(state, form.main.clone(), Some(Box::new(form))),
+            Self::Spare { main, earlier, .. } => Self::Main {
+                pointer: Pointer(Some(main)),
+                complaint: None,
+                earlier,
+            },
+            first @ Self::Main { .. } => first,
         }
     }
 
@@ -144,8 +168,29 @@ pub struct Form {
 }
 
 impl Form {
-    /// A form for these two devices.
-    pub fn new(main: PathBuf, spare: &Candidate) -> Self {
+    /// A form for these two devices. Of one that was filled in `earlier` the name and the
+    /// interval stay, and where it was for the same devices all of it; nobody has agreed to
+    /// overwrite what a device did not hold then.
+    pub fn new(main: PathBuf, spare: &Candidate, earlier: Option<Box<Self>>) -> Self {
+        let fresh = Self::fresh(main, spare);
+        let Some(earlier) = earlier else {
+            return fresh;
+        };
+        let is_same = (&earlier.main, &earlier.spare) == (&fresh.main, &fresh.spare);
+        let block_size = match is_same {
+            true => earlier.block_size.max(fresh.smallest_unit),
+            false => fresh.block_size,
+        };
+        Self {
+            block_size,
+            replace: is_same && earlier.holds == fresh.holds && earlier.replace,
+            name: earlier.name,
+            scrub_interval: earlier.scrub_interval,
+            ..fresh
+        }
+    }
+
+    fn fresh(main: PathBuf, spare: &Candidate) -> Self {
         Self {
             main,
             spare: spare.path.clone(),

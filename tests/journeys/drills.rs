@@ -154,6 +154,9 @@ fn the_wizard_makes_a_device_step_by_step() {
     seat.press_for(ENTER, "3 of 4");
     seat.press_for("store", "store▏");
     seat.press_for(ENTER, "Type store to go on");
+    // A step back finds what was typed.
+    seat.press_for("\x10", "store▏");
+    seat.press_for(ENTER, "Type store to go on");
     seat.wait_for("0..512  copy 0");
     assert!(lab.bytes("disk-h") == before, "a plan writes nothing");
     seat.press_for("store", "go on: store");

@@ -81,6 +81,7 @@ pub fn show_corruption_plan(state: &mut State) -> Vec<Effect> {
         ticket,
         stage,
         share: None,
+        form: None,
     });
     Vec::new()
 }
@@ -108,7 +109,9 @@ fn on_choose_command(state: &State, mut wizard: Wizard, command: Command) -> Wiz
     let candidates = wizard.candidates(state);
     let half = half_page(state);
     let (pointer, complaint) = match &mut wizard {
-        Wizard::Main { pointer, complaint } => (pointer, complaint),
+        Wizard::Main {
+            pointer, complaint, ..
+        } => (pointer, complaint),
         Wizard::Spare {
             pointer, complaint, ..
         } => (pointer, complaint),
@@ -130,10 +133,15 @@ fn on_choose_command(state: &State, mut wizard: Wizard, command: Command) -> Wiz
             wizard
         }
         (Command::Accept, Some(candidate)) => match wizard {
-            Wizard::Spare { main, .. } => Wizard::Form(Form::new(main, candidate)),
-            _ => Wizard::for_spare(state, candidate.path.clone()),
+            Wizard::Spare { main, earlier, .. } => {
+                Wizard::Form(Form::new(main, candidate, earlier))
+            }
+            Wizard::Main { earlier, .. } => {
+                Wizard::for_spare(state, candidate.path.clone(), earlier)
+            }
+            form @ Wizard::Form(_) => form,
         },
-        (Command::Back, _) => Wizard::new(state),
+        (Command::Back, _) => wizard.step_back(state),
         _ => wizard,
     }
 }
@@ -147,12 +155,16 @@ fn on_form_command(state: &mut State, mut form: Form, command: Command) -> Vec<E
         Command::Erase => drop(form.text().map(String::pop)),
         Command::EraseAll => drop(form.text().map(String::clear)),
         Command::Back => {
-            state.mode = Mode::Wizard(Wizard::for_spare(state, form.main));
+            state.mode = Mode::Wizard(Wizard::Form(form).step_back(state));
             return Vec::new();
         }
         Command::Accept => {
             if let Some(operation) = form.operation(state) {
-                return browse::ask_for_plan(state, operation);
+                let asked = browse::ask_for_plan(state, operation);
+                if let Mode::Plan(dialog) = &mut state.mode {
+                    dialog.form = Some(Box::new(form));
+                }
+                return asked;
             }
             form.tried = true;
         }
@@ -186,6 +198,16 @@ pub fn on_plan_command(state: &mut State, command: Command) -> Vec<Effect> {
     };
     if command == Command::Cancel {
         state.mode = Mode::Browse;
+        return Vec::new();
+    }
+    if command == Command::Back {
+        let form = match dialog.has_step_before() {
+            true => dialog.form.take(),
+            false => None,
+        };
+        if let Some(form) = form {
+            state.mode = Mode::Wizard(Wizard::Form(*form));
+        }
         return Vec::new();
     }
     let Stage::Prompting(prompt) = &mut dialog.stage else {

@@ -5,6 +5,7 @@ use crate::ops::{Confirmed, Operation, Outcome, Target};
 use crate::remap_core::message::Message;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{Sectors, Slot};
+use crate::tui::actions;
 use crate::tui::dialog::Stage;
 use crate::tui::event::{Answer, Event};
 use crate::tui::fake::FakeHost;
@@ -13,7 +14,7 @@ use crate::tui::keymap::{Binding, Bound, Command, Context, KeyMap, BINDINGS};
 use crate::tui::rows::RowKey;
 use crate::tui::sample::{self, happen, path, press, state, COLOUR};
 use crate::tui::state::{Focus, Mode, State, Tab};
-use crate::tui::wizard::Wizard;
+use crate::tui::wizard::{Form, Wizard};
 
 fn bindings(context: Context) -> impl Iterator<Item = Bound<'static>> {
     static USUAL: KeyMap = KeyMap::USUAL;
@@ -367,18 +368,85 @@ fn the_wizard_refuses_the_unfit_and_says_why() {
         .map(|candidate| candidate.name.as_str())
         .collect();
     assert_eq!(names[..3], ["disk-f", "disk-h", "usb-e"]);
-    // From the options one comes back to the choice of the spare, and from there to main.
-    press(&mut state, "\nname");
-    assert_eq!(state.context(), Context::Form);
-    happen(&mut state, 1000, Event::Key(Key::Ctrl('p')));
-    let Mode::Wizard(Wizard::Spare { main, .. }) = &state.mode else {
+}
+
+/// The form on the screen.
+fn form(state: &State) -> &Form {
+    match &state.mode {
+        Mode::Wizard(Wizard::Form(form)) => form,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The device under the pointer of the wizard.
+fn pointed(state: &State) -> String {
+    let Mode::Wizard(wizard @ (Wizard::Main { pointer, .. } | Wizard::Spare { pointer, .. })) =
+        &state.mode
+    else {
         panic!("{:?}", state.mode);
     };
-    assert_eq!(*main, path("disk-e"));
+    let candidates = wizard.candidates(state);
+    candidates[pointer.row(&candidates).unwrap()].name.clone()
+}
+
+#[test]
+fn a_step_back_in_the_wizard_finds_everything_as_it_was() {
+    let mut state = sample_state();
+    let back = |state: &mut State| {
+        assert!(actions::available(state, Command::Back).is_ok());
+        happen(state, 1000, Event::Key(Key::Ctrl('p')));
+    };
+    // The second spare; it holds something, and that it may be overwritten is said.
+    press(&mut state, "n\n↓\nstore\t→\t\x7f\x7f\t ");
+    let (chosen, filled_in) = (form(&state).spare.clone(), form(&state).clone());
+    assert!(filled_in.replace && filled_in.holds.is_some());
+    assert!(filled_in.block_size > filled_in.smallest_unit);
+    let (ticket, operation) = plan_asked(&press(&mut state, "\n"));
+    assert_eq!(state.context(), Context::Notice, "the plan is being made");
+    back(&mut state);
+    assert_eq!(form(&state).operation(&state), Some(operation.clone()));
+    // The answer to the question that was left changes nothing.
+    let plan = Err(crate::ops::Refusal::new(
+        "busy",
+        "it is in use",
+        "Stop that.",
+    ));
+    let planned = Event::Told(Answer::Planned { ticket, plan });
+    happen(&mut state, 1000, planned);
+    assert_eq!(form(&state).operation(&state), Some(operation.clone()));
+    // Nor is a refusal the end.
+    let (ticket, _) = plan_asked(&press(&mut state, "\n"));
+    let plan = Err(crate::ops::Refusal::new(
+        "busy",
+        "it is in use",
+        "Stop that.",
+    ));
+    let planned = Event::Told(Answer::Planned { ticket, plan });
+    happen(&mut state, 1000, planned);
+    back(&mut state);
+    assert_eq!(form(&state).operation(&state), Some(operation.clone()));
+    // Back to the first step, and forth again.
+    back(&mut state);
+    assert_eq!(state.name_of(&chosen), pointed(&state));
     press(&mut state, "←");
-    assert!(matches!(state.mode, Mode::Wizard(Wizard::Main { .. })));
-    let why = crate::tui::actions::available(&state, Command::Back);
-    assert!(why.is_err(), "the first step has none before it");
+    assert_eq!(pointed(&state), "disk-e");
+    assert!(
+        actions::available(&state, Command::Back).is_err(),
+        "the first step has none before it"
+    );
+    press(&mut state, "\n\n");
+    assert_eq!(form(&state).operation(&state), Some(operation));
+    // For another spare only what has nothing to do with the spare stays.
+    back(&mut state);
+    press(&mut state, "g\n");
+    let other = form(&state);
+    assert_ne!(other.spare, chosen);
+    assert_eq!(
+        (&other.name, &other.scrub_interval),
+        (&filled_in.name, &filled_in.scrub_interval)
+    );
+    assert!(!other.replace);
+    assert_eq!(other.block_size, other.smallest_unit);
 }
 
 #[test]

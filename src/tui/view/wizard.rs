@@ -33,7 +33,9 @@ const LABEL_WIDTH: usize = 13;
 /// Draws the window.
 pub fn draw(frame: &mut Frame<'_>, state: &State, wizard: &Wizard) {
     match wizard {
-        Wizard::Main { pointer, complaint } => {
+        Wizard::Main {
+            pointer, complaint, ..
+        } => {
             let title = "New device, 1 of 4: the ageing disk to protect";
             draw_choice(frame, state, (wizard, pointer), complaint.as_deref(), title);
         }
@@ -41,6 +43,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, wizard: &Wizard) {
             main,
             pointer,
             complaint,
+            ..
         } => {
             let title = format!("New device, 2 of 4: a spare for {}", state.name_of(main));
             draw_choice(
