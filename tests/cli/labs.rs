@@ -276,7 +276,7 @@ fn a_watch_prints_one_object_for_each_change() {
     assert_eq!(next()["verdict"], "healthy");
     bench.lab("corrupt disk-d --copy 0 --kind bit-flip --confirm attic");
     assert_eq!(bench.lab("scrub attic").status, 0);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let mut seen = next();
     while seen["repairs_completed"] != 1 && Instant::now() < deadline {
         seen = next();

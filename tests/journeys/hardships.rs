@@ -124,7 +124,7 @@ fn a_terminal_that_takes_nothing_holds_nobody_who_is_told_to_end() {
         seat.while_unread(|seat| {
             fill(seat);
             seat.signal(signal);
-            let end = Instant::now() + Duration::from_secs(20);
+            let end = Instant::now() + Duration::from_secs(60);
             let status = loop {
                 if let Some(status) = seat.status() {
                     break status;

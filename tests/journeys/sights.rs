@@ -92,19 +92,16 @@ fn nothing_costs_anything_while_nothing_happens() {
     // The first scrub is over, and no time is on the screen.
     seat.choose("attic");
     seat.press_for("4", "scrub: all intact");
-    let settled = Duration::from_millis(500);
-    std::thread::sleep(settled);
-    let before = effort(seat.pid());
-    std::thread::sleep(Duration::from_secs(2));
-    let after = effort(seat.pid());
-    assert!(
-        after.0 - before.0 <= 4,
-        "{} wake-ups in 2 s",
-        after.0 - before.0
-    );
-    assert!(
-        after.1 - before.1 <= 1,
-        "{} ticks in 2 s",
-        after.1 - before.1
-    );
+    // On a busy machine what came before may not be over at once.
+    let mut spent = (u64::MAX, u64::MAX);
+    for _ in 0..10 {
+        let before = effort(seat.pid());
+        std::thread::sleep(Duration::from_secs(2));
+        let after = effort(seat.pid());
+        spent = (after.0.abs_diff(before.0), after.1.abs_diff(before.1));
+        if spent.0 <= 4 && spent.1 <= 1 {
+            return;
+        }
+    }
+    panic!("{} wake-ups and {} ticks in 2 s", spent.0, spent.1);
 }

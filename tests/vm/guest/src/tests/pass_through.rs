@@ -154,7 +154,7 @@ pub(super) fn make_partitions(disk: &Disk, lengths: &[u64]) -> Vec<PathBuf> {
     let paths =
         (1..=lengths.len()).map(|number| PathBuf::from(format!("{}p{number}", disk.word())));
     let paths: Vec<PathBuf> = paths.collect();
-    let patience = Instant::now() + Duration::from_secs(5);
+    let patience = Instant::now() + Duration::from_secs(60);
     while let Some(path) = paths.iter().find(|path| !path.exists()) {
         assert!(
             Instant::now() < patience,
