@@ -1,7 +1,7 @@
 //! Keys in, state and effects out; plans are those of real operations on disks in memory.
 
 use super::{Effect, Ended, Request};
-use crate::ops::{Confirmed, Operation, Outcome, Target};
+use crate::ops::{Confirmed, Operation, Outcome, Refusal, Target};
 use crate::remap_core::message::Message;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{Sectors, Slot};
@@ -396,6 +396,10 @@ fn a_step_back_in_the_wizard_finds_everything_as_it_was() {
         assert!(actions::available(state, Command::Back).is_ok());
         happen(state, 1000, Event::Key(Key::Ctrl('p')));
     };
+    let refuse = |state: &mut State, ticket| {
+        let plan = Err(Refusal::new("busy", "it is in use", "Stop that."));
+        happen(state, 1000, Event::Told(Answer::Planned { ticket, plan }));
+    };
     // The second spare; it holds something, and that it may be overwritten is said.
     press(&mut state, "n\n↓\nstore\t→\t\x7f\x7f\t ");
     let (chosen, filled_in) = (form(&state).spare.clone(), form(&state).clone());
@@ -406,23 +410,11 @@ fn a_step_back_in_the_wizard_finds_everything_as_it_was() {
     back(&mut state);
     assert_eq!(form(&state).operation(&state), Some(operation.clone()));
     // The answer to the question that was left changes nothing.
-    let plan = Err(crate::ops::Refusal::new(
-        "busy",
-        "it is in use",
-        "Stop that.",
-    ));
-    let planned = Event::Told(Answer::Planned { ticket, plan });
-    happen(&mut state, 1000, planned);
+    refuse(&mut state, ticket);
     assert_eq!(form(&state).operation(&state), Some(operation.clone()));
     // Nor is a refusal the end.
     let (ticket, _) = plan_asked(&press(&mut state, "\n"));
-    let plan = Err(crate::ops::Refusal::new(
-        "busy",
-        "it is in use",
-        "Stop that.",
-    ));
-    let planned = Event::Told(Answer::Planned { ticket, plan });
-    happen(&mut state, 1000, planned);
+    refuse(&mut state, ticket);
     back(&mut state);
     assert_eq!(form(&state).operation(&state), Some(operation.clone()));
     // Back to the first step, and forth again.
