@@ -154,6 +154,7 @@ fn the_wizard_makes_a_device_step_by_step() {
     seat.press_for(ENTER, "3 of 4");
     seat.press_for("store", "store▏");
     seat.press_for(ENTER, "Type store to go on");
+    seat.wait_for("4 of 4: the plan for store");
     // A step back finds what was typed.
     seat.press_for("\x10", "store▏");
     seat.press_for(ENTER, "Type store to go on");

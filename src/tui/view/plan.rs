@@ -74,6 +74,9 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, dialog: &Dialog) {
             (dialog.title.as_str(), lines)
         }
     };
+    let step = dialog.form.as_ref().filter(|_| dialog.has_step_before());
+    let last_step = step.map(|form| format!("New device, 4 of 4: the plan for {}", form.name));
+    let title = last_step.as_deref().unwrap_or(title);
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
     let area = centred(state.size, width, height.min(state.size.height - 2));
     let inner = window(frame, area, theme, title);
