@@ -5,7 +5,7 @@
 use kernel::error::Result;
 use kernel::prelude::*;
 
-use crate::dm::claims::{Claim, Use};
+use crate::dm::claims::Claim;
 use crate::dm::clock;
 use crate::dm::device::{Buffer, Device};
 use crate::engine::{tell, Engine, Full, Metadata};
@@ -35,10 +35,7 @@ impl Joined<'_> {
         if !engine.loaded {
             self.tell_name();
         }
-        let claims = [
-            self.claim(self.main(), Use::Shared)?,
-            self.claim(self.spare(), Use::Alone)?,
-        ];
+        let claims = [self.claim(self.main())?, self.claim(self.spare())?];
         let surveyed = store::survey(&Spare::new(self.spare(), &engine.faults))?;
         if engine.loaded {
             engine.check_unchanged(self, &surveyed)?;
@@ -88,8 +85,8 @@ impl Joined<'_> {
         Ok(())
     }
 
-    fn claim(&self, device: &Device<'_>, how: Use) -> Result<Claim> {
-        Claim::new(self.owner(), device, how).inspect_err(|_| {
+    fn claim(&self, device: &Device<'_>) -> Result<Claim> {
+        Claim::new(self.owner(), device).inspect_err(|_| {
             log::error(format_args!(
                 "{}: {} is part of another device that is up",
                 self.number(),

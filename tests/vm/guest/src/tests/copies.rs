@@ -118,9 +118,10 @@ impl Damage {
     }
 }
 
-/// One spare some of whose copies were damaged.
+/// One spare some of whose copies were damaged, and its main.
 struct Case {
     what: String,
+    main: Disk,
     spare: Disk,
     verdict: Verdict,
     before: Vec<u8>,
@@ -155,7 +156,7 @@ fn every_subset(log: &mut KernelLog) {
             );
         }
         for case in &mut cases {
-            case.bring_up(&main);
+            case.bring_up();
         }
         for case in &mut cases {
             case.wait_until_healed();
@@ -175,7 +176,9 @@ fn damaged(
     ages: &[Vec<u8>; 3],
     random: &mut Random,
 ) -> Case {
-    let spare = Disk::of_mib(5);
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(5));
+    let content = Device::open(main.path()).write_pattern(96, 16, 1);
+    content.expect("main takes writes");
     metadata.restore(&spare);
     let device = Device::open(spare.path());
     let hit: Vec<Slot> = Slot::ALL
@@ -193,6 +196,7 @@ fn damaged(
         what,
         before: slots(&spare),
         verdict: expected,
+        main,
         spare,
         mapped: None,
     }
@@ -200,9 +204,10 @@ fn damaged(
 
 impl Case {
     /// Checks that it comes up if it may, and is right then.
-    fn bring_up(&mut self, main: &Disk) {
+    fn bring_up(&mut self) {
         let Self {
             what,
+            main,
             spare,
             verdict,
             ..
@@ -282,6 +287,7 @@ impl Case {
                 "{what}: a copy was written"
             );
         }
+        self.main.remove();
         self.spare.remove();
     }
 }

@@ -63,11 +63,11 @@ fn mutated(seed: u64) {
     drop(device);
     mapped.remove().unwrap();
     let metadata = Metadata::of(&good, BlockSize::B512);
-    let (main, metadata) = (&main, &metadata);
+    let metadata = &metadata;
     // Each waits for the kernel most of the time.
     let tallies: Vec<Tally> = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
-            .map(|nth| scope.spawn(move || run(nth, seed, main, metadata)))
+            .map(|nth| scope.spawn(move || run(nth, seed, metadata)))
             .collect();
         let threads = threads.into_iter();
         threads
@@ -82,8 +82,11 @@ fn mutated(seed: u64) {
     assert!(refused > 500 && up > 500 && read_only > 50 && passes > 50);
 }
 
-fn run(nth: u64, seed: u64, main: &Disk, metadata: &Metadata) -> Tally {
-    let spare = Disk::of_mib(5);
+fn run(nth: u64, seed: u64, metadata: &Metadata) -> Tally {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(5));
+    let device = Device::open(main.path());
+    device.write_pattern(0, 4096, 1).expect("main takes writes");
+    drop(device);
     let name = format!("mutated{nth}");
     let mut random = Random::new(seed + nth);
     let mut tally = Tally::default();
@@ -110,7 +113,7 @@ fn run(nth: u64, seed: u64, main: &Disk, metadata: &Metadata) -> Tally {
             _ => "",
         };
         let what = format!("case {nth}/{case}{option}: {what:?}");
-        let line = table(16 * MIB, words(main, &spare) + option);
+        let line = table(16 * MIB, words(&main, &spare) + option);
         mapped.load(&line).unwrap();
         if mapped.resume().is_err() {
             tally.refused += 1;

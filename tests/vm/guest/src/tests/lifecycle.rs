@@ -82,21 +82,28 @@ fn one_device_alone(log: &mut KernelLog) {
     };
     for option in ["", " 2 read_only 1"] {
         refused(&others[0], &spare, option, log);
+        refused(&main, &others[1], option, log);
         refused(&spare, &others[1], option, log);
         refused(&others[0], &main, option, log);
     }
     // In one table they would be two as well.
-    let of = |start, main: &Disk| Line {
+    let of = |start, main: &Disk, spare: &Disk| Line {
         start,
         length: 4 * MIB,
         target: "dm-remap-v4",
-        words: words(main, &others[1]),
+        words: words(main, spare),
     };
-    let both = [of(0, &others[0]), of(4 * MIB, &main)];
-    let Err(error) = Mapped::create("second", &both) else {
-        panic!("one spare serves two targets of a table");
-    };
-    assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{error}");
+    let [one, other] = [Disk::of_mib(16), Disk::of_mib(16)];
+    for both in [
+        [of(0, &others[0], &one), of(4 * MIB, &others[1], &one)],
+        [of(0, &one, &others[0]), of(4 * MIB, &one, &others[1])],
+        [of(0, &one, &other), of(4 * MIB, &other, &others[0])],
+    ] {
+        let Err(error) = Mapped::create("second", &both) else {
+            panic!("one disk serves two targets of a table");
+        };
+        assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{error}");
+    }
     // One that is suspended gives way, and does not come back before the other one is gone.
     mapped.suspend().unwrap();
     let second = join_as("second", &main, &spare);
