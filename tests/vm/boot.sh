@@ -6,7 +6,7 @@ work=$top/target/vm
 # Modules of the kernel that the guest's init loads; what is built in is passed over.
 modules=(configfs null_blk dm_mod dm_delay dm_flakey dm_log_writes dm_dust)
 # Those that the kernel of a guest with --debug has not.
-not_for_debug=(ext4 xfs virtio_blk)
+not_for_debug=(ext4 xfs virtio_blk dm_bufio dm_persistent_data dm_bio_prison dm_thin_pool)
 # Seconds after which a guest is taken for dead.
 limit=${VM_LIMIT:-1500}
 

@@ -15,10 +15,10 @@ without=fault-injection-
 guests=(guest-1 guest-2 guest-two-processors guest-resets)
 if [ "${1:-}" = --debug ]; then
     kind=(--debug)
-    # That kernel has no file systems, and no disks that outlive a reset. Where memory is short
+    # That kernel has no file systems, no thin volumes and no disks that outlive a reset. Where memory is short
     # kmemleak asks for some with each request, and reclaims in vain; a guest without it takes
     # that test.
-    without=application-,file-system-,memory-runs-short
+    without=application-,file-system-,thin-,memory-runs-short
     guests=(guest-1 guest-2 guest-two-processors guest-short-of-memory)
     # Every access to memory is looked at there, which takes several times as long.
     limit=${VM_LIMIT:-3600}

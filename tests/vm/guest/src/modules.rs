@@ -8,7 +8,7 @@ use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags}
 
 /// The modules that the tests stand on, each after those it needs; a kernel may have
 /// some built in.
-const STOCK: [(&str, &str); 9] = [
+const STOCK: [(&str, &str); 13] = [
     ("configfs", ""),
     ("null_blk", "nr_devices=0"),
     ("dm_mod", ""),
@@ -16,6 +16,10 @@ const STOCK: [(&str, &str); 9] = [
     ("dm_flakey", ""),
     ("dm_log_writes", ""),
     ("dm_dust", ""),
+    ("dm_bufio", ""),
+    ("dm_persistent_data", ""),
+    ("dm_bio_prison", ""),
+    ("dm_thin_pool", ""),
     ("xfs", ""),
     ("virtio_blk", ""),
 ];

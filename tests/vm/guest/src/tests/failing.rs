@@ -8,7 +8,7 @@ use super::remapping::{joined, wait_for};
 use super::{check_remaps, join, remaps, status, table, words, Test};
 use crate::block::{Buffer, Device};
 use crate::disk::{Disk, MIB};
-use crate::dm::Mapped;
+use crate::dm::{Line, Mapped};
 use crate::kernel_log::KernelLog;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::status::Mode;
@@ -26,6 +26,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a-dead-main-comes-back", main_comes_back),
     ("a-main-that-came-back-is-asked-at-once", asked_at_once),
     ("lost-blocks-persist", lost_blocks_persist),
+    ("thin-main-that-is-full-is-no-bad-block", thin_main_is_full),
 ];
 
 fn layout(spare: &Disk) -> Layout {
@@ -374,4 +375,64 @@ fn lost_blocks_persist(_: &mut KernelLog) {
     check_remaps(&mapped, &[50, 51, 52], &[]);
     closed.open(&mapped.path()).check_all();
     mapped.remove().unwrap();
+}
+
+/// A main that has no room left is no matter of single blocks: whoever writes is told, and
+/// nothing moves.
+fn thin_main_is_full(_: &mut KernelLog) {
+    const ROOM: u64 = 4 * MIB;
+    // What a pool gives room for at once, in sectors.
+    const CHUNK: u64 = 128;
+    let (names, room, spare) = (Disk::of_mib(4), Disk::of_mib(4), Disk::of_mib(16));
+    let line = |length, target, words| {
+        let start = 0;
+        [Line {
+            start,
+            length,
+            target,
+            words,
+        }]
+    };
+    let words = format!(
+        "{} {} {CHUNK} 0 2 skip_block_zeroing error_if_no_space",
+        names.word(),
+        room.word()
+    );
+    let pool = Mapped::create("pool", &line(ROOM, "thin-pool", words)).unwrap();
+    pool.message(0, "create_thin 0").unwrap();
+    let words = format!("{} 0", pool.path().display());
+    let thin = Mapped::create("thin", &line(16 * MIB, "thin", words)).unwrap();
+    let words = format!("{} {}", thin.path().display(), spare.word());
+    let mapped = Mapped::create("joined", &table(16 * MIB, words)).unwrap();
+    mapped.message(0, "write_metadata").unwrap();
+
+    let device = Device::open(&mapped.path());
+    let mut written = Vec::new();
+    for at in (0..16 * MIB).step_by(CHUNK as usize) {
+        match device.write_pattern(at, CHUNK, 1) {
+            Ok(()) => written.push(at),
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOSPC), "{error}"),
+        }
+    }
+    assert_eq!(written.len() as u64, ROOM / CHUNK);
+    check_remaps(&mapped, &[], &[]);
+    let told = status(&mapped);
+    assert!(!told.main_suspect && told.mode == Mode::ReadWrite, "{told}");
+    // What found room is there, and takes writes as before; a bad block there moves.
+    for (round, at) in written.iter().enumerate() {
+        device.check_pattern(*at, CHUNK, 1);
+        device.write_pattern(*at, CHUNK, 2 + round as u64).unwrap();
+    }
+    room.spoil(CHUNK + 7, 1);
+    for (round, at) in written.iter().enumerate() {
+        device
+            .write_pattern(*at, CHUNK, 100 + round as u64)
+            .unwrap();
+        device.check_pattern(*at, CHUNK, 100 + round as u64);
+    }
+    assert_eq!(remaps(&mapped).len(), 1);
+    drop(device);
+    mapped.remove().unwrap();
+    thin.remove().unwrap();
+    pool.remove().unwrap();
 }

@@ -25,7 +25,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("another-table-under-load", another_table_under_load),
     ("the-table-becomes-error-and-back", error_and_back),
     ("changed-metadata-refuse-resume", changed_metadata),
-    ("one-spare-serves-one-device", one_device_alone),
+    ("each-disk-serves-one-device", one_device_alone),
     ("the-log-tells-who-is-gone", gone_is_told),
     ("removal-after-errors", removal_after_errors),
     ("removal-while-errors-are-in-flight", removal_in_flight),
