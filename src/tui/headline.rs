@@ -6,8 +6,6 @@ use super::rows;
 use super::state::State;
 use super::subject::Subject;
 use super::theme::Health;
-use crate::inspect::Inspection;
-use crate::port::Usage;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::MAX_ATTEMPTS;
 use crate::remap_core::status::{Mode, RepairStatus, Status};
@@ -79,7 +77,7 @@ fn all_is_well(state: &State) -> Headline {
         return say(Health::Neutral, "Looking at devices.");
     }
     match state.up() {
-        [] if assemblable(state) > 0 => say(
+        [] if state.idle.healthy > 0 => say(
             Health::Neutral,
             &format!(
                 "No device is mapped. Choose a spare and press {} to assemble, or {} for a new one.",
@@ -119,12 +117,6 @@ fn all_is_well(state: &State) -> Headline {
 fn whys_unread(state: &State) -> impl Iterator<Item = &String> {
     let examined = state.examined.values();
     examined.filter_map(|examined| examined.as_ref().err())
-}
-
-fn assemblable(state: &State) -> usize {
-    idle(state)
-        .filter(|inspection| inspection.verdict() == Verdict::Healthy)
-        .count()
 }
 
 fn of_active(state: &State, active: &Active, chosen: Option<Subject<'_>>) -> Option<Concern> {
@@ -241,16 +233,6 @@ fn damaged_copies(copies: &PerSlot<char>) -> String {
     }
 }
 
-/// What is known of the devices that are not part of anything that is up.
-fn idle(state: &State) -> impl Iterator<Item = &Inspection> {
-    state
-        .devices()
-        .iter()
-        .filter(|device| device.usage == Usage::Free)
-        .filter_map(|device| state.inspection(&device.path))
-        .filter(|inspection| inspection.is_ours())
-}
-
 fn of_idle_devices<'a>(
     state: &'a State,
     chosen: Option<Subject<'a>>,
@@ -259,7 +241,9 @@ fn of_idle_devices<'a>(
     let chosen = chosen
         .filter(|chosen| chosen.active.is_none())
         .map(|chosen| chosen.store);
-    idle(state).filter_map(move |inspection| {
+    let troubled = state.idle.troubled.iter();
+    let troubled = troubled.filter_map(|path| state.inspection(path));
+    troubled.filter_map(move |inspection| {
         let verdict = inspection.verdict();
         let is_chosen = chosen == Some(inspection.path.as_path());
         let press = || press(is_chosen, &state.key(Command::Repair));

@@ -15,8 +15,10 @@ use super::key::Key;
 /// How long to wait when the terminal has bytes that are no event yet.
 const INCOMPLETE: Duration = Duration::from_millis(20);
 
-/// How long to wait for what is at hand already: with no time at all nothing is read.
-const AT_HAND: Duration = Duration::from_millis(1);
+/// How long to wait for what is at hand already. In a shorter time a busy machine may not come
+/// to look at all, and a key that was read with another one would wait for the next; the last
+/// millisecond of it costs a processor, so it should not be the one in which the screen is drawn.
+const AT_HAND: Duration = Duration::from_millis(10);
 
 /// Starts the thread that reads keys until the terminal is gone.
 ///

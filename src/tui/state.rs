@@ -26,8 +26,9 @@ use super::wizard::Wizard;
 use crate::inspect::Inspection;
 use crate::port::history::Sample;
 use crate::port::journal::ActionRecord;
-use crate::port::{DeviceInfo, LoggedEvent};
+use crate::port::{DeviceInfo, LoggedEvent, Usage};
 use crate::remap_core::event::Severity;
+use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{IdentityDigest, Millis, Timestamp};
 use crate::scenario::Scenario;
 use crate::zone::Zone;
@@ -188,6 +189,8 @@ pub struct State {
     pub examined: HashMap<PathBuf, Examined>,
     /// The names of mapped devices that are not up, by what their metadata says of main.
     pub idle_mains: HashMap<IdentityDigest, String>,
+    /// Devices of ours that are not part of anything that is up.
+    pub idle: Idle,
     /// The rows of the list, under the filter.
     pub rows: Vec<Row>,
     /// The chosen row; it survives changes of the list.
@@ -248,6 +251,17 @@ pub struct State {
     pub unattended: Option<u64>,
 }
 
+/// Devices of ours that are not part of anything that is up. It is kept, for the line on top
+/// asks for it in every frame, and looking through a thousand devices takes longer than
+/// drawing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Idle {
+    /// How many are healthy.
+    pub healthy: usize,
+    /// The others, in the order of the list.
+    pub troubled: Vec<PathBuf>,
+}
+
 impl State {
     /// A state that knows nothing yet.
     pub fn new(options: Options, lab: Option<String>, size: Size) -> Self {
@@ -259,6 +273,7 @@ impl State {
             listing: None,
             examined: HashMap::new(),
             idle_mains: HashMap::new(),
+            idle: Idle::default(),
             rows: Vec::new(),
             chosen: None,
             chosen_at: 0,
@@ -406,6 +421,7 @@ impl State {
         let examined = &self.examined;
         self.changes.retain(|path, _| examined.contains_key(path));
         self.listing = Some(listing);
+        self.note_idle();
         self.arrange();
     }
 
@@ -430,6 +446,19 @@ impl State {
                 (!identity.is_none()).then_some((identity, name))
             })
             .collect();
+        self.note_idle();
+    }
+
+    fn note_idle(&mut self) {
+        let mut idle = Idle::default();
+        for device in self.devices().iter().filter(|it| it.usage == Usage::Free) {
+            match self.inspection(&device.path).map(Inspection::verdict) {
+                None | Some(Verdict::None) => {}
+                Some(Verdict::Healthy) => idle.healthy += 1,
+                Some(_) => idle.troubled.push(device.path.clone()),
+            }
+        }
+        self.idle = idle;
     }
 
     fn note_change(&mut self, before: &Inspection, after: &Inspection) {
