@@ -139,6 +139,11 @@ impl Table {
         }
         let wanted = Wanted::of(&self.search);
         let found = (0u32..).zip(&list.rows).filter(|(_, row)| wanted.is(row));
+        if self.order == Order::Block {
+            // The rows come in this order.
+            self.shown = Some(found.map(|(place, _)| place).collect());
+            return;
+        }
         // One number for each row sorts fastest: what to sort by above, the place below.
         let mut keyed: Vec<u128> = found
             .map(|(place, row)| (u128::from(self.key(row)) << 32) | u128::from(place))
@@ -154,8 +159,7 @@ impl Table {
 
     fn key(&self, row: &RemapRow) -> u64 {
         match self.order {
-            // The rows come in this order.
-            Order::Block => 0,
+            Order::Block => row.block.get(),
             Order::Replacement => row.replacement.get(),
             Order::Moves => u64::from(u16::MAX - row.moves),
             Order::State => u64::from(row.active),
