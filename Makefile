@@ -22,7 +22,7 @@ run: needs ## Install what is missing, build, open the lab; LAB=DIR names anothe
 	$(CARGO) run --release --locked -- lab $${LAB:+"$$LAB"}
 
 .PHONY: test
-test: needs fmt-check lint deny core-alone ## Install what is missing, pass every check and test
+test: needs needs-checks fmt-check lint deny core-alone ## Install what is missing, pass every check and test
 	$(call heading,tests)
 	scripts/tests.sh debug release
 	@$(MAKE) --no-print-directory vm-test
@@ -36,7 +36,7 @@ lint: needs ## clippy on every target and rustdoc, warnings denied
 		--all-targets -- -D warnings
 
 .PHONY: fmt
-fmt: ## Format every source file
+fmt: needs-checks ## Format every source file
 	$(CARGO) fmt
 	$(CARGO) fmt --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
@@ -44,7 +44,7 @@ fmt: ## Format every source file
 	rustfmt --edition 2021 kmod/dm_remap_main.rs
 
 .PHONY: fmt-check
-fmt-check:
+fmt-check: needs-checks
 	$(call heading,rustfmt)
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/core_alone/Cargo.toml
@@ -59,7 +59,7 @@ deny: needs ## Check the dependencies: bans, licences, sources
 	scripts/cargo-deny.sh --locked check bans licenses sources
 
 .PHONY: core-alone
-core-alone: needs ## Compile and lint remap_core alone, as the kernel sees it
+core-alone: needs needs-checks ## Compile and lint remap_core alone, as the kernel sees it
 	$(call heading,remap_core alone without std)
 	$(CARGO) clippy --locked --manifest-path tests/core_alone/Cargo.toml \
 		--target-dir target/core_alone -- -D warnings
@@ -80,7 +80,7 @@ kill-test: needs ## Kill 200 processes at work and look at what each leaves
 
 .PHONY: bench
 bench: needs ## Measure what an operator waits for, beside other tools
-	tools=$$(scripts/bench-needs.sh) && PATH="$$tools:$$PATH" $(CARGO) bench --locked --bench operator
+	tools=$$(scripts/bench-needs.sh) && PATH="$$tools:$$PATH:/usr/sbin:/sbin" $(CARGO) bench --locked --bench operator
 	$(CARGO) bench --locked --bench block_devices
 
 .PHONY: pictures
@@ -112,9 +112,11 @@ bench-vm: needs ## Measure what the kernel target costs, in instructions
 	$(call heading,cost of the kernel target)
 	@tests/vm/bench.sh
 
-.PHONY: needs
+.PHONY: needs needs-checks
 needs:
 	@scripts/build-needs.sh
+needs-checks:
+	@scripts/build-needs.sh checks
 
 .PHONY: clean
 clean: ## Remove what was built

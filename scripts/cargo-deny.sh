@@ -12,11 +12,11 @@ if [ "$(cargo-deny --version 2>/dev/null || true)" = "cargo-deny $version" ]; th
     exec cargo-deny "$@"
 fi
 
-if [ ! -x "$root/bin/cargo-deny" ]; then
+if ! "$root/bin/cargo-deny" --version >/dev/null 2>&1; then
     # Unoptimised and without debug information it is built in about a minute, where
     # its own release profile takes many; a check takes a second either way.
     printf 'building cargo-deny %s, once, into %s\n' "$version" "$root" >&2
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug \
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --force --debug \
         --version "$version" --root "$root" cargo-deny
 fi
 
