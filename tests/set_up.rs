@@ -4,6 +4,9 @@
 //! Programs that stand in front of PATH play the machine. The compiler and libclang are this
 //! machine's own, so that what is tried is tried.
 
+#![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be prepared fails")]
+
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -13,6 +16,9 @@ use tempfile::TempDir;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/build-needs.sh");
 const ABSENT: &str = "exit 127";
+
+/// A fault by its name, and how a machine gets it.
+type Fault = (&'static str, fn(&Machine));
 
 /// A machine that is made up: everything that a build needs is there, by programs that say so.
 struct Machine {
@@ -257,12 +263,12 @@ fn libclang_is_found_under_each_name_and_in_each_folder_of_the_search() {
 #[test]
 fn a_libclang_that_does_not_load_is_none() {
     const LATER: &str = "root/usr/lib/llvm-1/lib/libclang.so.2";
-    let cases: [(&str, &dyn Fn(&Machine)); 4] = [
-        ("a library without its functions", &|machine| {
+    let faults: [Fault; 4] = [
+        ("a library without its functions", |machine| {
             let empty = machine.library("empty", "int nothing;\n");
             machine.link(&empty, LATER);
         }),
-        ("a library that lacks another one", &|machine| {
+        ("a library that lacks another one", |machine| {
             machine.library("gone", "int gone(void) { return 0; }\n");
             let source = "int gone(void); int half(void) { return gone(); }\n";
             let half = machine.library("half", source);
@@ -278,16 +284,16 @@ fn a_libclang_that_does_not_load_is_none() {
             fs::remove_file(machine.path("lib/libgone.so")).unwrap();
             machine.link(&half, LATER);
         }),
-        ("nothing but a link to nowhere", &|machine| {
+        ("nothing but a link to nowhere", |machine| {
             fs::remove_dir_all(machine.path("root")).unwrap();
             machine.link(Path::new("/nowhere"), LATER);
         }),
-        ("nothing but text", &|machine| {
+        ("nothing but text", |machine| {
             fs::remove_dir_all(machine.path("root")).unwrap();
             machine.file(LATER, "INPUT(libclang.so.1)\n");
         }),
     ];
-    for (what, prepare) in cases {
+    for (what, prepare) in faults {
         println!("{what}");
         let machine = Machine::new();
         prepare(&machine);
@@ -338,28 +344,28 @@ fn a_variable_that_leads_away_is_told_by_its_name() {
 
 #[test]
 fn libraries_are_compiled_and_linked_with() {
-    let cases: [(&str, &dyn Fn(&Machine)); 6] = [
-        ("no file tells of it", &|machine| {
+    let faults: [Fault; 6] = [
+        ("no file tells of it", |machine| {
             machine.tells_of(&["blkid"])
         }),
-        ("headers without the library", &|machine| {
+        ("headers without the library", |machine| {
             fs::remove_file(machine.path("lib/libof-test-devmapper.so")).unwrap();
         }),
-        ("the library and a header of no use", &|machine| {
+        ("the library and a header of no use", |machine| {
             machine.file("include/libdevmapper.h", "#include <gone.h>\n");
         }),
-        ("a link to a library that is gone", &|machine| {
+        ("a link to a library that is gone", |machine| {
             fs::remove_file(machine.path("lib/libof-test-devmapper.so")).unwrap();
             machine.link(Path::new("gone.so.1"), "lib/libof-test-devmapper.so");
         }),
-        ("a library without the function", &|machine| {
+        ("a library without the function", |machine| {
             machine.library("of-test-devmapper", "int nothing;\n");
         }),
-        ("a library of nothing", &|machine| {
+        ("a library of nothing", |machine| {
             machine.file("lib/libof-test-devmapper.so", "");
         }),
     ];
-    for (what, prepare) in cases {
+    for (what, prepare) in faults {
         println!("{what}");
         let machine = Machine::new();
         prepare(&machine);
