@@ -25,7 +25,7 @@ run: needs ## Install what is missing, build, open the lab; LAB=DIR names anothe
 test: needs needs-checks fmt-check lint deny core-alone ## Install what is missing, pass every check and test
 	$(call heading,tests)
 	scripts/tests.sh debug release
-	@$(MAKE) --no-print-directory vm-test
+	@tests/vm/suite.sh --leave-out
 
 .PHONY: lint
 lint: needs ## clippy on every target and rustdoc, warnings denied
@@ -93,10 +93,7 @@ vm-guest: needs ## Build the machine the kernel tests run on, once; ANEW=1 from 
 
 .PHONY: vm-test
 vm-test: needs ## Compile the kernel module, boot a kernel with it, test it; TEST=part of a name
-	$(call heading,kernel tests in a virtual machine)
-	@case '$(TEST)' in system*) ;; *) tests/vm/run.sh '$(TEST)' ;; esac
-	$(call heading,what a machine brings up by itself)
-	@case '$(TEST)' in '' | system*) tests/vm/starts.sh ;; esac
+	@tests/vm/suite.sh '$(TEST)'
 
 .PHONY: deb
 deb: needs ## Build the Debian packages of the program and of the module, in target/deb

@@ -1,11 +1,11 @@
 //! The set-up script on machines that have half of what a build needs: what it names, what it
-//! has apt install, and what it says of a variable that is set wrongly.
+//! has apt install, and what it says of a variable that is set wrongly; and what the kernel tests
+//! say where they cannot run.
 //!
 //! Programs that stand in front of PATH play the machine. The compiler and libclang are this
 //! machine's own, so that what is tried is tried.
 
 #![cfg(test)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be prepared fails")]
 
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
@@ -90,8 +90,9 @@ impl Machine {
 
     /// A program in front of all others.
     fn program(&self, name: &str, body: &str) {
-        let path = self.file(&format!("bin/{name}"), &format!("#!/bin/sh\n{body}\n"));
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = self.path(&format!("bin/{name}"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_program(&path, body);
     }
 
     /// A library of this machine's compiler.
@@ -196,6 +197,11 @@ impl Outcome {
         assert_eq!(self.installed, [""; 0], "{}", self.said);
         assert_eq!(self.said, "");
     }
+}
+
+fn write_program(path: &Path, body: &str) {
+    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// The libclang by which this program's bindings were generated.
@@ -598,4 +604,93 @@ fn a_purpose_that_there_is_not_is_refused() {
     let outcome = Machine::new().run_for(&["everything"]);
     assert!(!outcome.succeeded);
     outcome.says("no such purpose: everything");
+}
+
+/// Runs the kernel tests on a machine where some program says what stands here.
+fn kernel_tests(fault: (&str, &str), arguments: &[&str], ci: &str) -> (bool, String) {
+    let bin = TempDir::new().unwrap();
+    for (name, body) in [("sudo", ABSENT), ("id", "echo 0"), fault] {
+        write_program(&bin.path().join(name), body);
+    }
+    let path = std::env::var("PATH").unwrap();
+    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm/suite.sh"))
+        .args(arguments)
+        .env("PATH", format!("{}:{path}", bin.path().display()))
+        .env("CI", ci)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    (output.status.success(), said)
+}
+
+/// The names of the tests that a script has.
+fn names(script: &str, part: &str) -> Vec<String> {
+    let script = format!("{}/tests/vm/{script}", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(script)
+        .args(["--list", part])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn kernel_tests_that_cannot_run_are_counted_and_it_is_said_why() {
+    let target = names("run.sh", "");
+    let start = names("starts.sh", "");
+    for (list, known) in [
+        (&target, "application-whole-life"),
+        (&target, "power-cuts-lose-no-copies"),
+        (&start, "system-packages-are-installed"),
+        (&start, "dkms-says-what-headers-lack"),
+    ] {
+        assert!(list.iter().any(|name| name == known), "{known} in {list:?}");
+    }
+    let all: std::collections::BTreeSet<&String> = target.iter().chain(&start).collect();
+    assert_eq!(
+        all.len(),
+        target.len() + start.len(),
+        "each has a name of its own"
+    );
+
+    for (fault, why) in [
+        (("uname", "echo riscv64"), "here is riscv64"),
+        (("id", "echo 1000"), "run this as root, or install sudo"),
+        (("unshare", "exit 1"), "root may mount nothing here"),
+    ] {
+        let (done, said) = kernel_tests(fault, &["--leave-out"], "");
+        let last = said.lines().last().unwrap();
+        assert!(done, "{said}");
+        assert!(
+            last.starts_with(&format!("kernel tests: {} left out: ", all.len())),
+            "{said}"
+        );
+        assert!(last.contains(why), "{said}");
+    }
+    // In CI nothing may be left out, nor where these tests alone are asked for.
+    let fault = ("uname", "echo riscv64");
+    for (arguments, ci) in [
+        (&["--leave-out"] as &[&str], "true"),
+        (&[], ""),
+        (&[], "true"),
+    ] {
+        let (done, said) = kernel_tests(fault, arguments, ci);
+        assert!(!done, "{said}");
+        assert!(
+            said.contains(&format!("kernel tests: {} left out: ", all.len())),
+            "{said}"
+        );
+    }
+    let (_, said) = kernel_tests(fault, &["--leave-out", "system"], "");
+    assert!(
+        said.contains(&format!("kernel tests: {} left out: ", start.len())),
+        "{said}"
+    );
+    let part = names("run.sh", "application-").len();
+    let (_, said) = kernel_tests(fault, &["--leave-out", "application-"], "");
+    assert!(
+        said.contains(&format!("kernel tests: {part} left out: ")),
+        "{said}"
+    );
 }

@@ -14,17 +14,20 @@ apt_for_guest() {
         -o APT::Sandbox::User=root -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
 }
 
+# A recipe ends so where no archive can be had.
+out_of_reach() { say "$(basename "$0"): $*"; exit 77; }
+
 # Reads the index, and sets $release to the newest kernel of the suite and $series to its
 # series. The archive's address is the machine's own: where its apt gets Debian from.
 open_archive() {
     local uri
     # shellcheck disable=SC2016
-    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | sort -u | head -n 1)
-    [ -n "$uri" ] || die "this machine's apt knows no Debian archive; the guest is made of Debian's packages"
+    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | sort -u | head -n 1) || uri=
+    [ -n "$uri" ] || out_of_reach "this machine's apt knows no archive of Debian's"
     printf "deb $uri %s main\n" "$base" > "$work/sources.list"
     [ "$suite" = "$base" ] || printf "deb $uri %s main\n" "$suite" >> "$work/sources.list"
     mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial"
-    apt_for_guest apt-get update
+    apt_for_guest apt-get -o APT::Update::Error-Mode=any update || out_of_reach "$uri has no index of $suite that can be read"
     release=$(apt_for_guest apt-cache -t "$suite" depends -i linux-headers-cloud-amd64 |
         sed -n 's/.*Depends: linux-headers-\([0-9].*-cloud-amd64\)$/\1/p' | head -n 1)
     [ -n "$release" ] || die "$suite has no linux-headers-cloud-amd64"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Finds the guest that the kernel tests run on, and builds it if it is missing.
-#   tests/vm/guest.sh [--debug|--system] [--anew]      prints the folder that holds it
+#   tests/vm/guest.sh [--debug|--system] [--anew]
+# Prints the folder that holds it. On a machine that can have none it prints why, and ends with 77.
 #     --debug   the one whose kernel looks for its own mistakes, see debug.sh
 #     --system  the one that starts as a whole machine does, see system.sh
 #     --anew    build it anew, from the newest kernel the index offers
@@ -19,33 +20,23 @@ candidates=(trixie-backports:trixie sid:sid)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "guest.sh: $*"; exit 1; }
+cannot() { say "guest.sh: $*"; printf '%s\n' "$*"; exit 77; }
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # What no package can bring is asked for before minutes are spent.
 need_machine() {
-    [ "$(uname -m)" = x86_64 ] || die "the guest is an x86-64 machine with a kernel compiled on it; here is $(uname -m)"
+    [ "$(uname -m)" = x86_64 ] || cannot "the guest is an x86-64 machine with a kernel compiled on it; here is $(uname -m)"
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null ||
-            die "the guest's root is made with mmdebstrap and entered with chroot: run this as root, or install sudo"
-        sudo -v || die "the guest's root is made and entered as root, and sudo does not let you: run this as root"
+        sudo --version >/dev/null 2>&1 ||
+            cannot "the guest's root is made with mmdebstrap and entered with chroot: run this as root, or install sudo"
+        sudo -v || cannot "the guest's root is made and entered as root, and sudo does not let you: run this as root"
     fi
     # shellcheck disable=SC2016
     as_root "$here/apart.sh" sh -c 'mount -t tmpfs none "$1"' probe "$here" 2>/dev/null ||
-        die "root may mount nothing here (a container without CAP_SYS_ADMIN?): run this where it may, such as on the machine itself"
-}
-
-need_tools() {
-    local missing=() tool
-    for tool in mmdebstrap:mmdebstrap qemu-system-x86_64:qemu-system-x86 cpio:cpio xz:xz-utils; do
-        command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
-    done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    command -v apt-get >/dev/null || die "install with your package manager: ${missing[*]}"
-    say "installing ${missing[*]}"
-    as_root apt-get -q update >&2
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -q -y --no-install-recommends install "${missing[@]}" >&2
+        cannot "root may mount nothing here (a container without CAP_SYS_ADMIN?): run this where it may, such as on the machine itself"
+    "$here/../../scripts/build-needs.sh" guest >&2 ||
+        cannot "programs that the guest is made and run with are missing and could not be installed"
 }
 
 # A name that changes with what the recipes do, but not with what they say of it.
@@ -58,28 +49,34 @@ tidy() {
         as_root xargs -0r rm -rf --one-file-system
 }
 
-# Has a recipe fill a folder, and takes the folder in as $1 if it comes through.
+# Has a recipe fill a folder, and takes the folder in as $1 if it comes through; else ends as the
+# recipe did.
 make_with() {
-    local as=$1 work; shift
+    local as=$1 work status=0; shift
     tidy
     work=$(mktemp -d "$cache/new.$kind.XXXXXX")
     chmod 755 "$work"
-    if "$@" "$work" >&2; then
+    "$@" "$work" >&2 || status=$?
+    if [ "$status" -eq 0 ]; then
         as_root rm -rf --one-file-system "$as"
         mv "$work" "$as"
     else
         as_root rm -rf --one-file-system "$work"
-        return 1
     fi
+    return "$status"
 }
 
 # Builds the guest with the first kernel that can be had and fits.
 build_with() {
-    local recipe=$1 candidate
+    local recipe=$1 candidate status out_of_reach=1
     for candidate in "${candidates[@]}"; do
-        ! make_with "$guest" "$here/$recipe" "${candidate%%:*}" "${candidate##*:}" || return 0
+        status=0
+        make_with "$guest" "$here/$recipe" "${candidate%%:*}" "${candidate##*:}" || status=$?
+        [ "$status" -ne 0 ] || return 0
+        [ "$status" -eq 77 ] || out_of_reach=
         say "${candidate%%:*} does not serve; trying the next suite"
     done
+    [ -z "$out_of_reach" ] || cannot "the guest is made of Debian's packages, and this machine's apt reaches no archive of Debian's"
     die "no suite offers a kernel that fits"
 }
 
@@ -97,7 +94,6 @@ done
 # Interrupted, it does not go on to the next suite.
 trap 'exit 130' INT TERM
 need_machine
-need_tools
 mkdir -p "$cache"
 # Two builds at once would do everything twice.
 exec 9> "$cache/lock.$kind"

@@ -1,8 +1,9 @@
 #!/bin/bash
 # Compiles the module against the guest's kernel, boots that kernel and runs the kernel tests
 # in guests, two side by side.
-#   tests/vm/run.sh [--debug] [PART]
+#   tests/vm/run.sh [--debug] [--list] [PART]
 #     --debug   on the kernel that looks for its own mistakes
+#     --list    only names the tests that it would run, which takes no guest
 #     PART      of a test's name; all tests without it
 # What the guests and their kernels said is kept in target/vm.
 set -euo pipefail
@@ -24,6 +25,8 @@ if [ "${1:-}" = --debug ]; then
     limit=${VM_LIMIT:-3600}
     shift
 fi
+list=
+if [ "${1:-}" = --list ]; then list=1 && shift; fi
 filter=${1:-}
 
 # Says how each test of one guest ended; the counts go to a file when it has run them all.
@@ -68,6 +71,7 @@ describe() {
             ;;
         *) words=dmremap.turn=${1#guest-}/2 ;;
     esac
+    words="dmremap.tests=$filter dmremap.without=$without $words"
 }
 
 # Runs the tests of one guest. A kernel that did not come to its init has tested nothing; under
@@ -76,7 +80,7 @@ run_guest() {
     local name=$1 try words options without=$without
     for try in 1 2; do
         describe "$name"
-        boot "$name" "dmremap.tests=$filter dmremap.without=$without $words" "${options[@]}" | report "$name" || true
+        boot "$name" "$words" "${options[@]}" | report "$name" || true
         [ ! -e "$work/$name.counts" ] || return 0
         tail -n 40 "$work/$name.dmesg" | sed "s/^/        $name: /"
         ! grep -q '^vm: init' "$work/$name.console" || return 0
@@ -85,6 +89,13 @@ run_guest() {
 }
 
 mkdir -p "$work"
+if [ -n "$list" ]; then
+    compile_init
+    for name in "${guests[@]}"; do
+        (describe "$name" && "$init" --list "$words")
+    done
+    exit
+fi
 # Another run's guests may have been others.
 rm -f "$work"/guest-*.counts
 prepare "${kind[@]}"

@@ -2,7 +2,8 @@
 # Has dkms build the module from its package, installs the packages into a small system, starts
 # it with systemd and udev, has it reset while it works, starts it again, and reports what came
 # up by itself.
-#   tests/vm/starts.sh
+#   tests/vm/starts.sh [--list]
+#     --list   only names the tests, which takes no guest
 # What the system and its kernel said is kept in target/vm/starts-*.
 set -euo pipefail
 # shellcheck source=tests/vm/boot.sh
@@ -139,6 +140,12 @@ run() {
     start "$@" | report "$1"
 }
 
+if [ "${1:-}" = --list ]; then
+    compile_init
+    sed -n 's/^ *expect \(dkms-[a-z-]*\) .*/\1/p' "$here/dkms.sh"
+    "$(dirname "$init")/system" --list
+    exit
+fi
 trap 'end_guests; exit 130' INT TERM
 rm -f "$work"/starts-*.counts
 mkdir -p "$place"

@@ -4,7 +4,8 @@
 //! The host reads the console. A line that begins with `vm:` is for it: `vm: init` once
 //! this program runs, `vm: ok NAME MILLIS` or `vm: FAILED NAME` for each test, and at the
 //! end `vm: done PASSED FAILED`. What `vm: log` and `vm: note` say is for its reader. Asked to
-//! measure instead, it says `vm: json` once.
+//! measure instead, it says `vm: json` once. On the host, `init --list WORDS` names the tests that a
+//! guest with these words on its kernel's command line runs.
 
 mod application;
 mod bench;
@@ -45,6 +46,12 @@ struct Counts {
 }
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("--list") {
+        let words = arguments.next().unwrap_or_default();
+        asked_for(&words).for_each(|(name, _)| println!("{name}"));
+        return;
+    }
     let mut counts = Counts::default();
     match prepare() {
         Ok(_) if sys::argument("dmremap.run") == "bench" => println!("vm: json {}", bench::run()),
@@ -96,18 +103,7 @@ fn run(log: &mut KernelLog, counts: &mut Counts) {
     if !complaints.is_empty() {
         counts.fail("loading the modules", &complaints);
     }
-    let (part, without) = (
-        sys::argument("dmremap.tests"),
-        sys::argument("dmremap.without"),
-    );
-    let left_out = |name: &str| {
-        let mut kinds = without.split(',').filter(|kind| !kind.is_empty());
-        kinds.any(|kind| name.starts_with(kind))
-    };
-    let tests = tests::of_machine(&sys::argument("dmremap.machine"));
-    let matching = tests.filter(|(name, _)| name.contains(&*part) && !left_out(name));
-    let (turn, turns) = turn();
-    for (name, test) in matching.skip(turn).step_by(turns) {
+    for (name, test) in asked_for(&sys::command_line()) {
         run_one(name, *test, log, counts);
     }
     let complaints = checker::look_back(log);
@@ -116,9 +112,22 @@ fn run(log: &mut KernelLog, counts: &mut Counts) {
     }
 }
 
+/// The tests that a kernel's command line asks its guest for.
+fn asked_for(line: &str) -> impl Iterator<Item = &'static tests::Named> {
+    let part = sys::word(line, "dmremap.tests");
+    let without = sys::word(line, "dmremap.without");
+    let left_out = move |name: &str| {
+        let mut kinds = without.split(',').filter(|kind| !kind.is_empty());
+        kinds.any(|kind| name.starts_with(kind))
+    };
+    let tests = tests::of_machine(&sys::word(line, "dmremap.machine"));
+    let matching = tests.filter(move |(name, _)| name.contains(&*part) && !left_out(name));
+    let (turn, turns) = turn(&sys::word(line, "dmremap.turn"));
+    matching.skip(turn).step_by(turns)
+}
+
 /// Which of the guests this is, from 0, and how many share the tests.
-fn turn() -> (usize, usize) {
-    let told = sys::argument("dmremap.turn");
+fn turn(told: &str) -> (usize, usize) {
     let parsed = told.split_once('/').and_then(|(turn, turns)| {
         let turn: usize = turn.parse().ok()?;
         let turns: usize = turns.parse().ok()?;

@@ -40,7 +40,16 @@ pub fn speak_on(port: &str) -> io::Result<()> {
 
 /// What the kernel's command line says after `name=`; empty if it says nothing.
 pub fn argument(name: &str) -> String {
-    let line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    word(&command_line(), name)
+}
+
+/// The kernel's command line.
+pub fn command_line() -> String {
+    fs::read_to_string("/proc/cmdline").unwrap_or_default()
+}
+
+/// What a line says after `name=`; empty if it says nothing.
+pub fn word(line: &str, name: &str) -> String {
     let said = |word: &str| Some(word.strip_prefix(name)?.strip_prefix('=')?.to_owned());
     line.split_whitespace().find_map(said).unwrap_or_default()
 }

@@ -20,6 +20,11 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some("--list") {
+        let tests = STAGES.iter().flat_map(|(_, tests)| tests.iter());
+        tests.for_each(|(name, _)| println!("{name}"));
+        return;
+    }
     let port = OpenOptions::new().write(true).open("/dev/ttyS0");
     let port = port.expect("the host listens on a serial port");
     nix::unistd::dup2_stdout(&port).expect("it becomes standard output");
@@ -32,12 +37,10 @@ fn main() {
     let stage = machine::argument("dmremap.stage");
     // What udev still has before it is part of the start.
     machine::run("udevadm settle --timeout=120");
-    let tests = match stage.as_str() {
-        "before" => before::TESTS,
-        _ => after::TESTS,
-    };
+    let tests = STAGES.iter().find(|(name, _)| *name == stage);
+    let (_, tests) = tests.expect("the host names a stage");
     let (mut passed, mut failed) = (0, 0);
-    for (name, test) in tests {
+    for (name, test) in *tests {
         println!("vm: begin {name}");
         let start = Instant::now();
         match catch_unwind(AssertUnwindSafe(test)) {
@@ -60,6 +63,9 @@ fn main() {
         _ => machine::power_off(),
     }
 }
+
+/// The tests of each start, by the name that the host has for it.
+const STAGES: &[(&str, &[Named])] = &[("before", before::TESTS), ("after", after::TESTS)];
 
 /// A test, and the name that it is reported by.
 type Named = (&'static str, fn());

@@ -35,10 +35,13 @@ use crate::remap_core::status::Status;
 /// A test: it panics where something is not as it must be.
 pub type Test = fn(&mut KernelLog);
 
+/// A test, and the name that it is reported by.
+pub type Named = (&'static str, Test);
+
 /// The tests for the guest that this is: its machine's name, empty for the one that most
 /// tests take.
-pub fn of_machine(machine: &str) -> impl Iterator<Item = &'static (&'static str, Test)> {
-    let lists: &[&[(&str, Test)]] = match machine {
+pub fn of_machine(machine: &str) -> impl Iterator<Item = &'static Named> {
+    let lists: &[&[Named]] = match machine {
         "resets" => &[resets::TESTS],
         "short-of-memory" => &[memory::SHORT],
         "two-processors" => &[two_processors::TESTS],
@@ -48,7 +51,7 @@ pub fn of_machine(machine: &str) -> impl Iterator<Item = &'static (&'static str,
 }
 
 /// The tests that a guest with one processor and no disks can run.
-const MOST: &[&[(&str, Test)]] = &[
+const MOST: &[&[Named]] = &[
     FIRST,
     copies::TESTS,
     failing::TESTS,
@@ -71,7 +74,7 @@ const MOST: &[&[(&str, Test)]] = &[
 ];
 
 /// What a table may say, and the first look at everything else.
-const FIRST: &[(&str, Test)] = &[
+const FIRST: &[Named] = &[
     (
         "module-loads-and-unloads",
         table_line::module_loads_and_unloads,
