@@ -306,6 +306,10 @@ impl Platform for Repeating {
 struct AtNoon(FileJournal);
 
 impl Journal for AtNoon {
+    fn ready(&self) -> Result<(), HostError> {
+        self.0.ready()
+    }
+
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
         let mut actions = self.0.actions()?;
         for action in &mut actions {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Error, Exit};
+use crate::own_file;
 use crate::text::escape_path;
 
 pub use edit::{keep, SettingsFile};
@@ -64,6 +65,21 @@ impl Words {
 }
 
 impl Settings {
+    /// Reads the settings as [`Settings::load`] does; where their file cannot be used, the
+    /// usual ones with what is wrong. Who looks needs no settings, and who changes something
+    /// must not do it without those that were meant.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if a file was named that is not there.
+    pub fn load_or_usual(named: Option<&Path>) -> Result<(Self, Option<Error>), Error> {
+        match Self::load(named) {
+            Ok(settings) => Ok((settings, None)),
+            Err(error) if named.is_some_and(|path| !path.exists()) => Err(error),
+            Err(error) => Ok((Self::default(), Some(error))),
+        }
+    }
+
     /// Reads `named`, or the operator's usual settings file if there is one.
     ///
     /// # Errors
@@ -74,9 +90,9 @@ impl Settings {
         let Some(path) = named.or(usual.as_deref()) else {
             return Ok(Self::default());
         };
-        let text = match std::fs::read_to_string(path) {
+        let text = match own_file::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if named.is_none() && own_file::is_absent(&error) => {
                 return Ok(Self::default());
             }
             Err(error) => {
@@ -123,10 +139,13 @@ impl Settings {
 /// Values of settings as TOML has them, by their keys.
 pub type Values = BTreeMap<&'static str, String>;
 
+/// The code of the error that a settings file cannot be used.
+pub const FLAW: &str = "settings";
+
 /// The error that something in a settings file is not as it must be.
 pub fn broken(path: &Path, why: &str) -> Error {
     let why = crate::text::escape_str(why.trim()).into_owned();
-    Error::failed("settings", format!("{}: {why}", escape_path(path)))
+    Error::failed(FLAW, format!("{}: {why}", escape_path(path)))
         .advise("Mend the file, or name another one with --config.")
         .exiting(Exit::Usage)
 }
@@ -146,12 +165,14 @@ pub fn usual_lab() -> Option<PathBuf> {
     directory_of("XDG_DATA_HOME", ".local/share").map(|directory| directory.join("lab"))
 }
 
-/// Our directory below one of the user's, as the XDG base directory specification has it.
+/// Our directory below one of the user's, as the XDG base directory specification has it: a
+/// variable that names no absolute path names none, and so it is with HOME.
 fn directory_of(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let named = std::env::var_os(variable)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    let base = named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(below_home)))?;
+    let named = |variable| {
+        let path = PathBuf::from(std::env::var_os(variable)?);
+        path.is_absolute().then_some(path)
+    };
+    let base = named(variable).or_else(|| Some(named("HOME")?.join(below_home)))?;
     Some(base.join("dmremap"))
 }
 

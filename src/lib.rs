@@ -6,7 +6,6 @@
 #[path = "../kmod/remap_core/mod.rs"]
 pub mod remap_core;
 
-mod atomic_file;
 pub mod cli;
 pub mod command_line;
 pub mod config;
@@ -16,6 +15,7 @@ pub mod inspect;
 pub mod lab;
 pub mod machine;
 pub mod ops;
+mod own_file;
 pub mod policy;
 pub mod port;
 pub mod report;

@@ -4,15 +4,14 @@
 //! if its array is listed here; all others are shown and left alone.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::atomic_file;
 use crate::error::{Error, Exit};
+use crate::own_file;
 use crate::remap_core::units::{ArrayUuid, IdentityDigest};
 use crate::text::{escape_path, escape_str};
 
@@ -170,7 +169,7 @@ impl Policy {
     /// [`Error`] names the file and the line; a named file must exist.
     pub fn load(named: Option<&Path>) -> Result<Self, Error> {
         let path = named.unwrap_or(Path::new(PATH));
-        match fs::read_to_string(path) {
+        match own_file::read_to_string(path) {
             Ok(text) => Self::parse(path, &text),
             Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => {
                 Ok(Self::default())
@@ -268,7 +267,7 @@ pub fn without_entry(path: &Path, word: &str) -> Result<Edited, Error> {
 
 /// The text of the file, or of the one to begin with.
 fn text_of(path: &Path) -> Result<String, Error> {
-    match fs::read_to_string(path) {
+    match own_file::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(TEMPLATE.to_owned()),
         Err(error) => Err(broken(path, &error.to_string())),
@@ -335,20 +334,31 @@ fn finished(path: &Path, text: String) -> Result<Edited, Error> {
     Ok(Edited::Text(text))
 }
 
-/// Puts `text` in the place of the file at `path`, as a whole or not at all.
+/// Changes the file at `path` as `edit` says, which reads it while nobody else of ours
+/// changes it. Whether anything was changed.
 ///
 /// # Errors
 ///
-/// [`Error`] with what the operating system says; the old file is there still then.
-pub fn store(path: &Path, text: &str) -> Result<(), Error> {
-    atomic_file::replace(path, text, 0o644).map_err(|error| {
+/// [`Error`] of `edit`, or with what the operating system says; the old file is there still
+/// then.
+pub fn change(
+    path: &Path,
+    edit: impl FnOnce(&Path) -> Result<Edited, Error>,
+) -> Result<bool, Error> {
+    let failed = |error: std::io::Error| {
         let code = match error.kind() {
             ErrorKind::PermissionDenied => "not-permitted",
             _ => "io",
         };
         Error::failed(code, format!("{}: {error}", escape_path(path)))
             .advise("The machine's own file takes root to change.")
-    })
+    };
+    let held = own_file::Held::take(path).map_err(failed)?;
+    let Edited::Text(text) = edit(path)? else {
+        return Ok(false);
+    };
+    held.replace(text.as_bytes(), 0o644).map_err(failed)?;
+    Ok(true)
 }
 
 /// The list, for a person.
@@ -370,6 +380,7 @@ pub fn list_text(policy: &Policy) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -482,7 +493,8 @@ mod tests {
         };
         assert!(text.starts_with(&begun), "{text}");
         assert!(parse(&text).allows(array(UUID), Some("vault")));
-        store(&path, &text).unwrap();
+        assert!(change(&path, |path| with_entry(path, &vault())).unwrap());
+        assert!(!change(&path, |path| with_entry(path, &vault())).unwrap());
         assert_eq!(with_entry(&path, &vault()), Ok(Edited::Unchanged));
         for word in ["vault", UUID] {
             let without = without_entry(&path, word).unwrap();
@@ -500,7 +512,7 @@ mod tests {
             panic!("there was no file");
         };
         assert!(text.starts_with(TEMPLATE.lines().next().unwrap()), "{text}");
-        store(&path, &text).unwrap();
+        change(&path, |_| Ok(Edited::Text(text))).unwrap();
         assert_eq!(Policy::load(Some(&path)).unwrap().assembly.allow, [vault()]);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644);

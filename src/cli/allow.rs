@@ -29,34 +29,34 @@ pub(super) fn run(session: &mut Session, args: &AllowArgs) -> Result<Exit, Error
             "--read-only was given: the list stays as it is",
         ));
     }
+    if !session.global.dry_run {
+        session.require_ready(false)?;
+    }
     let mut changes = Vec::new();
     for word in &args.targets {
-        let (edited, what) = match args.remove {
-            true => (
-                policy::without_entry(&path, word)?,
-                escape_str(word).into_owned(),
-            ),
-            false => {
-                let entry = entry_for(session, word)?;
-                let what = entry.describe();
-                (policy::with_entry(&path, &entry)?, what)
-            }
+        let entry = match args.remove {
+            true => None,
+            false => Some(entry_for(session, word)?),
         };
-        let changed = match edited {
-            Edited::Unchanged if args.remove => {
-                return Err(
-                    Error::failed("not-found", format!("{what} is not on the list"))
-                        .advise("dmremap-tui allow shows the list."),
-                );
-            }
-            Edited::Unchanged => false,
-            Edited::Text(text) => {
-                if !session.global.dry_run {
-                    policy::store(&path, &text)?;
-                }
-                true
-            }
+        let edit = |path: &Path| match &entry {
+            Some(entry) => policy::with_entry(path, entry),
+            None => policy::without_entry(path, word),
         };
+        let changed = match session.global.dry_run {
+            true => edit(&path)? != Edited::Unchanged,
+            false => policy::change(&path, edit)?,
+        };
+        session.changed |= changed && !session.global.dry_run;
+        let what = match &entry {
+            Some(entry) => entry.describe(),
+            None => escape_str(word).into_owned(),
+        };
+        if args.remove && !changed {
+            return Err(
+                Error::failed("not-found", format!("{what} is not on the list"))
+                    .advise("dmremap-tui allow shows the list."),
+            );
+        }
         changes.push((what, changed));
     }
     // After a dry run the file need not be there yet.

@@ -24,7 +24,7 @@ pub(super) fn print_template(is_machine: bool) -> Result<Exit, Error> {
 
 /// Shows the settings that are in force, after making sure that all of them can be used.
 pub(super) fn run(global: &Global) -> Result<Exit, Error> {
-    let settings = Settings::load(global.config.as_deref())?;
+    let (settings, flaw) = Settings::load_or_usual(global.config.as_deref())?;
     let style = Style {
         ascii: global.ascii || settings.ascii,
         color: wants_color(global, settings.color),
@@ -34,6 +34,11 @@ pub(super) fn run(global: &Global) -> Result<Exit, Error> {
     let policy = Policy::load(global.policy.as_deref())?.assembly;
     let theme = options.palettes.name_of(&options.theme.palette);
     let lab = global.lab.as_ref().or(settings.lab.as_ref());
+    // Whoever asks whether a file is in order is told by the status as well.
+    let exit = flaw.as_ref().map_or(Exit::Done, |flaw| flaw.exit);
+    if let Some(flaw) = flaw {
+        super::warn(&flaw, global.json);
+    }
     let rows = [
         ("settings", file.as_deref().map(report::path_text)),
         ("lab", lab.map(|lab| report::path_text(lab))),
@@ -71,14 +76,16 @@ pub(super) fn run(global: &Global) -> Result<Exit, Error> {
             "policy": policy.mode.name(),
             "allowed": policy.allow.len(),
         });
-        return print_bytes(format!("{}\n", report::object("config", json)).as_bytes());
+        print_bytes(format!("{}\n", report::object("config", json)).as_bytes())?;
+        return Ok(exit);
     }
     let mut text = String::new();
     for (name, value) in rows {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name:<10} {}", value.as_deref().unwrap_or("none"));
     }
-    print_bytes(text.as_bytes())
+    print_bytes(text.as_bytes())?;
+    Ok(exit)
 }
 
 /// The settings file that is read: the one named, or the usual one where it is there.
@@ -106,7 +113,8 @@ pub(super) fn options(
     let wanted = wanted.map(|(action, words)| (action.clone(), words.to_vec()));
     let keys = KeyMap::with(&wanted.collect()).map_err(|error| wrong(format!("keys: {error}")))?;
     let place = global.config.clone().or_else(config::usual_path);
-    let settings_file = place.as_deref().map(SettingsFile::look).transpose()?;
+    // Of one that cannot be used it is told where the settings are read.
+    let settings_file = place.as_deref().and_then(|it| SettingsFile::look(it).ok());
     let named = global.theme.as_ref().or(settings.theme.as_ref());
     let palette = match named {
         None => Palette::TERMINAL,
@@ -132,6 +140,7 @@ pub(super) fn options(
         palettes,
         keys,
         read_only: global.read_only || settings.read_only,
+        lack: None,
         dry_run: global.dry_run || settings.dry_run,
         started_dry: global.dry_run || settings.dry_run,
         mouse: !global.no_mouse && settings.mouse.unwrap_or(true),

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Global;
-use super::session::{print_bytes, wants_color};
+use super::session::{open_journal, print_bytes, wants_color};
 use super::Ports;
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
 use crate::inspect::scan_all;
 use crate::machine::Machine;
@@ -63,7 +63,7 @@ fn sentence(text: &str, end: &str) -> String {
 }
 
 pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
-    let settings = Settings::load(global.config.as_deref())?;
+    let (settings, flaw) = Settings::load_or_usual(global.config.as_deref())?;
     let style = Style {
         ascii: global.ascii || settings.ascii,
         color: wants_color(global, settings.color),
@@ -80,6 +80,8 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         check_udev(&facilities),
         check_rule(),
         check_unit(),
+        check_settings(flaw),
+        check_journal(ports),
         check_policy(&policy),
         check_listed(&policy, ports),
         check_libblkid(),
@@ -270,6 +272,37 @@ fn check_unit() -> Check {
     }
 }
 
+fn check_settings(flaw: Option<Error>) -> Check {
+    let file = config::usual_path().filter(|path| path.exists());
+    match (flaw, file) {
+        (Some(flaw), _) => Check::bad(
+            "settings",
+            flaw.message,
+            format!("{} Nothing is changed until then.", flaw.advice),
+        ),
+        (None, Some(path)) => Check::good(
+            "settings",
+            format!("the settings are in {}", report::path_text(&path)),
+        ),
+        (None, None) => Check::good("settings", "the usual settings are in force"),
+    }
+}
+
+fn check_journal(ports: &Ports) -> Check {
+    let place = config::state_directory().unwrap_or_default();
+    match open_journal(None, ports).ready() {
+        Ok(()) => Check::good(
+            "journal",
+            format!("changes are logged below {}", report::path_text(&place)),
+        ),
+        Err(error) => Check::bad(
+            "journal",
+            format!("changes cannot be logged: {}", Error::from(error).message),
+            "Set XDG_STATE_HOME, or HOME, to a directory that can be written to.",
+        ),
+    }
+}
+
 fn check_policy(policy: &Result<Policy, Error>) -> Check {
     match policy {
         Err(error) => Check::bad("policy", error.message.clone(), error.advice.clone()),
@@ -335,20 +368,27 @@ fn check_libblkid() -> Check {
 }
 
 fn check_lab() -> Check {
-    match crate::config::usual_lab() {
-        Some(path) if path.exists() => {
+    match config::usual_lab() {
+        Some(path) if path.is_dir() => {
             Check::good("lab", format!("the lab is in {}", report::path_text(&path)))
         }
-        Some(path) => Check::good(
+        Some(path) if has_place(&path) => Check::good(
             "lab",
             format!("the lab will be made in {}", report::path_text(&path)),
         ),
-        None => Check::bad(
+        _ => Check::bad(
             "lab",
             "there is no place for a lab",
             "Set HOME, or name a directory: dmremap-tui lab DIR.",
         ),
     }
+}
+
+/// Whether a directory could be made there: what is there of its path is all directories.
+fn has_place(path: &Path) -> bool {
+    let mut above = path.ancestors();
+    let nearest = above.find(|path| path.symlink_metadata().is_ok());
+    nearest.is_some_and(Path::is_dir)
 }
 
 fn check_terminal() -> Check {

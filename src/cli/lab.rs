@@ -22,7 +22,8 @@ pub(super) fn open_seat(
     directory: Option<PathBuf>,
     ports: &Ports,
 ) -> Result<Exit, Error> {
-    let settings = Settings::load(global.config.as_deref())?;
+    // What is wrong with them is told when the lab is opened.
+    let (settings, _) = Settings::load_or_usual(global.config.as_deref())?;
     let directory = directory
         .or(global.lab)
         .or(settings.lab)
@@ -41,9 +42,11 @@ pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Erro
     if is_dumb || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         // Without a screen the lab is still made: a script may go on with --lab.
         let made = global.lab.is_some();
-        let session = Session::open(global, ports)?;
+        let mut session = Session::open(global, ports)?;
         let lab = session.host.lab_directory().map(crate::report::path_text);
         if let (true, Some(lab)) = (made, lab) {
+            session.changed = true;
+            session.warn_of_settings();
             let text = format!("The lab is in {lab}. Open it from a terminal to see it.\n");
             session.print("lab", || json!({ "lab": lab }), || text)?;
             return Ok(Exit::Done);
@@ -60,12 +63,26 @@ pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Erro
             .exiting(Exit::Usage));
     }
     let session = Session::open(global, ports)?;
-    let options = super::config::options(&session.global, &session.settings, session.style)?;
+    let options = super::config::options(&session.global, &session.settings, session.style);
+    let (mut options, flaw) = match options {
+        Err(flaw) if session.global.theme.is_none() => {
+            let usual = Settings::default();
+            let options = super::config::options(&session.global, &usual, session.style)?;
+            (options, Some(flaw))
+        }
+        options => (options?, None),
+    };
+    if !options.read_only {
+        let lack = session.lack(true).or(flaw);
+        options.lack = lack.map(|lack| format!("{} {}", lack.message, lack.advice));
+        options.read_only = options.lack.is_some();
+    }
     let Session {
         host, mut context, ..
     } = session;
-    // A dry run lets nothing happen that falls due, either.
-    context.read_only |= options.dry_run;
+    // A dry run lets nothing happen that falls due, either, and so it is where something
+    // lacks for changes.
+    context.read_only |= options.dry_run || options.lack.is_some();
     tui::run(host, context, options)
         .map_err(|error| Error::failed("terminal", format!("the terminal: {error}")))?;
     Ok(Exit::Done)
@@ -89,6 +106,7 @@ fn failed(error: LabIoError) -> Error {
 }
 
 fn check_writable(session: &Session) -> Result<(), Error> {
+    session.require_ready(false)?;
     let why = match () {
         () if session.global.read_only => "Changes are refused: the program was started read-only.",
         () if session.global.dry_run => "Data is not written in a dry run.",
@@ -203,6 +221,7 @@ pub(super) fn transfer(
     lab.write(name, at, &data)
         .and_then(|()| lab.flush(name))
         .map_err(failed)?;
+    session.changed = true;
     let sectors = data.len() / SECTOR_BYTES;
     let json = json!({ "name": name, "sector": sector, "written_sectors": sectors });
     session.print(

@@ -28,6 +28,7 @@ use std::time::Duration;
 use clap::builder::{FalseyValueParser, TypedValueParser as _};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
+use crate::config::FLAW;
 use crate::error::{Error, Exit};
 use crate::lab::exercise::Exercise;
 use crate::port::device_mapper::DeviceMapper;
@@ -129,7 +130,19 @@ fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
         },
         Some(Command::Lab { directory }) => lab::open_seat(global, directory, ports),
         None => lab::open_seat_here(global, ports),
-        Some(command) => run_command(command, &mut Session::open(global, ports)?),
+        Some(command) => {
+            let mut session = Session::open(global, ports)?;
+            let is_endless = matches!(command, Command::Status { watch: true, .. });
+            if is_endless {
+                session.warn_of_settings();
+            }
+            let result = run_command(command, &mut session);
+            let is_told = matches!(&result, Err(error) if error.code == FLAW);
+            if !is_endless && !is_told {
+                session.warn_of_settings();
+            }
+            result
+        }
     }
 }
 
@@ -217,12 +230,25 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
 
 /// Puts an error on stderr, in the form that was asked for.
 fn tell(error: &Error, json: bool) {
-    let text = if json {
-        report::error_json(error).to_string()
+    say(error, "", json.then(|| report::error_json(error)));
+}
+
+/// Puts on stderr what did not keep a command from what was asked of it.
+fn warn(warning: &Error, json: bool) {
+    say(
+        warning,
+        "warning: ",
+        json.then(|| report::warning_json(warning)),
+    );
+}
+
+fn say(error: &Error, kind: &str, json: Option<report::Object<serde_json::Value>>) {
+    let text = if let Some(json) = json {
+        json.to_string()
     } else if error.advice.is_empty() {
-        format!("dmremap-tui: {}", error.message)
+        format!("dmremap-tui: {kind}{}", error.message)
     } else {
-        format!("dmremap-tui: {}\n  {}", error.message, error.advice)
+        format!("dmremap-tui: {kind}{}\n  {}", error.message, error.advice)
     };
     // Where stderr is gone there is nobody left to tell.
     let _ = writeln!(std::io::stderr(), "{text}");

@@ -90,7 +90,7 @@ fn met_by_name(
     form: Form,
     verbose: bool,
 ) -> Result<Vec<Met>, Error> {
-    let paths = words.iter().map(|word| session.device(word));
+    let paths = words.iter().map(|word| session.spare(word));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     let rows = look_at_each(&mut *session.host, &paths, |path, seen| {
         ScanRow::new(path.to_owned(), &seen, form)

@@ -1,6 +1,8 @@
 //! What the commands work with: a host, the journal, and how to ask and answer.
 
 use std::io::{BufRead as _, BufWriter, IsTerminal as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -15,8 +17,8 @@ use crate::inspect::{look, Depth, Inspection};
 use crate::lab::{Contents, Lab};
 use crate::machine::Machine;
 use crate::ops::{self, Context, Operation, Outcome, Plan, Progress, Surroundings, Target};
-use crate::port::journal::Journal;
-use crate::port::{Access, Host};
+use crate::port::journal::{Journal, NoJournal};
+use crate::port::{Access, Host, Mapped};
 use crate::remap_core::units::Sectors;
 use crate::report::{self, style::Style};
 
@@ -30,6 +32,11 @@ pub(super) struct Session {
     pub(super) global: Global,
     pub(super) style: Style,
     pub(super) settings: Settings,
+    /// What is wrong with the settings file, where it cannot be used.
+    flaw: Option<Error>,
+    /// Whether something was changed: then the status tells of that, whatever becomes of
+    /// the report.
+    pub(super) changed: bool,
 }
 
 impl Session {
@@ -39,7 +46,7 @@ impl Session {
     ///
     /// Why there is none.
     pub(super) fn open(mut global: Global, ports: &Ports) -> Result<Self, Error> {
-        let settings = Settings::load(global.config.as_deref())?;
+        let (settings, flaw) = Settings::load_or_usual(global.config.as_deref())?;
         global.lab = global.lab.or_else(|| settings.lab.clone());
         global.read_only |= settings.read_only;
         global.dry_run |= settings.dry_run;
@@ -57,12 +64,12 @@ impl Session {
             )),
         };
         let context = Context {
-            journal: open_journal(host.lab_directory(), ports)?,
+            journal: open_journal(host.lab_directory(), ports),
             platform: ports.platform.clone(),
             read_only: global.read_only,
             progress: progress(&global),
         };
-        if !global.read_only && !global.dry_run {
+        if !global.read_only && !global.dry_run && flaw.is_none() {
             // Where targets live in no process of their own, whoever comes next does what
             // fell due meanwhile. A device that cannot be looked at is told of when it is
             // asked for.
@@ -81,13 +88,38 @@ impl Session {
             global,
             style,
             settings,
+            flaw,
+            changed: false,
         })
+    }
+
+    /// What lacks for a change, if anything: settings that make sense, and with `logged` a
+    /// journal that can be written.
+    pub(super) fn lack(&self, logged: bool) -> Option<Error> {
+        let journal = || ops::require_journal(&self.context).err();
+        let flaw = self.flaw.clone().map(|flaw| Error {
+            message: format!("nothing is changed without settings: {}", flaw.message),
+            ..flaw
+        });
+        flaw.or_else(|| logged.then(journal).flatten())
+    }
+
+    /// Tells of settings that cannot be used: whoever only looked did without them.
+    pub(super) fn warn_of_settings(&self) {
+        if let Some(flaw) = &self.flaw {
+            super::warn(flaw, self.global.json);
+        }
+    }
+
+    /// Refuses to begin a change where something lacks.
+    pub(super) fn require_ready(&self, logged: bool) -> Result<(), Error> {
+        self.lack(logged).map_or(Ok(()), Err)
     }
 
     /// The device that the operator means: a path, or the short name of one that the
     /// host lists.
     pub(super) fn device(&mut self, word: &Path) -> Result<PathBuf, Error> {
-        if word.components().count() != 1 || word.exists() {
+        if is_path(word) {
             return Ok(word.to_owned());
         }
         let devices = self.host.devices()?;
@@ -97,40 +129,40 @@ impl Session {
         Ok(named.map_or(word.to_owned(), |device| device.path))
     }
 
-    /// The device that carries the copies the operator means: as [`Session::device`]
-    /// finds it, or the spare of an active mapped device of that name.
+    /// The device that carries the copies the operator means: the spare of an active mapped
+    /// device of that name, or as [`Session::device`] finds it.
     pub(super) fn spare(&mut self, word: &Path) -> Result<PathBuf, Error> {
-        let device = self.device(word)?;
-        if device.exists() {
-            return Ok(device);
-        }
-        let mapped = self.host.mapped()?;
-        let named = mapped
-            .into_iter()
-            .find(|mapped| Path::new(&mapped.name) == word);
-        Ok(named.map_or(device, |mapped| mapped.spare))
+        Ok(match self.named(word)? {
+            Named::Mapped(mapped) => mapped.spare,
+            Named::Device(path) => path,
+        })
     }
 
     /// A mapped device by its name, or a spare by its path.
     pub(super) fn target(&mut self, word: &str) -> Result<Target, Error> {
-        let path = Path::new(word);
-        if word.contains('/') || self.is_mapped(word)? {
-            return Ok(if word.contains('/') {
-                Target::Path(path.to_owned())
-            } else {
-                Target::Name(word.to_owned())
-            });
-        }
-        let device = self.device(path)?;
-        Ok(if device.exists() {
-            Target::Path(device)
-        } else {
-            Target::Name(word.to_owned())
+        Ok(match self.named(Path::new(word))? {
+            Named::Mapped(mapped) => Target::Name(mapped.name),
+            Named::Device(path) if is_path(&path) => Target::Path(path),
+            Named::Device(_) => Target::Name(word.to_owned()),
         })
     }
 
-    fn is_mapped(&mut self, name: &str) -> Result<bool, Error> {
-        Ok(self.host.mapped()?.iter().any(|device| device.name == name))
+    /// What a word means: an active mapped device before any file that is called like it.
+    fn named(&mut self, word: &Path) -> Result<Named, Error> {
+        if has_slash(word) {
+            return Ok(Named::Device(word.to_owned()));
+        }
+        let mapped = self.host.mapped();
+        let mut listed = mapped.iter().flatten();
+        if let Some(found) = listed.find(|mapped| Path::new(&mapped.name) == word) {
+            return Ok(Named::Mapped(Box::new(found.clone())));
+        }
+        let device = self.device(word)?;
+        if !is_path(&device) {
+            // Where mapped devices could not be asked, it may be the name of one.
+            mapped?;
+        }
+        Ok(Named::Device(device))
     }
 
     /// Opens a device for reading and looks at it.
@@ -172,6 +204,9 @@ impl Session {
         surroundings: &mut Surroundings,
         operation: &Operation,
     ) -> Result<Done, Error> {
+        if !self.global.dry_run {
+            self.require_ready(true)?;
+        }
         let (host, context) = (&mut *self.host, &mut self.context);
         let plan = ops::plan_in(surroundings, host, context, operation)?;
         if self.global.dry_run {
@@ -180,6 +215,7 @@ impl Session {
         let typed = self.confirmation(&plan)?;
         let confirmed = plan.clone().confirm(typed.as_deref())?;
         let outcome = ops::execute(&mut *self.host, &mut self.context, confirmed)?;
+        self.changed |= outcome.changed;
         Ok(Done::CarriedOut(Box::new(plan), outcome))
     }
 
@@ -227,12 +263,42 @@ impl Session {
         json: impl FnOnce() -> T,
         text: impl FnOnce() -> String,
     ) -> Result<(), Error> {
-        if self.global.json {
-            print_json(&report::object(command, json()))
-        } else {
-            print_bytes(text().as_bytes()).map(drop)
+        let written = match self.global.json {
+            true => write_json(&report::object(command, json())),
+            false => write_bytes(text().as_bytes()),
+        };
+        match written {
+            Err(error) if self.changed => {
+                let message = format!("done, but the report could not be written: {error}");
+                let warning = Error::failed("not-told", message);
+                super::warn(&warning.exiting(Exit::Done), self.global.json);
+                Ok(())
+            }
+            written => printed(written),
         }
     }
+}
+
+/// What a word means that names a device.
+enum Named {
+    /// A mapped device that is up.
+    Mapped(Box<Mapped>),
+    /// A device by its path, or whatever else was said.
+    Device(PathBuf),
+}
+
+fn has_slash(word: &Path) -> bool {
+    word.as_os_str().as_bytes().contains(&b'/')
+}
+
+/// Whether a word is a path: it has a slash, or is the name of a block device or of an image
+/// file here. Nothing else that is called like a device hides it.
+fn is_path(word: &Path) -> bool {
+    let is_store = |found: std::fs::Metadata| {
+        let kind = found.file_type();
+        kind.is_file() || kind.is_block_device()
+    };
+    has_slash(word) || std::fs::metadata(word).is_ok_and(is_store)
 }
 
 /// What came of an operation.
@@ -244,13 +310,12 @@ pub(super) enum Done {
 }
 
 /// Opens the journal of a lab, or the user's.
-pub(super) fn open_journal(lab: Option<&Path>, ports: &Ports) -> Result<Box<dyn Journal>, Error> {
+pub(super) fn open_journal(lab: Option<&Path>, ports: &Ports) -> Box<dyn Journal> {
     let directory = lab.map(Path::to_owned).or_else(config::state_directory);
-    let directory = directory.ok_or_else(|| {
-        Error::failed("no-home", "there is no directory to keep a journal in")
-            .advise("Set HOME or XDG_STATE_HOME.")
-    })?;
-    Ok((ports.journal)(&directory.join(JOURNAL)))
+    match directory {
+        Some(directory) => (ports.journal)(&directory.join(JOURNAL)),
+        None => Box::new(NoJournal),
+    }
 }
 
 /// Whether reports are coloured.
@@ -267,21 +332,22 @@ pub(super) fn wants_color(global: &Global, setting: Option<bool>) -> bool {
 
 /// Prints to stdout. A reader who has seen enough is no error.
 pub(super) fn print_bytes(bytes: &[u8]) -> Result<Exit, Error> {
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
-    printed(written).map(|()| Exit::Done)
+    printed(write_bytes(bytes)).map(|()| Exit::Done)
 }
 
-/// Prints one line of JSON to stdout as it is made: that of a scan can be large.
-fn print_json(value: &impl Serialize) -> Result<(), Error> {
+fn write_bytes(bytes: &[u8]) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
+}
+
+/// Writes one line of JSON to stdout as it is made: that of a scan can be large.
+fn write_json(value: &impl Serialize) -> std::io::Result<()> {
     const AT_ONCE: usize = 1 << 16;
     let mut stdout = BufWriter::with_capacity(AT_ONCE, std::io::stdout().lock());
     let written = serde_json::to_writer(&mut stdout, value).map_err(std::io::Error::from);
-    printed(
-        written
-            .and_then(|()| stdout.write_all(b"\n"))
-            .and_then(|()| stdout.flush()),
-    )
+    written
+        .and_then(|()| stdout.write_all(b"\n"))
+        .and_then(|()| stdout.flush())
 }
 
 /// An error of printing to stdout, unless it is that nobody reads any more.

@@ -1,13 +1,12 @@
 //! Changing some lines of a settings file that somebody else wrote.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{broken, template, Settings, Values};
-use crate::atomic_file;
 use crate::error::Error;
+use crate::own_file;
 use crate::text::escape_path;
 
 /// A settings file, as it was read or written last.
@@ -49,11 +48,6 @@ impl SettingsFile {
 ///
 /// [`Error`] if the file cannot be read or written or makes no sense; it is as it was then.
 pub fn keep(path: &Path, wanted: &Values) -> Result<(SettingsFile, bool), Error> {
-    let (text, exists) = text_of(path)?;
-    let changed = with_values(path, &text, wanted)?;
-    if changed == text && exists {
-        return Ok((SettingsFile::look(path)?, false));
-    }
     let failed =
         |error: std::io::Error| Error::failed("io", format!("{}: {error}", escape_path(path)));
     let directory = path
@@ -65,15 +59,21 @@ pub fn keep(path: &Path, wanted: &Values) -> Result<(SettingsFile, bool), Error>
         builder.recursive(true).mode(0o700);
         builder.create(directory).map_err(failed)?;
     }
-    atomic_file::replace(path, &changed, 0o644).map_err(failed)?;
+    let held = own_file::Held::take(path).map_err(failed)?;
+    let (text, exists) = text_of(path)?;
+    let changed = with_values(path, &text, wanted)?;
+    if changed == text && exists {
+        return Ok((SettingsFile::look(path)?, false));
+    }
+    held.replace(changed.as_bytes(), 0o644).map_err(failed)?;
     Ok((SettingsFile::look(path)?, true))
 }
 
 /// The text of the file and whether there is one; else the text to begin with.
 fn text_of(path: &Path) -> Result<(String, bool), Error> {
-    match fs::read_to_string(path) {
+    match own_file::read_to_string(path) {
         Ok(text) => Ok((text, true)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok((template(), false)),
+        Err(error) if own_file::is_absent(&error) => Ok((template(), false)),
         Err(error) => Err(broken(path, &error.to_string())),
     }
 }

@@ -58,6 +58,7 @@ pub fn execute(
         )
         .advise("Run it without --read-only."));
     }
+    require_journal(context)?;
     let is_write = |step: &Step| matches!(step, Step::Write(_));
     let position = plan.steps.iter().position(is_write);
     let (before, rest) = plan.steps.split_at(position.unwrap_or(plan.steps.len()));
@@ -80,6 +81,22 @@ pub fn execute(
         }
     }
     result
+}
+
+/// Refuses to begin where what is done could not be logged.
+///
+/// # Errors
+///
+/// [`Error`] says what lacks.
+pub fn require_journal(context: &Context) -> Result<(), Error> {
+    context.journal.ready().map_err(|error| {
+        let why = Error::from(error).message;
+        Error::refused(
+            "no-journal",
+            format!("nothing is changed without a journal: {why}"),
+        )
+        .advise("Set XDG_STATE_HOME, or HOME, to a directory that can be written to.")
+    })
 }
 
 /// What it takes to bring up again what these steps take down.

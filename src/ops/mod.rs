@@ -33,7 +33,7 @@ pub mod words;
 use std::sync::Arc;
 
 pub use corrupt::corrupted;
-pub use execute::execute;
+pub use execute::{execute, require_journal};
 pub use look::is_same_device;
 pub use operation::{CorruptionKind, Operation, Target, UnknownKind};
 pub use plan::{Confirmed, Joined, Outcome, Plan, PlannedWrite};

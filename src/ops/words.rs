@@ -18,8 +18,10 @@ use crate::text::{escape_os, escape_str};
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     devices: Vec<(String, PathBuf)>,
-    spares: Vec<(String, PathBuf)>,
-    up: Vec<String>,
+    /// The spares of mapped devices that are up.
+    up: Vec<(String, PathBuf)>,
+    /// Those of others, by what their metadata says: such a name hides no device.
+    inactive: Vec<(String, PathBuf)>,
     /// What is meant where nothing is named: the mapped device, if it is up, and where
     /// the copies are.
     pub subject: Option<(Option<String>, PathBuf)>,
@@ -35,17 +37,14 @@ impl Names {
                 .push((device.name.clone(), device.path.clone()));
         }
         for mapped in mapped {
-            names.up.push(mapped.name.clone());
-            names
-                .spares
-                .push((mapped.name.clone(), mapped.spare.clone()));
+            names.up.push((mapped.name.clone(), mapped.spare.clone()));
         }
         names
     }
 
     /// Adds the spare of a mapped device that is not up.
     pub fn add_spare(&mut self, name: &str, spare: &Path) {
-        self.spares.push((name.to_owned(), spare.to_owned()));
+        self.inactive.push((name.to_owned(), spare.to_owned()));
     }
 
     fn device(&self, word: &OsStr) -> PathBuf {
@@ -54,20 +53,19 @@ impl Names {
     }
 
     fn spare(&self, word: &OsStr) -> PathBuf {
-        let found = find(&self.spares, word);
-        found.unwrap_or_else(|| self.device(word))
+        let named = [&self.up, &self.devices, &self.inactive].into_iter();
+        let mut found = named.filter_map(|named| find(named, word));
+        found.next().unwrap_or_else(|| PathBuf::from(word))
     }
 
     fn target(&self, word: &OsStr) -> Result<Target, String> {
-        let is_device = self
-            .devices
-            .iter()
-            .any(|(name, _)| OsStr::new(name) == word);
-        let is_up = self.up.iter().any(|name| OsStr::new(name) == word);
-        if !is_up && (is_device || Path::new(word).components().count() > 1) {
-            return Ok(Target::Path(self.device(word)));
-        }
-        Ok(Target::Name(text(word)?.to_owned()))
+        let is_up = find(&self.up, word).is_some();
+        let device = find(&self.devices, word).filter(|_| !is_up);
+        let is_path = word.as_encoded_bytes().contains(&b'/');
+        Ok(match device.or_else(|| is_path.then(|| word.into())) {
+            Some(path) => Target::Path(path),
+            None => Target::Name(text(word)?.to_owned()),
+        })
     }
 
     fn subject_name(&self) -> Result<String, String> {

@@ -108,6 +108,14 @@ pub struct BackupFiles<'a> {
 
 /// Where actions are logged, durably, before and after.
 pub trait Journal: Send {
+    /// Looks whether an action can be logged, without making anything. Nothing is begun
+    /// where it cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] says what lacks.
+    fn ready(&self) -> Result<(), HostError>;
+
     /// Every action, oldest first. A line that a crash cut short is passed over.
     ///
     /// # Errors
@@ -139,4 +147,39 @@ pub trait Journal: Send {
     ///
     /// [`HostError::NotFound`] if there is none.
     fn backup(&mut self, id: ActionId, side: BackupSide) -> Result<Vec<u8>, HostError>;
+}
+
+/// The journal where there is no place for one: nothing was ever logged in it.
+#[derive(Clone, Copy, Debug)]
+pub struct NoJournal;
+
+impl NoJournal {
+    fn refuse<T>() -> Result<T, HostError> {
+        Err(HostError::Refused(
+            "there is no directory to keep a journal in: neither XDG_STATE_HOME nor HOME is an absolute path"
+                .to_owned(),
+        ))
+    }
+}
+
+impl Journal for NoJournal {
+    fn ready(&self) -> Result<(), HostError> {
+        Self::refuse()
+    }
+
+    fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
+        Ok(Vec::new())
+    }
+
+    fn begin(&mut self, _: &Begun, _: Option<BackupFiles<'_>>) -> Result<ActionId, HostError> {
+        Self::refuse()
+    }
+
+    fn end(&mut self, _: ActionId, _: &Ended) -> Result<(), HostError> {
+        Self::refuse()
+    }
+
+    fn backup(&mut self, _: ActionId, _: BackupSide) -> Result<Vec<u8>, HostError> {
+        Self::refuse()
+    }
 }

@@ -68,6 +68,18 @@ pub fn error_json(error: &Error) -> Object<Value> {
     )
 }
 
+/// What a program is warned of: nothing that kept a command from what was asked of it.
+pub fn warning_json(warning: &Error) -> Object<Value> {
+    object(
+        "warning",
+        json!({
+            "code": warning.code,
+            "message": warning.message,
+            "advice": warning.advice,
+        }),
+    )
+}
+
 /// A path as text that is fit to be shown.
 pub fn path_text(path: &Path) -> String {
     escape_path(path).into_owned()

@@ -1,12 +1,13 @@
 //! Histories as files: one of JSON for each mapped device, replaced as a whole.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::own_file;
 use crate::port::history::{History, Sample, SAMPLES_KEPT};
 
 const SCHEMA: &str = "dmremap/history/1";
@@ -46,7 +47,7 @@ impl FileHistory {
         if !metadata.is_file() || metadata.len() > LARGEST {
             return None;
         }
-        let kept: Kept = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+        let kept: Kept = serde_json::from_slice(&own_file::read(&path).ok()?).ok()?;
         (kept.schema == SCHEMA).then_some(kept.samples)
     }
 }
@@ -66,19 +67,10 @@ impl History for FileHistory {
             schema: SCHEMA.to_owned(),
             samples: samples[newest..].to_vec(),
         };
-        let path = self.path(name);
-        let new = path.with_extension("json.new");
-        write_whole(&new, &serde_json::to_vec(&kept)?)?;
-        fs::rename(&new, &path)
+        let mut bytes = serde_json::to_vec(&kept)?;
+        bytes.push(b'\n');
+        own_file::replace(&self.path(name), &bytes, 0o600)
     }
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.write_all(b"\n")?;
-    // Else the name could come to be durable before the content.
-    file.sync_data()
 }
 
 #[cfg(test)]

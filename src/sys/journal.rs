@@ -4,12 +4,14 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use nix::unistd::{access, AccessFlags};
 use serde::{Deserialize, Serialize};
 
 use super::{clock, host_error};
 use crate::format::backup::MAX_FILE_BYTES;
+use crate::own_file;
 use crate::port::journal::{
     ActionId, ActionRecord, BackupFiles, BackupSide, Begun, Ended, Journal,
 };
@@ -82,7 +84,8 @@ impl FileJournal {
             .map_err(failed)?;
         let path = self.path(LOCK);
         let failed = |source| host_error(&path, source);
-        let file = private().create(true).truncate(false).open(&path);
+        let mut options = private();
+        let file = own_file::open(options.create(true).truncate(false), &path);
         let file = file.map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(file)
@@ -91,9 +94,9 @@ impl FileJournal {
     /// Every line that can be read. One that a crash cut short cannot.
     fn lines(&self) -> Result<Vec<Line>, HostError> {
         let path = self.path(LINES);
-        let text = match fs::read(&path) {
+        let text = match own_file::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if own_file::is_absent(&error) => return Ok(Vec::new()),
             Err(error) => return Err(host_error(&path, error)),
         };
         let lines = text.split(|byte| *byte == b'\n');
@@ -124,7 +127,8 @@ impl FileJournal {
     fn append(&self, line: &Line) -> Result<(), HostError> {
         let path = self.path(LINES);
         let append = || -> io::Result<()> {
-            let mut file = private().create(true).read(true).append(true).open(&path)?;
+            let mut options = private();
+            let mut file = own_file::open(options.create(true).read(true).append(true), &path)?;
             let mut text = serde_json::to_vec(line)?;
             text.push(b'\n');
             if !ends_with_newline(&mut file)? {
@@ -182,7 +186,33 @@ fn ends_with_newline(file: &mut File) -> io::Result<bool> {
     Ok(last == [b'\n'])
 }
 
+/// The nearest directory above `path` that is there.
+fn nearest(path: &Path) -> &Path {
+    let mut above = path.ancestors();
+    let found = above.find(|path| path.symlink_metadata().is_ok());
+    // The directory in which a relative path begins has no name in it.
+    found.unwrap_or(Path::new("."))
+}
+
 impl Journal for FileJournal {
+    fn ready(&self) -> Result<(), HostError> {
+        let place = nearest(&self.directory);
+        let failed = |source| host_error(place, source);
+        if !fs::metadata(place).map_err(failed)?.is_dir() {
+            return Err(failed(io::ErrorKind::NotADirectory.into()));
+        }
+        let to_make = AccessFlags::W_OK | AccessFlags::X_OK;
+        access(place, to_make).map_err(|errno| failed(errno.into()))?;
+        for name in [LOCK, LINES] {
+            let path = self.path(name);
+            match own_file::open(&mut private(), &path) {
+                Err(error) if !own_file::is_absent(&error) => return Err(host_error(&path, error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
         let mut actions: Vec<ActionRecord> = Vec::new();
         for line in self.lines()? {
@@ -237,7 +267,7 @@ impl Journal for FileJournal {
     fn backup(&mut self, id: ActionId, side: BackupSide) -> Result<Vec<u8>, HostError> {
         let path = self.backup_path(id, side);
         let failed = |source| host_error(&path, source);
-        let file = File::open(&path).map_err(failed)?;
+        let file = own_file::open(OpenOptions::new().read(true), &path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() > MAX_FILE_BYTES as u64 {
             let path = escape_path(&path);
             return Err(HostError::Refused(format!(

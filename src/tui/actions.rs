@@ -55,8 +55,8 @@ pub fn available(state: &State, command: Command) -> Result<(), String> {
     if !changes {
         return Ok(());
     }
-    if state.options.read_only {
-        return Err("Read-only, as with --read-only: nothing is changed.".to_owned());
+    if let Some(why) = state.options.no_changes() {
+        return Err(why);
     }
     match command {
         Command::Create if state.devices().len() < 2 => {

@@ -180,6 +180,10 @@ struct MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
+    fn ready(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
         Ok(self.actions.clone())
     }

@@ -97,7 +97,10 @@ pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::
     signals::block()?;
     let mut screen = Screen::take(options.mouse)?;
     let lab = host.lab_directory().map(lab_name);
-    let state = State::new(options, lab, terminal::size());
+    let mut state = State::new(options, lab, terminal::size());
+    if let Some(lack) = state.options.lack.clone() {
+        update::say(&mut state, theme::Health::Warning, lack);
+    }
     let (events, received) = mpsc::channel();
     // The first frame is on the screen before anything slow begins.
     screen.draw(|frame| view::draw(frame, &state))?;

@@ -19,6 +19,9 @@ pub struct Options {
     pub keys: KeyMap,
     /// Refuse every action that changes anything.
     pub read_only: bool,
+    /// What lacks for changes until the application is started anew, where it is that for
+    /// which they are refused.
+    pub lack: Option<String>,
     /// Show plans, and carry none out.
     pub dry_run: bool,
     /// Whether a dry run was asked for from the start, so that it stays one.
@@ -59,6 +62,7 @@ impl Options {
             palettes: Palettes { own: Vec::new() },
             keys: KeyMap::USUAL,
             read_only: false,
+            lack: None,
             dry_run: false,
             started_dry: false,
             mouse: true,
@@ -73,6 +77,13 @@ impl Options {
             color: theme.colour,
             palette: Cow::Borrowed("terminal"),
         }
+    }
+
+    /// Why nothing may be changed, if nothing may.
+    pub fn no_changes(&self) -> Option<String> {
+        let usual = || "Read-only, as with --read-only: nothing is changed.".to_owned();
+        self.read_only
+            .then(|| self.lack.clone().unwrap_or_else(usual))
     }
 
     /// Gives the theme its colours, or none.

@@ -10,9 +10,13 @@ mod json;
 mod labs;
 mod lines;
 mod many;
+mod names;
+mod needs;
+mod own_files;
 mod scenarios;
 mod settings;
 mod statuses;
+mod told;
 mod tools;
 
 use std::path::{Path, PathBuf};

@@ -106,13 +106,14 @@ fn a_file_that_cannot_be_written_stays_as_it_was_and_that_is_said() {
     seat.press_for("w", "Not saved, and nothing changed.");
     seat.wait_for("line 1");
     assert_eq!(fs::read_to_string(&file).unwrap(), "utc = \n");
-    // A directory in the way of the new file: also root cannot write then.
-    fs::write(&file, "utc = true\n").unwrap();
-    fs::create_dir(file.with_file_name("config.toml.new")).unwrap();
+    // A directory in the place of the file: also root cannot write then.
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
     seat.press("k");
     seat.wait_without("Not saved");
     seat.press_for("w", "Not saved, and nothing changed.");
-    assert_eq!(fs::read_to_string(&file).unwrap(), "utc = true\n");
+    seat.wait_for("it is a directory");
+    assert!(file.is_dir());
     seat.press("\x03");
     assert!(seat.wait_for_end().success());
     seat.check_given_back();

@@ -310,7 +310,11 @@ fn a_journal_that_cannot_be_written_stops_everything() {
     fs::write(bench.path("journal"), b"").unwrap();
     let before = trace(&bench.path("spare.img"));
     let error = bench.run(&bench.create()).unwrap_err();
-    assert_eq!(error.exit.code(), 1, "{error:?}");
+    assert_eq!(
+        (error.code, error.exit.code()),
+        ("no-journal", 5),
+        "{error:?}"
+    );
     assert_eq!(trace(&bench.path("spare.img")), before);
 }
 

@@ -44,6 +44,10 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
+    fn ready(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
         let mut actions = MemoryJournal::actions(self);
         for index in (0..actions.len()).rev() {

@@ -395,7 +395,7 @@ fn half_page(state: &State) -> usize {
     (rows / 2).max(1)
 }
 
-fn say(state: &mut State, health: Health, text: impl Into<String>) {
+pub(super) fn say(state: &mut State, health: Health, text: impl Into<String>) {
     state.notice = Some(Notice {
         health,
         text: text.into(),

@@ -96,8 +96,8 @@ fn run(state: &mut State, line: &str) -> Result<Vec<Effect>, String> {
             _ => why,
         }
     })?;
-    if state.options.read_only {
-        return Err("read-only: nothing is changed".to_owned());
+    if let Some(why) = state.options.no_changes() {
+        return Err(why);
     }
     Ok(browse::ask_for_plan(state, operation))
 }
@@ -181,13 +181,15 @@ fn run_own(
 
 /// Chooses the row of a device or of a mapped device.
 fn select(state: &mut State, word: &str) -> Result<(), String> {
-    let is_named = |key: &RowKey| match key {
-        RowKey::Mapped(name) => name == word,
+    let is_mapped = |key: &RowKey| matches!(key, RowKey::Mapped(name) if name == word);
+    let is_device = |key: &RowKey| match key {
+        RowKey::Mapped(_) => false,
         RowKey::Device(path) => state
             .device(path)
             .is_some_and(|device| device.name == word || path.as_os_str() == word),
     };
-    let place = state.rows.iter().position(|row| is_named(&row.key));
+    let place = |is: &dyn Fn(&RowKey) -> bool| state.rows.iter().position(|row| is(&row.key));
+    let place = place(&is_mapped).or_else(|| place(&is_device));
     match place.is_some_and(|place| state.choose_row(place)) {
         true => Ok(()),
         false => Err(format!("{word:?} is not in the list")),

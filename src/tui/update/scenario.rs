@@ -70,11 +70,13 @@ fn step(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     };
     match guide.operation(state) {
-        Ok(Some(_)) if state.options.read_only => {
-            say(state, Health::Warning, "Read-only: nothing is changed.");
-            Vec::new()
-        }
-        Ok(Some(operation)) => browse::ask_for_plan(state, operation),
+        Ok(Some(operation)) => match state.options.no_changes() {
+            Some(why) => {
+                say(state, Health::Warning, why);
+                Vec::new()
+            }
+            None => browse::ask_for_plan(state, operation),
+        },
         Ok(None) => {
             if let Some(guide) = &mut state.guide {
                 guide.mark_read();

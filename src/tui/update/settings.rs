@@ -47,7 +47,10 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
 
 fn save(state: &mut State) -> Vec<Effect> {
     let Some(file) = &state.options.file else {
-        let text = "There is no place for a settings file: set HOME, or name one with --config.";
+        let lack = state.options.lack.clone();
+        let text = lack.unwrap_or_else(|| {
+            "There is no place for a settings file: set HOME, or name one with --config.".to_owned()
+        });
         say(state, Health::Warning, text);
         return Vec::new();
     };

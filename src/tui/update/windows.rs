@@ -119,8 +119,8 @@ pub fn on_actions_command(state: &mut State, command: Command) -> Vec<Effect> {
                 return Vec::new();
             };
             let (id, kept) = (action.id, action.has_backup && action.undone_by.is_none());
-            if state.options.read_only {
-                say(state, Health::Warning, "Read-only: nothing is changed.");
+            if let Some(why) = state.options.no_changes() {
+                say(state, Health::Warning, why);
             } else if kept {
                 return super::browse::ask_for_plan(state, Operation::Undo { id: Some(id) });
             } else {
