@@ -222,6 +222,8 @@ pub enum Command {
     Allow(AllowArgs),
     /// Tell udev what a device is to us, as KEY=value lines
     UdevProbe(ProbeArgs),
+    /// Have the kernel forget the partitions of a disk that udev hides
+    UdevHide(ProbeArgs),
     /// Tell what this machine can and cannot do, and why
     Doctor,
     /// Go through a drill in a lab, step by step, and check what comes of each
@@ -361,7 +363,7 @@ pub struct AllowArgs {
     pub remove: bool,
 }
 
-/// What `udev-probe` takes.
+/// What `udev-probe` and `udev-hide` take.
 #[derive(Args, Debug)]
 pub struct ProbeArgs {
     /// A block device or an image file

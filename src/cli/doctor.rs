@@ -212,7 +212,7 @@ const RULES: [&str; 3] = [
     "/usr/lib/udev/rules.d",
     "/lib/udev/rules.d",
 ];
-const RULE: &str = "65-dmremap.rules";
+const RULE: &str = "63-dmremap.rules";
 
 /// Where systemd looks for units, the operator's own first.
 const UNITS: [&str; 3] = [

@@ -124,6 +124,7 @@ fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
         Some(Command::Man { command }) => print_manual(command.as_deref()),
         Some(Command::Doctor) => doctor::run(&global, ports),
         Some(Command::UdevProbe(args)) => udev_probe::run(&global, &args, ports),
+        Some(Command::UdevHide(args)) => udev_probe::hide(&args, ports),
         Some(Command::Config { template, machine }) => match template {
             true => config::print_template(machine),
             false => config::run(&global),
@@ -222,6 +223,7 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
         Command::Lab { .. }
         | Command::Doctor
         | Command::UdevProbe(_)
+        | Command::UdevHide(_)
         | Command::Config { .. }
         | Command::Completions { .. }
         | Command::Man { .. } => Err(Error::failed("internal", "this command needs no host")),

@@ -5,6 +5,7 @@
 //! itself. The device is opened for reading alone, so that closing it makes udev no event.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::{json, Map, Value};
 
@@ -14,7 +15,10 @@ use super::{tell, Ports};
 use crate::error::{Error, Exit};
 use crate::inspect::{look, Depth, Inspection};
 use crate::policy::{Allowed, Policy};
-use crate::port::{identity, Access, BlockStore};
+use crate::port::block::DeviceNumber;
+use crate::port::device_mapper::UUID_PREFIX;
+use crate::port::{identity, Access, BlockDevice, BlockStore, Usage};
+use crate::remap_core::params::TargetArgs;
 use crate::remap_core::quorum::Verdict;
 use crate::report;
 
@@ -34,9 +38,13 @@ pub(super) fn run(global: &Global, args: &ProbeArgs, ports: &Ports) -> Result<Ex
     });
     let store = ports.platform.open(&args.path, Access::Read)?;
     let mut seen = look(&*store, &args.path, Depth::Scan);
-    let properties = match seen.is_ours() {
-        true => of_spare(&seen, &policy),
-        false => main_of(&mut seen, &*store, &policy).map_or(Vec::new(), of_main),
+    let properties = match (mapped_main(&*store, ports), seen.is_ours()) {
+        (Some(main), _) => of_mapped(main),
+        (None, true) => of_spare(&seen, &policy),
+        (None, false) => match main_of(&mut seen, &*store, &policy) {
+            Some(entry) => of_main(entry, is_held_by_another(&args.path, entry, ports)),
+            None => Vec::new(),
+        },
     };
     let exit = match properties.is_empty() {
         true => Exit::of_verdict(Verdict::None),
@@ -87,10 +95,52 @@ fn of_spare(seen: &Inspection, policy: &Policy) -> Properties {
     tell("DMREMAP_ALLOWED", Some(u8::from(allowed).to_string()));
     // What somebody else wrote over us is theirs to be told.
     if seen.verdict() != Verdict::ForeignOverwritten {
-        tell("ID_FS_USAGE", Some("raid".to_owned()));
-        tell("ID_FS_TYPE", Some(MEMBER.to_owned()));
+        told.extend(hidden());
     }
     told
+}
+
+/// Properties of a device that nobody is to take past the mapped device.
+fn hidden() -> Properties {
+    vec![
+        ("DMREMAP_HIDE", "1".to_owned()),
+        ("ID_FS_USAGE", "raid".to_owned()),
+        ("ID_FS_TYPE", MEMBER.to_owned()),
+    ]
+}
+
+/// Main of the mapped device of ours that is looked at; none for any other device.
+fn mapped_main(store: &dyn BlockStore, ports: &Ports) -> Option<BlockDevice> {
+    let number = store.number()?;
+    let listed = ports.device_mapper.list().ok()?;
+    let ours = listed
+        .into_iter()
+        .find(|device| device.number == number && device.uuid.starts_with(UUID_PREFIX))?;
+    let table = ports.device_mapper.table(&ours.name).ok()?;
+    let words: Vec<&str> = table.first()?.text.split_whitespace().collect();
+    let main = DeviceNumber::parse(TargetArgs::parse(&words).ok()?.main)?;
+    ports.platform.block_device(main)
+}
+
+/// Properties of a mapped device: where main is a partition, the names by which that stands in
+/// its partition table lead to the mapped device from now on.
+fn of_mapped(main: BlockDevice) -> Properties {
+    let mut told: Properties = vec![("DMREMAP_ROLE", "mapped".to_owned())];
+    let mut tell = |name: &'static str, value: Option<String>| {
+        told.extend(value.map(|value| (name, value)));
+    };
+    tell("DMREMAP_MAIN_PARTUUID", main.partition_uuid);
+    tell("DMREMAP_MAIN_PARTLABEL", main.partition_label);
+    told
+}
+
+/// Whether somebody else than the mapped device uses main: hidden, it would be pulled from
+/// under them. A mapped device that is up, or coming up, leaves main to nobody else.
+fn is_held_by_another(path: &Path, entry: &Allowed, ports: &Ports) -> bool {
+    let mapped = entry.uuid.map(|uuid| format!("{UUID_PREFIX}{uuid}"));
+    let listed = ports.device_mapper.list().unwrap_or_default();
+    let is_up = listed.into_iter().any(|device| Some(device.uuid) == mapped);
+    !is_up && matches!(ports.platform.usage(path), Ok(Usage::InUse(_)))
 }
 
 /// The entry of the list whose main this is. A file system is looked for only where a
@@ -108,12 +158,22 @@ fn main_of<'a>(
 }
 
 /// What is told of the main of an array that is listed.
-fn of_main(entry: &Allowed) -> Properties {
+fn of_main(entry: &Allowed, is_held: bool) -> Properties {
     let mut told: Properties = vec![("DMREMAP_ROLE", "main".to_owned())];
     told.extend(entry.uuid.map(|uuid| ("DMREMAP_UUID", uuid.to_string())));
     told.extend(entry.name.clone().map(|name| ("DMREMAP_NAME", name)));
     told.push(("DMREMAP_ALLOWED", "1".to_owned()));
+    match is_held {
+        true => told.push(("DMREMAP_HELD", "1".to_owned())),
+        false => told.extend(hidden()),
+    }
     told
+}
+
+/// Has the kernel forget the partitions of a disk that is hidden, or a partition of one.
+pub(super) fn hide(args: &ProbeArgs, ports: &Ports) -> Result<Exit, Error> {
+    ports.platform.forget_partitions(&args.path)?;
+    Ok(Exit::Done)
 }
 
 /// A value as udev's rules can use it, in names of units and links too: everything but

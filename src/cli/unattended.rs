@@ -34,6 +34,8 @@ enum Tried {
     Planned { title: String },
     /// A disk is missing, or held for a moment.
     Waiting { why: String },
+    /// A disk is held past the device, as by a mount or an array.
+    Held(Error),
 }
 
 /// Brings up the array of this UUID, if the policy lists it and its copies are fit to be
@@ -56,15 +58,18 @@ pub(super) fn assemble(
     let began = platform.uptime();
     loop {
         let tried = attempt(session, &policy, uuid)?;
-        let Tried::Waiting { .. } = &tried else {
+        if !matches!(tried, Tried::Waiting { .. } | Tried::Held(_)) {
             return tell(session, uuid, &tried);
-        };
+        }
         let waited = platform.uptime().get().saturating_sub(began.get());
         let left = wait.saturating_sub(Duration::from_millis(waited));
         match changes.recv_timeout(left) {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                return tell(session, uuid, &tried);
+                return match tried {
+                    Tried::Held(error) => Err(error),
+                    tried => tell(session, uuid, &tried),
+                };
             }
         }
     }
@@ -109,7 +114,20 @@ fn attempt(session: &mut Session, policy: &Policy, uuid: ArrayUuid) -> Result<Tr
         });
     }
     require_fit(&scan, spare, &shown)?;
+    if let Some(error) = held(&scan, array) {
+        return Ok(Tried::Held(error));
+    }
     bring_up(session, spare.clone(), &shown)
+}
+
+/// The failure that a disk which others hold is: it was taken past the device.
+fn held(scan: &Scan, array: &Array) -> Option<Error> {
+    let (_, finding) = scan.held(array)?;
+    let unit = array.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
+    Some(Error::refused(finding.id, finding.summary).advise(format!(
+        "{} Then: systemctl start dmremap-assemble@{unit}",
+        finding.advice
+    )))
 }
 
 /// Whether main may still come. One that is known by the file system on it may also have got
@@ -195,6 +213,12 @@ fn tell(session: &Session, uuid: ArrayUuid, tried: &Tried) -> Result<Exit, Error
                 "changed": false,
                 "reason": why,
             }),
+            Tried::Held(error) => json!({
+                "array_uuid": array,
+                "outcome": "held",
+                "changed": false,
+                "reason": error.message,
+            }),
         }
     };
     let text = || match tried {
@@ -213,6 +237,7 @@ fn tell(session: &Session, uuid: ArrayUuid, tried: &Tried) -> Result<Exit, Error
         }
         Tried::Planned { title } => format!("{title}\n"),
         Tried::Waiting { why } => format!("{why}; waiting for it\n"),
+        Tried::Held(error) => format!("{}\n", error.message),
     };
     session.print("reassemble", json, text)?;
     Ok(match tried {

@@ -46,7 +46,8 @@ macro_rules! guide {
 
 /// Every kind of finding, first what is to be looked at first. One line is one kind.
 #[rustfmt::skip]
-pub const GUIDES: [Guide; 35] = [
+pub const GUIDES: [Guide; 36] = [
+    guide!("main-held", Certain, "main-taken-past-its-device", "Somebody reads and writes main itself: what was moved to the spare is missing there, and old data stands in its place."),
     guide!("main-suspect", Likely, "main-or-the-spare-fails", "So much fails that it is no matter of single blocks: a cable, a controller, or the whole disk."),
     guide!("spare-failing", Likely, "main-or-the-spare-fails", "Blocks that fail on main from now on are errors: there is nowhere to move them to."),
     guide!("spare-full", Certain, "the-spare-fills-up", "What was moved is safe; what fails next is not."),
@@ -135,6 +136,7 @@ mod tests {
 
     fn all_given() -> BTreeSet<String> {
         let mut ids = given(include_str!("lints.rs"));
+        ids.extend(given(include_str!("held_lints.rs")));
         ids.extend(given(include_str!("status_lints.rs")));
         ids.extend(given(include_str!("log_lints.rs")));
         assert!(ids.len() > 25, "{ids:?}");

@@ -7,6 +7,7 @@
 mod finding;
 mod guide;
 mod heal;
+mod held_lints;
 mod lints;
 mod log_lints;
 mod scan;
@@ -20,6 +21,7 @@ pub use crate::remap_core::params::{check_name, NameError};
 pub use finding::{sort as sort_findings, Finding};
 pub use guide::{guide, Certainty, Guide, GUIDES};
 pub use heal::{healing, Healing, Rewrite};
+pub use held_lints::{held_main, KnownMain};
 pub use lints::{idle_main, name_copies};
 pub use log_lints::log_findings;
 pub use scan::{look_at_each, open_each, scan_all, Array, MainMatch, Scan, Scanned};

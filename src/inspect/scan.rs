@@ -37,6 +37,11 @@ impl Scanned {
         stable.into_iter().chain(contents)
     }
 
+    /// Whether it has this identity, or what lies on it does.
+    pub(super) fn is_known_as(&self, identity: IdentityDigest) -> bool {
+        !identity.is_none() && self.known_as().any(|known| known == identity)
+    }
+
     /// Whether it lies upon `lower`.
     fn holds(&self, lower: &Self) -> bool {
         let properties = lower.info.properties.as_deref();

@@ -3,14 +3,15 @@
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
+use super::partitions::{self, Whole};
 use crate::inspect::{inspect, Inspection};
 use crate::ops::is_same_device;
 use crate::port::block::DeviceNumber;
 use crate::port::device_mapper::{DeviceMapper, Line, Listed, NewDevice, UUID_PREFIX};
 use crate::port::identity::is_of_contents;
 use crate::port::{Access, Activation, BlockStore, HostError, Platform};
-use crate::remap_core::params::{check_name, TARGET_NAME};
-use crate::remap_core::units::Sector;
+use crate::remap_core::params::{check_name, TargetArgs, TARGET_NAME};
+use crate::remap_core::units::{Sector, Sectors};
 use crate::table_line::TableLine;
 use crate::text::{escape_path, escape_str};
 
@@ -80,7 +81,64 @@ pub(super) fn bring_up(
         read_only: activation.options.read_only,
     };
     clear_left_over(device_mapper, &device)?;
-    device_mapper.create(&device).map(drop)
+    let number = device_mapper.create(&device)?;
+    partitions::forget_below(platform, [&activation.main, &activation.spare]);
+    let whole = Whole {
+        name,
+        uuid: &device.uuid,
+        number,
+        size: device.line.length,
+        read_only: device.read_only,
+    };
+    let made = partitions::make(platform, device_mapper, &whole);
+    if made.is_err() {
+        // What kept them from being made is what is told.
+        let _ = device_mapper.remove(name);
+    }
+    made
+}
+
+/// Makes the devices of the partitions that a mapped device which is up lacks.
+///
+/// # Errors
+///
+/// [`HostError`] of the first that cannot be made.
+pub(super) fn bring_up_partitions(
+    platform: &dyn Platform,
+    device_mapper: &dyn DeviceMapper,
+    name: &str,
+) -> Result<(), HostError> {
+    let listed = find(device_mapper, name)?;
+    let lines = device_mapper.table(name)?;
+    let line = lines.first();
+    let arguments = line.map(|line| line.text.split_whitespace().collect::<Vec<_>>());
+    let options = arguments.and_then(|words| Some(TargetArgs::parse(&words).ok()?.options));
+    let whole = Whole {
+        name,
+        uuid: &listed.uuid,
+        number: listed.number,
+        size: line.map_or(Sectors::new(0), |line| line.length),
+        read_only: options.is_some_and(|options| options.read_only),
+    };
+    partitions::make(platform, device_mapper, &whole)
+}
+
+/// Takes a mapped device down, its partitions first.
+///
+/// # Errors
+///
+/// [`HostError::Busy`] if one of them is in use; partitions may be gone all the same then.
+pub(super) fn take_down(device_mapper: &dyn DeviceMapper, name: &str) -> Result<(), HostError> {
+    let listed = find(device_mapper, name)?;
+    partitions::remove(device_mapper, &listed.uuid)?;
+    device_mapper.remove(name)
+}
+
+/// The mapped device of this name.
+fn find(device_mapper: &dyn DeviceMapper, name: &str) -> Result<Listed, HostError> {
+    let mut listed = device_mapper.list()?.into_iter();
+    let named = listed.find(|device| device.name == name);
+    named.ok_or_else(|| HostError::NotFound(format!("mapped device {}", escape_str(name))))
 }
 
 /// Whether a mapped device is what a run of this program left that was killed before it

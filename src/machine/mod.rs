@@ -2,6 +2,7 @@
 
 mod activation;
 mod changes;
+mod partitions;
 mod said;
 #[cfg(test)]
 mod tests;
@@ -304,7 +305,12 @@ impl Host for Machine {
 
     fn deactivate(&mut self, name: &str) -> Result<(), HostError> {
         self.require_ours(name)?;
-        self.device_mapper.remove(name)
+        let removed = activation::take_down(&*self.device_mapper, name);
+        if let Err(HostError::Busy { .. }) = removed {
+            // It stays up, and its partitions with it.
+            activation::bring_up_partitions(&*self.platform, &*self.device_mapper, name)?;
+        }
+        removed
     }
 
     fn message(&mut self, name: &str, message: &Message) -> Result<Reply, HostError> {

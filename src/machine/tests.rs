@@ -267,6 +267,8 @@ impl Platform for Disks {
         Some(BlockDevice {
             path: path.into(),
             logical_block,
+            partition_uuid: None,
+            partition_label: None,
         })
     }
 

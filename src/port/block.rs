@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::remap_core::units::{IdentityDigest, Sector};
+use crate::remap_core::units::{IdentityDigest, Sector, Sectors};
 
 /// The number by which the kernel knows a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +134,17 @@ impl fmt::Display for Signature {
             _ => f.write_str(&kind),
         }
     }
+}
+
+/// A partition in the table of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its number in the table.
+    pub number: u32,
+    /// Its first sector on the device.
+    pub start: Sector,
+    /// Its size.
+    pub length: Sectors,
 }
 
 /// Signatures in words, in the order in which they were found.

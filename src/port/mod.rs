@@ -14,7 +14,7 @@ pub mod table;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::port::block::{DeviceNumber, Instance, SharedProperties, Signature};
+use crate::port::block::{DeviceNumber, Instance, Partition, SharedProperties, Signature};
 use crate::remap_core::event::{Event, Severity};
 use crate::remap_core::message::Message;
 pub use crate::remap_core::message::RemapLine as RemapRow;
@@ -82,6 +82,17 @@ pub trait BlockStore: Send {
         sectors.sort_unstable();
         sectors.dedup();
         Ok(sectors)
+    }
+
+    /// The partitions in its table, in the order of their numbers; extended ones, which only
+    /// hold others, are left out. Nothing where the program was built without the means to
+    /// look.
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`] if the table could not be read.
+    fn partitions(&self) -> Result<Vec<Partition>, IoError> {
+        Ok(Vec::new())
     }
 
     /// How the kernel numbers it, if it is one of its block devices: what was opened can
@@ -240,6 +251,10 @@ pub struct BlockDevice {
     pub path: PathBuf,
     /// The smallest unit that can be written.
     pub logical_block: BlockSize,
+    /// The UUID that it has in a partition table, in lower case.
+    pub partition_uuid: Option<String>,
+    /// The label that it has in a GUID partition table, as udev writes it in links.
+    pub partition_label: Option<String>,
 }
 
 /// A mapped device that is up.
@@ -582,6 +597,17 @@ pub trait Platform: Clock + Uptime + Send + Sync {
     fn block_device(&self, number: DeviceNumber) -> Option<BlockDevice> {
         let _ = number;
         None
+    }
+
+    /// Has the kernel forget the partitions of the disk at `path`, or the partition at `path`,
+    /// except for those that are in use. Nothing on the disk changes.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if the kernel does not let them go, or `path` is no block device.
+    fn forget_partitions(&self, path: &Path) -> Result<(), HostError> {
+        let _ = path;
+        Ok(())
     }
 
     /// Watches directories in which files are `replaced` as wholes, and directories

@@ -355,6 +355,11 @@ impl BlockStore for BlockFile {
     }
 
     #[cfg(feature = "blkid")]
+    fn partitions(&self) -> Result<Vec<crate::port::block::Partition>, IoError> {
+        self.through_cache(super::signature::partitions)
+    }
+
+    #[cfg(feature = "blkid")]
     fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
         let hidden = self.through_cache(super::signature::sectors)?;
         super::signature::with_the_rest(self, hidden)

@@ -89,6 +89,10 @@ impl Platform for ThisMachine {
         block::find(&Roots::default(), number)
     }
 
+    fn forget_partitions(&self, path: &Path) -> Result<(), HostError> {
+        block::forget_partitions(&Roots::default(), path)
+    }
+
     fn watch(
         &self,
         replaced: &[PathBuf],

@@ -7,9 +7,9 @@ use std::os::fd::AsRawFd as _;
 use libblkid_rs::{BlkidErr, BlkidProbe, BlkidProbeRet, BlkidSublks, BlkidSublksFlags};
 
 use super::second_superblocks;
-use crate::port::block::{Signature, SignatureUse};
+use crate::port::block::{Partition, Signature, SignatureUse};
 use crate::port::{BlockStore, IoError};
-use crate::remap_core::units::{BlockSize, Errno, Sector, SECTOR_BYTES};
+use crate::remap_core::units::{BlockSize, Errno, Sector, Sectors, SECTOR_BYTES};
 
 /// A device has a few signatures, left by whoever used it before; a library that finds
 /// more than this goes round in circles.
@@ -28,6 +28,35 @@ pub(super) fn find(file: &File) -> Result<Vec<Signature>, IoError> {
         // What was found is there, whatever could not be read behind it.
         _ => Ok(found),
     }
+}
+
+/// The partitions in the table of `file`, in the order of their numbers, but for extended
+/// ones: those hold others and no data.
+///
+/// # Errors
+///
+/// [`IoError`] if the device cannot be looked over.
+pub(super) fn partitions(file: &File) -> Result<Vec<Partition>, IoError> {
+    let mut probe = begin(file).map_err(|error| io_error(&error))?;
+    // That there is no table is an error to the library.
+    let Ok(mut list) = probe.get_partitions() else {
+        return Ok(Vec::new());
+    };
+    let count = list.number_of_partitions().unwrap_or(0);
+    let each = (0..count).filter_map(|index| list.get_partition(index).ok());
+    let data = each
+        .filter(|entry| !entry.is_extended())
+        .filter_map(|entry| {
+            Some(Partition {
+                number: entry.get_partno().ok()?,
+                start: Sector::new(u64::try_from(*entry.get_start().as_ref()).ok()?),
+                length: Sectors::new(u64::try_from(*entry.get_size().as_ref()).ok()?),
+            })
+        });
+    let mut partitions: Vec<Partition> = data.collect();
+    partitions.sort_by_key(|partition| partition.number);
+    partitions.dedup_by_key(|partition| partition.number);
+    Ok(partitions)
 }
 
 /// Every sector in which a magic number lies by which others know `file`, found as if
@@ -433,6 +462,47 @@ mod tests {
             file.as_file().write_all_at(&[0; 512], at * 512).unwrap();
         }
         assert_eq!(words(file.as_file()), [""; 0]);
+    }
+
+    /// A table as `fdisk` makes it: two primary partitions, and an extended one with two
+    /// logical ones in it.
+    fn nested() -> Vec<(u64, Vec<u8>)> {
+        let table = |entries: &[(u8, u32, u32)]| {
+            let mut sector = vec![0; 512];
+            for (at, (kind, start, length)) in entries.iter().enumerate() {
+                let entry = &mut sector[446 + at * 16..][..16];
+                entry[4] = *kind;
+                entry[8..12].copy_from_slice(&start.to_le_bytes());
+                entry[12..].copy_from_slice(&length.to_le_bytes());
+            }
+            sector[510..].copy_from_slice(&[0x55, 0xaa]);
+            sector
+        };
+        vec![
+            (
+                0,
+                table(&[(0x83, 64, 100), (0x82, 200, 50), (0x05, 1000, 1000)]),
+            ),
+            (1000 * 512, table(&[(0x83, 8, 200), (0x05, 500, 300)])),
+            (1500 * 512, table(&[(0x83, 8, 100)])),
+        ]
+    }
+
+    #[test]
+    fn partitions_are_told_with_their_numbers_and_what_only_holds_others_is_not() {
+        let told = |parts: &[(u64, Vec<u8>)]| {
+            let file = device(4 << 20, parts);
+            let partitions = partitions(file.as_file()).unwrap();
+            let each = partitions.iter();
+            each.map(|it| (it.number, it.start.get(), it.length.get()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[(0, table())]), [(1, 2048, 2048)]);
+        let all = [(1, 64, 100), (2, 200, 50), (5, 1008, 200), (6, 1508, 100)];
+        assert_eq!(told(&nested()), all);
+        for nothing in [vec![], vec![(0, swap())], vec![(0, vec![0x55; 4096])]] {
+            assert_eq!(told(&nothing), []);
+        }
     }
 
     #[test]

@@ -10,8 +10,10 @@ suite=$1 base=$2 work=$3
 . "$here/archive.sh"
 
 open_archive
-# What a machine has, and dmsetup for its udev rules; mke2fs makes what is mounted.
-include=systemd,systemd-sysv,udev,dbus,kmod,dmsetup,e2fsprogs,mount
+# What a machine has, with all that takes disks by itself while it starts: md, LVM, btrfs, LUKS,
+# from the initramfs on. dmsetup for its udev rules; mke2fs makes what is mounted.
+include=systemd,systemd-sysv,systemd-cryptsetup,udev,dbus,kmod,dmsetup,e2fsprogs,mount
+include+=,initramfs-tools,lvm2,mdadm,btrfs-progs,cryptsetup,fdisk
 apt-config dump --format '%F "%v";%n' Acquire > "$work/apt.conf"
 as_root nice "$here/apart.sh" mmdebstrap -q --mode=root --variant=minbase --aptopt="$work/apt.conf" \
     --aptopt='APT::Install-Recommends "false"' \

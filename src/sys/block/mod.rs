@@ -5,6 +5,7 @@
 
 mod mounts;
 mod node;
+mod partitions;
 mod udev;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 
 use mounts::Mounts;
 use node::Node;
+
+pub(super) use partitions::forget as forget_partitions;
 
 use super::host_error;
 use crate::port::block::{DeviceNumber, Kind, Properties};
@@ -151,6 +154,8 @@ pub(super) fn find(roots: &Roots, number: DeviceNumber) -> Option<BlockDevice> {
     Some(BlockDevice {
         path: roots.dev.join(&node.device_name),
         logical_block: disk.logical_block.unwrap_or(BlockSize::B512),
+        partition_label: node.udev.partition_label().map(str::to_owned),
+        partition_uuid: node.partition_uuid,
     })
 }
 

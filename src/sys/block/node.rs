@@ -134,7 +134,7 @@ impl Node {
         let is_partition = uevent.is_partition || directory.join("partition").exists();
         let database = Directory::new(udev_data.to_owned());
         let udev = database.bytes(&format!("b{number}"));
-        let udev = udev::Entry::parse(&udev.unwrap_or_default());
+        let udev = udev::Entry::parse(&udev.unwrap_or_default()).and_of_event(number);
         let disk = is_partition
             .then(|| Some(directory.parent()?.file_name()?.to_owned()))
             .flatten();

@@ -1,8 +1,26 @@
 //! What udev knows of a device: its database, one file for each.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use crate::port::block::{Signature, SignatureUse};
+use crate::port::block::{DeviceNumber, Signature, SignatureUse};
+
+/// What udev knows by now of the device whose event it runs this program for: that is in the
+/// program's environment, and in the database only when the event is over.
+static EVENT: LazyLock<Option<(DeviceNumber, BTreeMap<String, String>)>> = LazyLock::new(|| {
+    let text = |name| std::env::var(name).ok();
+    if text("SUBSYSTEM")? != "block" || text("ACTION").is_none() {
+        return None;
+    }
+    let number = DeviceNumber::parse(&format!("{}:{}", text("MAJOR")?, text("MINOR")?))?;
+    let variables = std::env::vars_os();
+    let properties = variables.filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        let is_told = name.starts_with("ID_") || name.starts_with("MD_");
+        Some((name, value.into_string().ok()?)).filter(|_| is_told)
+    });
+    Some((number, properties.collect()))
+});
 
 /// The properties in one file of udev's database, and the links that it made.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,6 +51,14 @@ impl Entry {
         entry
     }
 
+    /// The same with what udev knows of the device of this `number` while it looks at it.
+    pub(super) fn and_of_event(mut self, number: DeviceNumber) -> Self {
+        if let Some((_, properties)) = EVENT.as_ref().filter(|(told, _)| *told == number) {
+            self.properties.extend(properties.clone());
+        }
+        self
+    }
+
     /// The first of these properties that is there and says anything.
     pub(super) fn first(&self, names: &[&str]) -> Option<&str> {
         let mut values = names.iter().filter_map(|name| self.properties.get(*name));
@@ -44,6 +70,15 @@ impl Entry {
     /// The first of these properties, with what udev wrote as `\xNN` taken back.
     pub(super) fn first_encoded(&self, names: &[&str]) -> Option<String> {
         self.first(names).map(decode)
+    }
+
+    /// The label of a partition in a GUID partition table, encoded as it stands in links.
+    pub(super) fn partition_label(&self) -> Option<&str> {
+        let is_gpt = self.first(&["ID_PART_ENTRY_SCHEME"]) == Some("gpt");
+        let label = self.first(&["ID_PART_ENTRY_NAME"]).filter(|_| is_gpt)?;
+        // udev encodes it; what it would not have written names no link.
+        let is_plain = |c: char| c.is_alphanumeric() || "#+-.:=@_\\".contains(c);
+        label.chars().all(is_plain).then_some(label)
     }
 
     /// What udev's own look at the device found on it. That it found nothing does not say
