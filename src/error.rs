@@ -42,6 +42,7 @@ impl Exit {
             Verdict::Degraded | Verdict::Interrupted | Verdict::Weak => Self::Damaged,
             Verdict::Outlier
             | Verdict::Split
+            | Verdict::Ambivalent
             | Verdict::ForeignOverwritten
             | Verdict::Unsupported
             | Verdict::Lost

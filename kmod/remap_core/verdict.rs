@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What a device's copies say together, and what may be done about it.
+//! The verdict on a device, and what may be done about it.
+//!
+//! `quorum` finds the verdict of the five copies alone, by which copies are written.
+//! [`Evidence`] makes of it, and of everything else that decides how the device comes up,
+//! the verdict that people and scripts are told.
 
 use core::fmt;
 
-/// What the five copies say together.
+/// The verdict on the five copies, or on the device as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Five winners.
@@ -18,6 +22,8 @@ pub enum Verdict {
     Outlier,
     /// The same sequence with different content.
     Split,
+    /// Another signature lies beside what is ours; no copy shows it.
+    Ambivalent,
     /// Another signature sits in slot 0.
     ForeignOverwritten,
     /// Incompatible features, or another layout under our magic.
@@ -60,15 +66,81 @@ pub enum Healing {
     Never,
 }
 
+/// The state of the remap table, as far as a target reads it to come up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TableState {
+    /// Both regions and their headers agree, or the format has no table.
+    #[default]
+    Intact,
+    /// One region holds what the other, or its header, has lost or has older.
+    Damaged,
+    /// Intact readings that contradict each other: the device comes up read-only.
+    Contradicted,
+    /// Blocks that neither region holds: the device does not come up.
+    Lost,
+}
+
+impl TableState {
+    /// Every state, best first.
+    pub const ALL: [Self; 4] = [Self::Intact, Self::Damaged, Self::Contradicted, Self::Lost];
+
+    /// The best verdict that a device with such a table can get.
+    const fn best_verdict(self) -> Verdict {
+        match self {
+            Self::Intact => Verdict::Healthy,
+            Self::Damaged => Verdict::Degraded,
+            Self::Contradicted => Verdict::Weak,
+            Self::Lost => Verdict::Lost,
+        }
+    }
+}
+
+/// Everything that decides whether and how a device comes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The verdict of the five copies.
+    pub copies: Verdict,
+    /// The remap table.
+    pub table: TableState,
+    /// Whether main, where it is known, and the spare have the sizes that the metadata
+    /// says, and write blocks as small as the remap unit.
+    pub fits: bool,
+    /// Whether another's signature lies where nothing of ours does.
+    pub foreign: bool,
+}
+
+impl Evidence {
+    /// The verdict on the device.
+    ///
+    /// Where nothing is ours, or nothing of it may be interpreted, the rest is not asked.
+    /// Another's signature comes next: what else is wrong may be theirs. Then the worst
+    /// counts. A device of another size or with larger blocks is unsupported: a target
+    /// refuses it, and no repair changes that.
+    pub fn verdict(&self) -> Verdict {
+        let fit = match self.fits {
+            true => Verdict::Healthy,
+            false => Verdict::Unsupported,
+        };
+        match self.copies {
+            settled @ (Verdict::None | Verdict::Unsupported | Verdict::ForeignOverwritten) => {
+                settled
+            }
+            _ if self.foreign => Verdict::Ambivalent,
+            copies => copies.max(self.table.best_verdict()).max(fit),
+        }
+    }
+}
+
 impl Verdict {
     /// Every verdict, best first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Healthy,
         Self::Degraded,
         Self::Interrupted,
         Self::Weak,
         Self::Outlier,
         Self::Split,
+        Self::Ambivalent,
         Self::ForeignOverwritten,
         Self::Unsupported,
         Self::Lost,
@@ -84,6 +156,7 @@ impl Verdict {
             Self::Weak => "weak",
             Self::Outlier => "outlier",
             Self::Split => "split",
+            Self::Ambivalent => "ambivalent",
             Self::ForeignOverwritten => "foreign-overwritten",
             Self::Unsupported => "unsupported",
             Self::Lost => "lost",
@@ -99,6 +172,7 @@ impl Verdict {
             Self::Weak => Assembly::ReadOnlyOnRequest,
             Self::Outlier
             | Self::Split
+            | Self::Ambivalent
             | Self::ForeignOverwritten
             | Self::Unsupported
             | Self::Lost
@@ -113,7 +187,7 @@ impl Verdict {
             Self::Degraded => Healing::AfterBackup,
             Self::Interrupted => Healing::RollForward,
             Self::Weak | Self::Outlier => Healing::Ask,
-            Self::ForeignOverwritten => Healing::TypedConfirmation,
+            Self::Ambivalent | Self::ForeignOverwritten => Healing::TypedConfirmation,
             Self::Lost => Healing::RebuildOnRequest,
             Self::Split | Self::Unsupported | Self::None => Healing::Never,
         }

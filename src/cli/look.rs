@@ -12,7 +12,8 @@ use super::change::find_mapped;
 use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inspect::{
-    inspect, inspect_table, log_findings, look, open_each, status_findings, Depth, Inspection,
+    inspect, inspect_table, log_findings, look, open_each, status_findings, Depth, Extent,
+    Inspection,
 };
 use crate::port::{Access, BlockStore, DeviceInfo, Usage, Watcher};
 use crate::report::{self, ListRow, Seen};
@@ -55,16 +56,17 @@ struct Inspected {
 pub(super) fn inspect_one(session: &mut Session, args: &InspectArgs) -> Result<Exit, Error> {
     let path = session.spare(&args.path)?;
     let store = session.host.open(&path, Access::Read)?;
-    let seen = inspect(&*store, &path);
-    let json = || {
-        let superblock = seen.superblock.as_ref().filter(|_| args.verbose);
-        let table = superblock.and_then(|it| inspect_table(&*store, it));
-        Inspected {
-            seen: Seen::new(&seen),
-            table: args
-                .verbose
-                .then(|| table.as_ref().map_or(Value::Null, report::table_json)),
-        }
+    let mut seen = inspect(&*store, &path);
+    if let (true, Some(superblock)) = (args.verbose, &seen.superblock) {
+        seen.table = inspect_table(&*store, superblock, Extent::Whole);
+        seen.judge_anew();
+    }
+    let seen = seen;
+    let json = || Inspected {
+        seen: Seen::new(&seen),
+        table: args
+            .verbose
+            .then(|| seen.table.as_ref().map_or(Value::Null, report::table_json)),
     };
     let text = || report::inspection_text(&seen, session.style, args.verbose);
     session.print("inspect", json, text)?;

@@ -46,19 +46,24 @@ macro_rules! guide {
 
 /// Every kind of finding, first what is to be looked at first. One line is one kind.
 #[rustfmt::skip]
-pub const GUIDES: [Guide; 36] = [
+pub const GUIDES: [Guide; 42] = [
     guide!("main-held", Certain, "main-taken-past-its-device", "Somebody reads and writes main itself: what was moved to the spare is missing there, and old data stands in its place."),
     guide!("main-suspect", Likely, "main-or-the-spare-fails", "So much fails that it is no matter of single blocks: a cable, a controller, or the whole disk."),
     guide!("spare-failing", Likely, "main-or-the-spare-fails", "Blocks that fail on main from now on are errors: there is nowhere to move them to."),
     guide!("spare-full", Certain, "the-spare-fills-up", "What was moved is safe; what fails next is not."),
     guide!("needs-check", Certain, "the-remap-table", "Two readings of one table block are intact and differ, so that nothing may be written."),
     guide!("foreign-overwritten", Certain, "somebody-elses-data", "The device is in use by something else, or was; writing to it may destroy that."),
+    guide!("ambivalent", Certain, "somebody-elses-data", "The device is in use by something else beside us, or was; writing to it may destroy that."),
+    guide!("table-lost", Certain, "the-remap-table", "Which blocks lie on the spare can no longer be told, so that main alone would be stale."),
+    guide!("table-contradicts", Certain, "the-remap-table", "Two readings are intact and differ, so that nothing may be written."),
+    guide!("block-size", Certain, "the-size-of-the-disks", "The disk cannot write as little as one remap unit."),
+    guide!("main-size", Certain, "the-size-of-the-disks", "Main is not the disk, or not all of it, that the metadata describes."),
     guide!("split", Certain, "copies-that-contradict-each-other", "Two histories of one device: it was probably written by two machines."),
     guide!("lost", Certain, "nothing-left-to-believe", "Without its metadata nobody can say which blocks lie on the spare."),
     guide!("outlier", Likely, "copies-that-contradict-each-other", "A few copies are newer than they can be, if the others are right."),
     guide!("unsupported-layout", Certain, "other-versions", "What lies here was written by another kind of module, and may hold data."),
     guide!("copy-unsupported", Certain, "other-versions", "What lies here was written by a newer version."),
-    guide!("spare-shrunk", Certain, "the-size-of-the-spare", "Part of what the metadata describes is not on this device."),
+    guide!("spare-shrunk", Certain, "the-size-of-the-disks", "Part of what the metadata describes is not on this device."),
     guide!("repair-gave-up", Certain, "repairs", "The copies stay damaged until somebody acts; the data is reachable meanwhile."),
     guide!("weak", Likely, "damaged-copies", "One more bad copy, and the device cannot be assembled any more."),
     guide!("copy-unreadable", Certain, "main-or-the-spare-fails", "The spare has a bad sector where a copy belongs."),
@@ -73,8 +78,9 @@ pub const GUIDES: [Guide; 36] = [
     guide!("copy-stale", Certain, "damaged-copies", "These copies missed a write; what they say was true once."),
     guide!("shifted-fields", Likely, "damaged-copies", "A path that was too long pushed every field behind it out of its place."),
     guide!("header-damaged", Certain, "the-remap-table", "The other region still has what this one should hold."),
+    guide!("table-damaged", Certain, "the-remap-table", "The other region has what this one should hold; one more loss in the same place is final."),
     guide!("unknown-features", Certain, "other-versions", "A newer version wrote it, and says that older ones may only read."),
-    guide!("spare-grown", Certain, "the-size-of-the-spare", "The device is larger than when it was joined; the rest is unused."),
+    guide!("spare-grown", Certain, "the-size-of-the-disks", "The device is larger than when it was joined, and may be another."),
     guide!("name-unusable", Certain, "names-and-paths", "The mapped device cannot come back under this name."),
     guide!("name-missing", Certain, "names-and-paths", "The mapped device cannot come back under its own name."),
     guide!("path-not-absolute", Certain, "names-and-paths", "A hint for people is of no use to them."),

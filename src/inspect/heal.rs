@@ -38,7 +38,7 @@ pub struct Healing {
 ///
 /// [`Refusal`] says what stands against any repair.
 pub fn healing(seen: &Inspection) -> Result<Healing, Refusal> {
-    let verdict = seen.verdict();
+    let verdict = seen.judgement.verdict;
     let prepared = prepare(
         &seen.judgement,
         &seen.survey,

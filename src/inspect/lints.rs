@@ -4,17 +4,22 @@ use std::fmt::Write as _;
 
 use super::{Finding, HeaderReading, Inspection};
 use crate::command_line;
-use crate::remap_core::layout::Layout;
+use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::quorum::{CopyState, Foreign, Reading, Verdict};
 use crate::remap_core::superblock::{Content, Flaw, Superblock, Unsupported};
-use crate::remap_core::units::{Sequence, Slot};
+use crate::remap_core::units::{BlockSize, Sector, Sectors, Sequence, Slot};
 use crate::text;
 
 type Lint = fn(&Inspection) -> Option<Finding>;
 
 /// Every lint, in the order in which equals are shown.
-const LINTS: [Lint; 23] = [
+const LINTS: [Lint; 29] = [
     foreign_overwritten,
+    ambivalent,
+    table_lost,
+    table_contradicts,
+    block_size,
+    main_size,
     unsupported_layout,
     unsupported,
     split,
@@ -30,6 +35,7 @@ const LINTS: [Lint; 23] = [
     copy_stale,
     shifted_fields,
     header_damaged,
+    table_damaged,
     spare_shrunk,
     spare_grown,
     unknown_features,
@@ -183,6 +189,191 @@ fn foreign_overwritten(seen: &Inspection) -> Option<Finding> {
     ))
 }
 
+/// Others' signatures beside ours: of each kind the first place, and how many more there are.
+pub(crate) fn foreign_places(seen: &Inspection) -> String {
+    let mut kinds: Vec<(String, Option<Sector>, usize)> = Vec::new();
+    for signature in seen.signatures.iter().flatten() {
+        let word = signature.to_string();
+        match kinds.iter_mut().find(|(kind, ..)| *kind == word) {
+            Some((.., more)) => *more += 1,
+            None => kinds.push((word, signature.at, 0)),
+        }
+    }
+    let words = kinds.into_iter().map(|(kind, at, more)| {
+        let at = at.map_or_else(String::new, |at| format!(" at sector {at}"));
+        match more {
+            0 => format!("{kind}{at}"),
+            1 => format!("{kind}{at} and 1 more place"),
+            more => format!("{kind}{at} and {more} more places"),
+        }
+    });
+    format!("a signature of {}", words.collect::<Vec<_>>().join(", "))
+}
+
+fn ambivalent(seen: &Inspection) -> Option<Finding> {
+    (seen.verdict() == Verdict::Ambivalent).then(|| {
+        Finding::error(
+            "ambivalent",
+            format!(
+                "{} lies beside what is ours: somebody else used this device.",
+                capitalized(&foreign_places(seen))
+            ),
+            format!(
+                "Nothing here assembles or writes it unasked. Find out whether what is there now is needed. \
+                 If not, take the device back with: {}",
+                command(seen, "repair", &[])
+            ),
+        )
+    })
+}
+
+/// "1 block", "blocks 3, 4 and 7 more" of a table.
+pub(super) fn table_blocks(blocks: &[u32]) -> String {
+    match blocks {
+        [] => "no block".to_owned(),
+        [only] => format!("block {only}"),
+        [first, second] => format!("blocks {first} and {second}"),
+        [first, .., last] if (last - first) as usize == blocks.len() - 1 => {
+            format!("blocks {first} to {last}")
+        }
+        [first, second, more @ ..] => {
+            format!("blocks {first}, {second} and {} more", more.len())
+        }
+    }
+}
+
+fn table_lost(seen: &Inspection) -> Option<Finding> {
+    let lost = &seen.table.as_ref()?.lost;
+    (!lost.is_empty()).then(|| {
+        Finding::error(
+            "table-lost",
+            format!(
+                "{} of the remap table cannot be believed in either region: the device cannot come up.",
+                capitalized(&table_blocks(lost))
+            ),
+            "Which blocks of main they moved cannot be known, and no repair brings that back. Keep both \
+             disks as they are; take back what was written there, if the journal has it (dmremap-tui log), \
+             or restore an image of the spare.",
+        )
+    })
+}
+
+fn table_contradicts(seen: &Inspection) -> Option<Finding> {
+    let table = seen.table.as_ref()?;
+    let (blocks, strays) = (&table.contradictions, table.strays);
+    let what = match (blocks.is_empty(), strays) {
+        (true, 0) => return None,
+        (false, _) => format!(
+            "Both regions hold {} of the remap table intact and with different entries",
+            table_blocks(blocks)
+        ),
+        (true, 1) => "1 entry of the remap table contradicts others, or names a block that main has not"
+            .to_owned(),
+        (true, _) => format!(
+            "{strays} entries of the remap table contradict others, or name blocks that main has not"
+        ),
+    };
+    Some(Finding::error(
+        "table-contradicts",
+        format!("{what}: the device comes up read-only."),
+        "No repair decides which is right. Bring it up read-only, copy the data to another disk, and \
+         create the device anew.",
+    ))
+}
+
+/// Damage of the remap table that the other region makes good.
+pub(super) fn damaged_parts(seen: &Inspection) -> Vec<String> {
+    let mut parts = damaged_headers(seen);
+    let table = seen.table.iter();
+    parts.extend(table.flat_map(|table| {
+        let regions = [(Region::A, &table.damaged_a), (Region::B, &table.damaged_b)];
+        let damaged = regions.into_iter().filter(|(_, blocks)| !blocks.is_empty());
+        damaged.map(|(region, blocks)| {
+            let are = if blocks.len() == 1 { "is" } else { "are" };
+            let blocks_of = table_blocks(blocks);
+            format!("{blocks_of} of region {region} {are} damaged or out of date")
+        })
+    }));
+    parts
+}
+
+fn table_damaged(seen: &Inspection) -> Option<Finding> {
+    let table = seen.table.as_ref()?;
+    (!table.damaged_a.is_empty() || !table.damaged_b.is_empty()).then(|| {
+        let headers = damaged_headers(seen).len();
+        let parts: Vec<String> = damaged_parts(seen).into_iter().skip(headers).collect();
+        Finding::warning(
+            "table-damaged",
+            format!("Remap table: {}.", parts.join("; ")),
+            "What is in use is whole in the other region. While the device is active its target rewrites \
+             it by itself.",
+        )
+    })
+}
+
+/// Why a target would refuse the devices, whatever the metadata is worth.
+pub(super) fn misfit(seen: &Inspection) -> Vec<String> {
+    let Some(superblock) = &seen.superblock else {
+        return Vec::new();
+    };
+    let unit = superblock.layout().map(|layout| layout.block_size);
+    let mut why = Vec::new();
+    let mut check = |what: &str, size: Sectors, block: BlockSize, stated: Sectors| {
+        if size != stated {
+            why.push(format!(
+                "{what} has {size} sectors; the metadata says {stated}"
+            ));
+        }
+        if let Some(unit) = unit.filter(|unit| block > *unit) {
+            why.push(format!(
+                "{what} writes no less than {block} bytes, more than the remap unit of {unit}"
+            ));
+        }
+    };
+    check(
+        "the spare",
+        seen.size,
+        seen.logical_block,
+        superblock.spare_sectors,
+    );
+    if let Some((size, block)) = seen.main {
+        check("main", size, block, superblock.main_sectors);
+    }
+    why
+}
+
+fn block_size(seen: &Inspection) -> Option<Finding> {
+    let unit = seen.superblock.as_ref()?.layout()?.block_size;
+    let main = seen.main.map(|(_, block)| block);
+    let larger = main.into_iter().chain([seen.logical_block]).max()?;
+    (larger > unit).then(|| {
+        let on = match seen.logical_block > unit {
+            true => "The device",
+            false => "Its main",
+        };
+        Finding::error(
+            "block-size",
+            format!("{on} writes no less than {larger} bytes; the remap unit is {unit}: it cannot come up."),
+            "It was joined on disks with smaller blocks. Bring those back, or copy the images to disks with \
+             blocks of 512 bytes.",
+        )
+    })
+}
+
+fn main_size(seen: &Inspection) -> Option<Finding> {
+    let stated = seen.superblock.as_ref()?.main_sectors;
+    let (size, _) = seen.main?;
+    (size != stated).then(|| {
+        Finding::error(
+            "main-size",
+            format!(
+                "Main has {size} sectors; the metadata says {stated}: the device cannot come up."
+            ),
+            "It was cut short or enlarged, or is another disk. Bring back its full size first.",
+        )
+    })
+}
+
 fn unsupported_layout(seen: &Inspection) -> Option<Finding> {
     let older = slots_where(seen, |_, state| {
         matches!(
@@ -222,7 +413,7 @@ fn unsupported(seen: &Inspection) -> Option<Finding> {
 }
 
 fn split(seen: &Inspection) -> Option<Finding> {
-    (seen.verdict() == Verdict::Split).then(|| {
+    (seen.judgement.verdict == Verdict::Split).then(|| {
         let which = match seen.judgement.sequence {
             Some(sequence) => format!("Copies of sequence {sequence} contradict each other"),
             None => "The copies contradict each other".to_owned(),
@@ -237,7 +428,7 @@ fn split(seen: &Inspection) -> Option<Finding> {
 }
 
 fn outlier(seen: &Inspection) -> Option<Finding> {
-    (seen.verdict() == Verdict::Outlier).then(|| {
+    (seen.judgement.verdict == Verdict::Outlier).then(|| {
         let ahead = slots_where(seen, |slot, _| *seen.judgement.winners.get(slot));
         let copies = capitalized(&name_copies(&ahead).unwrap_or_default());
         let are = if ahead.len() == 1 { "is" } else { "are" };
@@ -253,7 +444,7 @@ fn outlier(seen: &Inspection) -> Option<Finding> {
 }
 
 fn lost(seen: &Inspection) -> Option<Finding> {
-    (seen.verdict() == Verdict::Lost).then(|| {
+    (seen.judgement.verdict == Verdict::Lost).then(|| {
         let advice = match seen.recoverable() {
             Some(header) => format!(
                 "Region {} still holds a superblock of sequence {}; rebuild the copies from it with: {}",
@@ -274,7 +465,8 @@ fn lost(seen: &Inspection) -> Option<Finding> {
 }
 
 fn weak(seen: &Inspection) -> Option<Finding> {
-    (seen.verdict() == Verdict::Weak).then(|| {
+    let is_weak = seen.judgement.verdict == Verdict::Weak;
+    (is_weak && seen.verdict() != Verdict::Ambivalent).then(|| {
         let good = seen.judgement.winner_count();
         let are = if good == 1 { "copy is" } else { "copies are" };
         Finding::warning(
@@ -289,7 +481,8 @@ fn weak(seen: &Inspection) -> Option<Finding> {
 }
 
 fn interrupted_write(seen: &Inspection) -> Option<Finding> {
-    (seen.verdict() == Verdict::Interrupted).then(|| {
+    let is_interrupted = seen.judgement.verdict == Verdict::Interrupted;
+    (is_interrupted && seen.verdict() != Verdict::Ambivalent).then(|| {
         let behind = slots_where(seen, |_, state| *state == CopyState::Stale);
         let copies = name_copies(&behind).unwrap_or_default();
         Finding::warning(
@@ -306,7 +499,7 @@ fn interrupted_write(seen: &Inspection) -> Option<Finding> {
 /// Whether the five slots are where copies should be: not on a device of somebody else,
 /// nor in a layout that has them elsewhere.
 fn has_our_slots(seen: &Inspection) -> bool {
-    !matches!(seen.verdict(), Verdict::None | Verdict::Unsupported)
+    !matches!(seen.judgement.verdict, Verdict::None | Verdict::Unsupported)
 }
 
 fn copy_unreadable(seen: &Inspection) -> Option<Finding> {
@@ -357,7 +550,7 @@ fn copy_missing(seen: &Inspection) -> Option<Finding> {
 
 fn copy_stale(seen: &Inspection) -> Option<Finding> {
     // Where a write was merely interrupted, that is what is said.
-    if seen.verdict() == Verdict::Interrupted {
+    if seen.judgement.verdict == Verdict::Interrupted {
         return None;
     }
     let slots = slots_where(seen, |_, state| *state == CopyState::Stale);
@@ -389,9 +582,8 @@ fn needs_check(seen: &Inspection) -> Option<Finding> {
     })
 }
 
-fn header_damaged(seen: &Inspection) -> Option<Finding> {
-    let damaged: Vec<String> = seen
-        .headers
+fn damaged_headers(seen: &Inspection) -> Vec<String> {
+    seen.headers
         .iter()
         .filter_map(|read: &HeaderReading| {
             let flaw = read.header.as_ref().err()?;
@@ -400,7 +592,11 @@ fn header_damaged(seen: &Inspection) -> Option<Finding> {
                 read.region
             ))
         })
-        .collect();
+        .collect()
+}
+
+fn header_damaged(seen: &Inspection) -> Option<Finding> {
+    let damaged = damaged_headers(seen);
     (!damaged.is_empty()).then(|| {
         Finding::warning(
             "header-damaged",
@@ -427,13 +623,13 @@ fn spare_shrunk(seen: &Inspection) -> Option<Finding> {
 fn spare_grown(seen: &Inspection) -> Option<Finding> {
     let stated = seen.superblock.as_ref()?.spare_sectors;
     (seen.size > stated).then(|| {
-        Finding::info(
+        Finding::error(
             "spare-grown",
             format!(
-                "The device has {} sectors; its metadata says {stated}.",
+                "The device has {} sectors; its metadata says {stated}: no target brings it up so.",
                 seen.size
             ),
-            "The rest is not used. Region B lies where the device ended when it was joined.",
+            "Give it the size again that it had: as a partition, or as a loop device of limited size.",
         )
     })
 }

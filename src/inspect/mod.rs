@@ -22,11 +22,12 @@ pub use finding::{sort as sort_findings, Finding};
 pub use guide::{guide, Certainty, Guide, GUIDES};
 pub use heal::{healing, Healing, Rewrite};
 pub use held_lints::{held_main, KnownMain};
+pub(crate) use lints::foreign_places;
 pub use lints::{idle_main, name_copies};
 pub use log_lints::log_findings;
 pub use scan::{look_at_each, open_each, scan_all, Array, MainMatch, Scan, Scanned};
 pub use status_lints::status_findings;
-pub use table::{inspect_table, EntryCounts, TableInspection};
+pub use table::{inspect_table, EntryCounts, Extent, TableInspection};
 pub use why::verdict_reason;
 
 use crate::port::block::{Instance, Signature};
@@ -37,13 +38,14 @@ use crate::remap_core::quorum::{Judgement, Reading, Survey, Verdict};
 use crate::remap_core::remap_table::{BlockFlaw, RegionHeader};
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{ArrayUuid, BlockSize, IdentityDigest, Sector, Sectors, Slot};
+use crate::remap_core::verdict::{Evidence, TableState};
 
 /// How much is read of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// The five slots and one region header: what a scan of many devices needs.
+    /// What the verdict rests on: of a device that is not ours, the five slots.
     Scan,
-    /// The five slots and every region header.
+    /// Also what others wrote on a device that is not ours.
     Full,
 }
 
@@ -61,16 +63,22 @@ pub struct Inspection {
     /// Which device or file was opened.
     pub instance: Option<Instance>,
     /// What others wrote on it to know it again; `None` where nobody looked for that, or
-    /// it could not be looked over.
+    /// it could not be looked over. Of a device that is ours each place is one, and what
+    /// lies in a block of main's that was moved here is none.
     pub signatures: Option<Vec<Signature>>,
     /// What was read of the five slots.
     pub survey: Box<Survey>,
-    /// What that says.
+    /// What the copies say, and by which they are written.
     pub judgement: Judgement,
     /// What the winning copy says.
     pub superblock: Option<Superblock>,
     /// The region headers that were read, or found where no copy says where they are.
     pub headers: Vec<HeaderReading>,
+    /// The remap table, as far as a target reads it to come up; none where no copy wins, and
+    /// in plain v4.
+    pub table: Option<TableInspection>,
+    /// Main, where it was found: its size and the smallest unit that it writes.
+    pub main: Option<(Sectors, BlockSize)>,
     /// The mapped device's name, as a valid header of the same array has it; only if
     /// it can be one.
     pub name: Option<String>,
@@ -89,11 +97,9 @@ pub struct HeaderReading {
     pub header: Result<Box<RegionHeader>, BlockFlaw>,
 }
 
-/// Looks at an opened device as closely as can be without reading its remap table.
+/// Looks at an opened device as closely as can be without reading all of its remap table.
 pub fn inspect(store: &dyn BlockStore, path: &Path) -> Inspection {
-    let mut inspection = look(store, path, Depth::Full);
-    inspection.look_for_signatures(store);
-    inspection
+    look(store, path, Depth::Full)
 }
 
 /// Looks at an opened device.
@@ -101,7 +107,8 @@ pub fn look(store: &dyn BlockStore, path: &Path, depth: Depth) -> Inspection {
     let (survey, judgement) = judged_survey(store);
     let survey = Box::new(survey);
     let superblock = judgement.superblock(&survey);
-    let headers = read_headers(store, &judgement, superblock.as_ref(), depth);
+    let headers = read_headers(store, &judgement, superblock.as_ref());
+    let in_use = |superblock| inspect_table(store, superblock, Extent::InUse);
     let mut inspection = Inspection {
         path: path.to_owned(),
         size: store.size(),
@@ -109,6 +116,8 @@ pub fn look(store: &dyn BlockStore, path: &Path, depth: Depth) -> Inspection {
         identity: store.identity(),
         instance: store.instance(),
         signatures: None,
+        table: superblock.as_ref().and_then(in_use),
+        main: None,
         name: name_of(&headers),
         survey,
         judgement,
@@ -116,15 +125,30 @@ pub fn look(store: &dyn BlockStore, path: &Path, depth: Depth) -> Inspection {
         headers,
         findings: Vec::new(),
     };
-    inspection.findings = lints::findings(&inspection);
+    if inspection.is_ours() {
+        inspection.signatures = signatures_beside(store, &inspection);
+    } else if depth == Depth::Full {
+        inspection.look_for_signatures(store);
+    }
+    inspection.judge_anew();
     inspection
+}
+
+/// What others wrote on a device that is ours, place by place.
+fn signatures_beside(store: &dyn BlockStore, seen: &Inspection) -> Option<Vec<Signature>> {
+    let mut found = store.signature_places().ok()?;
+    if let (false, Some(superblock)) = (found.is_empty(), &seen.superblock) {
+        let winners = &seen.judgement.winners;
+        let is_ours = |at| table::is_of_ours(store, superblock, winners, at);
+        found.retain(|signature| !signature.at.is_some_and(is_ours));
+    }
+    Some(found)
 }
 
 fn read_headers(
     store: &dyn BlockStore,
     judgement: &Judgement,
     superblock: Option<&Superblock>,
-    depth: Depth,
 ) -> Vec<HeaderReading> {
     let Some(superblock) = superblock else {
         if judgement.verdict == Verdict::None {
@@ -142,17 +166,12 @@ fn read_headers(
     let Some((layout, array)) = superblock.layout().zip(superblock.array_uuid()) else {
         return Vec::new();
     };
-    let mut headers = Vec::new();
-    for region in Region::ALL {
+    let read = |region| {
         let at = layout.region_start(region);
         let header = read_header(store, region, at).and_then(|header| belongs(header, array));
-        let is_enough = depth == Depth::Scan && header.is_ok();
-        headers.push(HeaderReading { region, at, header });
-        if is_enough {
-            break;
-        }
-    }
-    headers
+        HeaderReading { region, at, header }
+    };
+    Region::ALL.into_iter().map(read).collect()
 }
 
 fn belongs(header: RegionHeader, array: ArrayUuid) -> Result<Box<RegionHeader>, BlockFlaw> {
@@ -184,20 +203,68 @@ fn newest_header(headers: &[HeaderReading]) -> Option<&RegionHeader> {
 }
 
 impl Inspection {
-    /// What the five copies say together.
+    /// The verdict on the device. That of the copies alone, by which they are written, is
+    /// in `judgement`.
     pub fn verdict(&self) -> Verdict {
-        self.judgement.verdict
+        self.evidence().verdict()
+    }
+
+    /// What the verdict rests on.
+    pub fn evidence(&self) -> Evidence {
+        Evidence {
+            copies: self.judgement.verdict,
+            table: self.table_state(),
+            fits: self.fits(),
+            foreign: self.is_ours() && self.signatures.iter().flatten().next().is_some(),
+        }
+    }
+
+    /// The state of the remap table with its headers.
+    fn table_state(&self) -> TableState {
+        let extension = self
+            .superblock
+            .as_ref()
+            .and_then(|it| it.extension.as_ref());
+        let header = match self.headers.iter().any(|read| read.header.is_err()) {
+            true => TableState::Damaged,
+            false => TableState::Intact,
+        };
+        let noted = match extension.is_some_and(|it| it.needs_check) {
+            true => TableState::Contradicted,
+            false => TableState::Intact,
+        };
+        let table = self.table.as_ref().map(TableInspection::state);
+        table.unwrap_or_default().max(header).max(noted)
+    }
+
+    /// Whether the spare, and main where it was found, are what the metadata was written for.
+    fn fits(&self) -> bool {
+        let Some(superblock) = &self.superblock else {
+            return true;
+        };
+        let unit = superblock.layout().map(|layout| layout.block_size);
+        let writes = |block: BlockSize| unit.is_none_or(|unit| block <= unit);
+        self.size == superblock.spare_sectors
+            && writes(self.logical_block)
+            && self
+                .main
+                .is_none_or(|(size, block)| size == superblock.main_sectors && writes(block))
+    }
+
+    /// Makes the findings anew, after more of the device was seen.
+    pub(crate) fn judge_anew(&mut self) {
+        self.findings = lints::findings(self);
     }
 
     /// Whether anything here says that the device is ours.
     pub fn is_ours(&self) -> bool {
-        self.verdict() != Verdict::None
+        self.judgement.verdict != Verdict::None
     }
 
-    /// Looks for what others wrote on the device, unless a copy of ours wins here: then
-    /// it is ours, and looking all over it takes longer than everything else.
+    /// Looks for what others wrote on a device that is not ours. Of ours that was seen with
+    /// the rest.
     pub fn look_for_signatures(&mut self, store: &dyn BlockStore) {
-        if self.superblock.is_none() {
+        if !self.is_ours() && self.signatures.is_none() {
             self.signatures = store.signatures().ok();
         }
     }

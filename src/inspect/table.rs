@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::port::table::read_block;
+use crate::port::slots::read_header;
+use crate::port::table::TableReader;
 use crate::port::{BlockStore, RemapRow};
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::remap_table::{entry, Entry, EntryState, RawBlock};
 use crate::remap_core::superblock::Superblock;
-use crate::remap_core::table_update::{choose, same_entries, Choice};
-use crate::remap_core::units::{ArrayUuid, Blocks, Replacement, BLOCK_4K_BYTES};
+use crate::remap_core::table_update::Choice;
+use crate::remap_core::units::{Blocks, PerSlot, Replacement, Sector, Slot, BLOCK_4K_SECTORS};
+use crate::remap_core::verdict::TableState;
 
 /// Entries by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +45,22 @@ impl EntryCounts {
     }
 }
 
+/// How much of a remap table is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What a target reads to come up: up to the first block that was never changed, and the
+    /// rest of the piece that this block was read with.
+    InUse,
+    /// All of it.
+    Whole,
+}
+
 /// What was seen of a remap table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableInspection {
     /// Table blocks in one region.
     pub blocks: u32,
-    /// Entries by state.
+    /// Entries by state, of the blocks that were read.
     pub counts: EntryCounts,
     /// Every live remap, by block of main.
     pub remaps: Vec<RemapRow>,
@@ -58,14 +70,40 @@ pub struct TableInspection {
     pub damaged_b: Vec<u32>,
     /// Blocks at one generation with different entries.
     pub contradictions: Vec<u32>,
-    /// Blocks that neither region holds.
+    /// Blocks that neither region holds, and that a target needs to come up.
     pub lost: Vec<u32>,
     /// Entries that contradict each other, or name blocks that main has not.
     pub strays: u64,
 }
 
-/// Reads the whole remap table of a spare. `None` for plain v4, which has none.
-pub fn inspect_table(store: &dyn BlockStore, superblock: &Superblock) -> Option<TableInspection> {
+impl TableInspection {
+    /// What it allows.
+    pub fn state(&self) -> TableState {
+        if !self.lost.is_empty() {
+            TableState::Lost
+        } else if !self.contradictions.is_empty() || self.strays > 0 {
+            TableState::Contradicted
+        } else if !self.damaged_a.is_empty() || !self.damaged_b.is_empty() {
+            TableState::Damaged
+        } else {
+            TableState::Intact
+        }
+    }
+
+    fn damaged(&mut self, region: Region) -> &mut Vec<u32> {
+        match region {
+            Region::A => &mut self.damaged_a,
+            Region::B => &mut self.damaged_b,
+        }
+    }
+}
+
+/// Reads the remap table of a spare. `None` for plain v4, which has none.
+pub fn inspect_table(
+    store: &dyn BlockStore,
+    superblock: &Superblock,
+    extent: Extent,
+) -> Option<TableInspection> {
     let (layout, array) = superblock.layout().zip(superblock.array_uuid())?;
     let mut table = TableInspection {
         blocks: layout.table_blocks(),
@@ -74,24 +112,29 @@ pub fn inspect_table(store: &dyn BlockStore, superblock: &Superblock) -> Option<
     let unit = layout.block_size.sectors().get();
     let main = Blocks::new(superblock.main_sectors.get() / unit);
     let mut live: BTreeMap<u64, (Entry, Replacement)> = BTreeMap::new();
-    let mut pair = Pair::new(store, layout, array);
+    let mut reader = TableReader::new(store, layout, array);
+    // Nothing lies behind an untouched block: a target that comes up does not look there.
+    let mut is_behind = false;
     for index in 0..layout.table_blocks() {
-        let Some(raw) = pair.read(index, &mut table) else {
-            continue;
-        };
-        for place in 0.. {
-            let Some((replacement, found)) =
-                layout.replacement_at(index, place).zip(entry(raw, place))
-            else {
-                break;
-            };
-            table.counts.add(found.state);
-            if !found.is_within(main) {
-                table.strays += 1;
-            } else if found.is_live() {
-                keep_newer(&mut live, found, replacement, &mut table.strays);
+        if is_behind && extent == Extent::InUse && !reader.has(index) {
+            break;
+        }
+        let choice = reader.choose(index);
+        note(&mut table, index, &choice, is_behind);
+        if let Some(region) = region_to_use(&choice) {
+            let found = entries(layout, index, reader.block(region, index));
+            for (replacement, found) in found {
+                table.counts.add(found.state);
+                if is_behind || !found.is_live() {
+                    continue;
+                }
+                match found.is_within(main) {
+                    true => keep_newer(&mut live, found, replacement, &mut table.strays),
+                    false => table.strays += 1,
+                }
             }
         }
+        is_behind |= choice.is_untouched();
     }
     table.remaps = live
         .into_values()
@@ -103,6 +146,39 @@ pub fn inspect_table(store: &dyn BlockStore, superblock: &Superblock) -> Option<
         })
         .collect();
     Some(table)
+}
+
+/// Notes what is wrong with a block.
+fn note(table: &mut TableInspection, index: u32, choice: &Choice, is_behind: bool) {
+    match choice {
+        Choice::Agreed { .. } => {}
+        Choice::Use { region, .. } => table.damaged(region.other()).push(index),
+        // No target reads these before it needs them, and a scrub writes them anew.
+        Choice::Contradiction { .. } | Choice::Lost if is_behind => {
+            table.damaged_a.push(index);
+            table.damaged_b.push(index);
+        }
+        Choice::Contradiction { .. } => table.contradictions.push(index),
+        Choice::Lost => table.lost.push(index),
+    }
+}
+
+/// The region whose entries a target takes.
+const fn region_to_use(choice: &Choice) -> Option<Region> {
+    match choice {
+        Choice::Agreed { .. } | Choice::Contradiction { .. } => Some(Region::A),
+        Choice::Use { region, .. } => Some(*region),
+        Choice::Lost => None,
+    }
+}
+
+/// The entries of table block `index`, each with its replacement.
+fn entries<'a>(
+    layout: &'a Layout,
+    index: u32,
+    raw: &'a RawBlock,
+) -> impl Iterator<Item = (Replacement, Entry)> + 'a {
+    (0..).map_while(move |place| layout.replacement_at(index, place).zip(entry(raw, place)))
 }
 
 /// Of two live entries for one block of main the one that was moved more often counts.
@@ -124,54 +200,40 @@ fn keep_newer(
     }
 }
 
-/// Room for the two readings of one table block.
-struct Pair<'a> {
-    store: &'a dyn BlockStore,
-    layout: &'a Layout,
-    array: ArrayUuid,
-    a: Box<RawBlock>,
-    b: Box<RawBlock>,
-}
-
-impl<'a> Pair<'a> {
-    fn new(store: &'a dyn BlockStore, layout: &'a Layout, array: ArrayUuid) -> Self {
-        Self {
-            store,
-            layout,
-            array,
-            a: Box::new([0; BLOCK_4K_BYTES]),
-            b: Box::new([0; BLOCK_4K_BYTES]),
+/// Whether ours lies at a sector of the spare: a copy that wins, a table block or a header that
+/// is intact, or what a replacement block in use holds, which is main's own.
+pub(super) fn is_of_ours(
+    store: &dyn BlockStore,
+    superblock: &Superblock,
+    winners: &PerSlot<bool>,
+    at: Sector,
+) -> bool {
+    let in_slot = |slot: Slot| slot.sector() == at && *winners.get(slot);
+    if Slot::ALL.into_iter().any(in_slot) {
+        return true;
+    }
+    let Some((layout, array)) = superblock.layout().zip(superblock.array_uuid()) else {
+        return false;
+    };
+    let mut reader = TableReader::new(store, layout, array);
+    for region in Region::ALL {
+        let distance = at.get().checked_sub(layout.region_start(region).get());
+        let block = distance.map(|sectors| sectors / BLOCK_4K_SECTORS);
+        match block.filter(|block| *block < u64::from(layout.region_blocks)) {
+            None => {}
+            Some(0) => return read_header(store, region, layout.region_start(region)).is_ok(),
+            // A region counts its blocks in 32 bits.
+            Some(block) => return reader.read(region, block as u32 - 1).is_ok(),
         }
     }
-
-    /// Reads block `index` from both regions, notes what is wrong with it, and returns
-    /// the reading to be used.
-    fn read(&mut self, index: u32, table: &mut TableInspection) -> Option<&RawBlock> {
-        let (store, layout, array) = (self.store, self.layout, self.array);
-        let a = read_block(store, layout, array, Region::A, index, &mut self.a);
-        let b = read_block(store, layout, array, Region::B, index, &mut self.b);
-        match choose(a, b, same_entries(&self.a, &self.b)) {
-            Choice::Agreed { .. } => Some(&self.a),
-            Choice::Use {
-                region: Region::A, ..
-            } => {
-                table.damaged_b.push(index);
-                Some(&self.a)
-            }
-            Choice::Use {
-                region: Region::B, ..
-            } => {
-                table.damaged_a.push(index);
-                Some(&self.b)
-            }
-            Choice::Contradiction { .. } => {
-                table.contradictions.push(index);
-                None
-            }
-            Choice::Lost => {
-                table.lost.push(index);
-                None
-            }
-        }
-    }
+    let distance = at.get().checked_sub(layout.replacement.get());
+    let replacement = distance.map(|sectors| sectors / layout.block_size.sectors().get());
+    let place = replacement.and_then(|it| layout.entry_place(Replacement::new(it)));
+    let Some((index, place)) = place else {
+        return false;
+    };
+    let region = region_to_use(&reader.choose(index));
+    let found = region.and_then(|region| entry(reader.block(region, index), place));
+    // A pending block has nothing on the spare yet.
+    found.is_some_and(|found| !matches!(found.state, EntryState::Free | EntryState::Pending))
 }

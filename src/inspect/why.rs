@@ -1,11 +1,38 @@
 //! Why the copies come to the verdict that they come to, in words.
 
+use super::lints::{damaged_parts, foreign_places, misfit, table_blocks};
 use super::{name_copies, Inspection};
 use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
 use crate::remap_core::units::Slot;
 
 /// The reason for the verdict, in one or two sentences, fit to be shown.
 pub fn verdict_reason(seen: &Inspection) -> String {
+    let verdict = seen.verdict();
+    if verdict == seen.judgement.verdict {
+        return reason_of_copies(seen);
+    }
+    match verdict {
+        Verdict::Ambivalent => format!(
+            "{} beside what is ours: somebody else used this device since.",
+            foreign_places(seen)
+        ),
+        Verdict::Lost => format!(
+            "{} of the remap table are lost in both regions: which blocks they moved cannot be known.",
+            table_blocks(seen.table.as_ref().map_or(&[], |table| &table.lost))
+        ),
+        Verdict::Weak => {
+            "the remap table contradicts itself: the device comes up read-only.".to_owned()
+        }
+        Verdict::Unsupported => format!("{}.", misfit(seen).join("; ")),
+        _ => format!(
+            "the copies are whole, but the remap table is damaged: {}.",
+            damaged_parts(seen).join("; ")
+        ),
+    }
+}
+
+/// The reason for the verdict on the copies.
+fn reason_of_copies(seen: &Inspection) -> String {
     let judgement = &seen.judgement;
     let winners = slots(|slot| *judgement.winners.get(slot));
     let others = slots(|slot| !judgement.winners.get(slot));
@@ -39,6 +66,8 @@ pub fn verdict_reason(seen: &Inspection) -> String {
         Verdict::Split => format!(
             "copies{sequence} say different things, and each is intact: there is no telling which is right."
         ),
+        // Copies alone are never judged so.
+        Verdict::Ambivalent => "copies beside another's signature.".to_owned(),
         Verdict::ForeignOverwritten => format!(
             "{} lies where copy 0 belongs: somebody else used this device since.",
             whose(judgement.states.get(Slot::S0)),

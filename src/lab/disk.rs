@@ -63,8 +63,8 @@ impl BlockStore for Described {
         self.image.instance()
     }
 
-    fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
-        self.image.signature_sectors()
+    fn signature_places(&self) -> Result<Vec<Signature>, IoError> {
+        self.image.signature_places()
     }
 
     fn signatures(&self) -> Result<Vec<Signature>, IoError> {

@@ -131,8 +131,8 @@ impl<S: BlockStore> BlockStore for Faulty<S> {
         self.inner.instance()
     }
 
-    fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
-        self.inner.signature_sectors()
+    fn signature_places(&self) -> Result<Vec<Signature>, IoError> {
+        self.inner.signature_places()
     }
 
     fn signatures(&self) -> Result<Vec<Signature>, IoError> {

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::look::{busy, see, shown, Seen};
+use super::look::{busy, require_ours_alone, see, shown, Seen};
 use super::overlay::Overlay;
 use super::plan::{copy_writes, Draft};
 use super::step::{Basis, Puts, Step, WriteStep};
@@ -265,9 +265,12 @@ pub(super) fn plan(
         Usage::Mapped { .. } => true,
         Usage::InUse(by) => return Err(busy(path, by)),
     };
+    if !live {
+        require_ours_alone(&inspection)?;
+    }
     let ranges = damage(&inspection, &slots, kind, seed)?;
     let basis = Basis::of(&inspection);
-    let predicted = Overlay::new(store, ranges.clone()).judge().verdict;
+    let predicted = Overlay::new(store, ranges.clone()).verdict(path);
     let name = inspection.name.clone();
     let mut draft = Draft::new(
         operation,

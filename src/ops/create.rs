@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::compose;
 use super::eligibility::{self, Facts, Family, Fitness, Obstacle};
-use super::look::{busy, is_same_device, require_free, see, shown, Seen};
+use super::look::{busy, is_same_device, require_free, require_ours_alone, see, shown, Seen};
 use super::plan::{copy_writes, Draft, PlannedWrite};
 use super::reassemble::Surroundings;
 use super::region;
@@ -106,6 +106,7 @@ pub(super) fn plan_write(
             ),
         ));
     }
+    require_ours_alone(seen)?;
     let Some(current) = seen.superblock else {
         return Err(unwritable(seen));
     };
@@ -307,10 +308,11 @@ fn wipes(spare: &Seen, layout: &Layout) -> Result<Vec<SavedRange>, Refusal> {
         .next()
         .is_some();
     let mut sectors = match has_any {
-        true => spare
-            .store
-            .signature_sectors()
-            .map_err(region::unreadable)?,
+        true => {
+            let places = spare.store.signature_places();
+            let places = places.map_err(region::unreadable)?;
+            places.iter().filter_map(|place| place.at).collect()
+        }
         false => Vec::new(),
     };
     let is_table = |at: &Sector| {

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::eligibility::Facts;
 use super::Refusal;
-use crate::inspect::{inspect, Inspection};
+use crate::command_line;
+use crate::inspect::{foreign_places, inspect, Inspection};
 use crate::port::{Access, BlockStore, Host, Part, Usage};
+use crate::remap_core::quorum::Verdict;
 use crate::text;
 
 /// A device opened for reading, what was seen of it, and what it is used for.
@@ -85,6 +87,26 @@ pub fn require_free(path: &Path, usage: &Usage) -> Result<(), Refusal> {
             ))
         }
     }
+}
+
+/// Refuses a spare beside whose copies another's signature lies: a repair takes it back, and
+/// says whose it is.
+pub(super) fn require_ours_alone(seen: &Inspection) -> Result<(), Refusal> {
+    if seen.verdict() != Verdict::Ambivalent {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "ambivalent",
+        format!(
+            "{} holds {} beside what is ours: nothing is written to it.",
+            shown(&seen.path),
+            foreign_places(seen)
+        ),
+        format!(
+            "Find out whether what is there now is needed. If not, take the device back first: {}",
+            command_line::line(["repair", &shown(&seen.path)])
+        ),
+    ))
 }
 
 /// Whether two paths lead to one device or file, by whatever names.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::look::{require_free, see, shown, Seen};
+use super::look::{require_free, require_ours_alone, see, shown, Seen};
+use super::overlay::Overlay;
 use super::plain_main::{self, PlainMain};
 use super::plan::{copy_writes, Draft};
-use super::repair::{predict, refused};
+use super::repair::{copy_ranges, refused};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{compose, region, Context, Operation, Plan, Refusal};
 use crate::inspect::Inspection;
@@ -42,7 +43,7 @@ pub(super) fn plan(
     require_free(path, &usage)?;
     let main = plain_main::find(host, &inspection, &current, words.main)?;
     let unit = remap_unit(&inspection, &current, &main, words.block_size)?;
-    let layout = compose::layout(path, inspection.size.min(current.spare_sectors), unit)?;
+    let layout = compose::layout(path, inspection.size, unit)?;
     if let Some(at) = region::first_non_zero(&*store, &layout, &context.progress)? {
         return Err(Refusal::new(
             "data-in-the-way",
@@ -55,7 +56,7 @@ pub(super) fn plan(
     }
     let superblock = Superblock {
         timestamp: context.platform.now(),
-        spare_sectors: inspection.size.min(current.spare_sectors),
+        spare_sectors: inspection.size,
         entry_size: ENTRY_BYTES,
         capacity: compose::capacity(&layout),
         extension: Some(Extension {
@@ -85,7 +86,9 @@ pub(super) fn plan(
     );
     draft.seen(&inspection);
     draft.token = Some(inspection.token());
-    draft.predicted = Some(predict(store, &[], &prepared));
+    // The new table is whole by construction, and the size that is stated is the disk's.
+    let copies = Overlay::new(store, copy_ranges(&prepared)).judge().verdict;
+    draft.predicted = Some(copies);
     draft.layout = Some(layout);
     draft.writes = region::planned_writes(path, &layout);
     draft.writes.extend(copy_writes(path, &Slot::ALL, |slot| {
@@ -144,7 +147,8 @@ fn plain_superblock(seen: &Inspection) -> Result<Superblock, Refusal> {
             "It may hold remapped user data from sector 0 on. Save that with the module that wrote it.",
         ));
     }
-    match (seen.verdict(), &seen.superblock) {
+    require_ours_alone(seen)?;
+    match (seen.judgement.verdict, &seen.superblock) {
         (Verdict::Healthy | Verdict::Degraded, Some(superblock))
             if superblock.extension.is_none() =>
         {

@@ -1,10 +1,13 @@
 //! A device as it would be after some writes, to judge before writing.
 
+use std::path::Path;
+
 use crate::format::backup::{Content, SavedRange};
+use crate::inspect::{look, Depth};
 use crate::port::block::{Instance, Signature};
 use crate::port::slots::judged_survey;
 use crate::port::{BlockStore, IoError};
-use crate::remap_core::quorum::Judgement;
+use crate::remap_core::quorum::{Judgement, Verdict};
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors, SECTOR_BYTES};
 
 /// A device seen through writes that were not made.
@@ -22,6 +25,11 @@ impl Overlay {
     /// What the copies would be judged.
     pub fn judge(&self) -> Judgement {
         judged_survey(self).1
+    }
+
+    /// The verdict that the device would get.
+    pub fn verdict(&self, path: &Path) -> Verdict {
+        look(self, path, Depth::Scan).verdict()
     }
 
     /// Puts the patches into what was read from `at` on; returns how many bytes of
@@ -73,6 +81,16 @@ impl BlockStore for Overlay {
 
     fn signatures(&self) -> Result<Vec<Signature>, IoError> {
         self.under.signatures()
+    }
+
+    fn signature_places(&self) -> Result<Vec<Signature>, IoError> {
+        let mut places = self.under.signature_places()?;
+        let is_covered = |at| {
+            let mut sector = [0; SECTOR_BYTES];
+            self.patch(at, &mut sector) > 0
+        };
+        places.retain(|place| !place.at.is_some_and(is_covered));
+        Ok(places)
     }
 
     fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError> {

@@ -10,7 +10,7 @@ use super::reassemble::{find_spare, Found, Surroundings};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{Operation, Plan, Refusal, Target};
 use crate::format::backup::{Content, SavedRange};
-use crate::inspect::Inspection;
+use crate::inspect::{foreign_places, Inspection};
 use crate::port::{Access, Host, Part, Usage};
 use crate::remap_core::commit::{self, prepare, Authority, Intent, Prepared};
 use crate::remap_core::message::Message;
@@ -138,7 +138,7 @@ fn plan_copies(
         }));
     let puts: Vec<SavedRange> = headers.into_iter().map(|(_, range)| range).collect();
     draft.token = Some(inspection.token());
-    draft.predicted = Some(predict(store, &puts, &prepared));
+    draft.predicted = Some(predict(store, path, &puts, &prepared));
     draft.notes.extend(notes(&inspection, choices));
     draft.undoable = true;
     draft.steps.push(Step::Write(Box::new(WriteStep {
@@ -155,12 +155,13 @@ fn plan_copies(
 /// What the copies will be judged once they are written.
 pub(super) fn predict(
     store: Box<dyn crate::port::BlockStore>,
+    path: &Path,
     puts: &[SavedRange],
     prepared: &Prepared,
 ) -> Verdict {
     let mut patches = puts.to_vec();
     patches.extend(copy_ranges(prepared));
-    Overlay::new(store, patches).judge().verdict
+    Overlay::new(store, patches).verdict(path)
 }
 
 /// The copies that a prepared write leaves, in the order of the disk.
@@ -175,7 +176,7 @@ pub(super) fn copy_ranges(prepared: &Prepared) -> Vec<SavedRange> {
 }
 
 fn prepare_repair(seen: &Inspection, choices: Choices) -> Result<Prepared, Refusal> {
-    let verdict = seen.verdict();
+    let verdict = seen.judgement.verdict;
     let prepare = |intent: Intent<'_>| {
         prepare(&seen.judgement, &seen.survey, intent, Authority::Typed)
             .map_err(|error| refused(seen, &error))
@@ -204,7 +205,7 @@ fn prepare_repair(seen: &Inspection, choices: Choices) -> Result<Prepared, Refus
 
 /// Whether not one copy of ours can be believed, beneath a foreign signature or not.
 fn is_lost(seen: &Inspection) -> bool {
-    match seen.verdict() {
+    match seen.judgement.verdict {
         Verdict::Lost => true,
         Verdict::ForeignOverwritten => seen.judgement.highest.is_none(),
         _ => false,
@@ -270,7 +271,13 @@ fn damaged_headers(seen: &Inspection) -> Vec<(crate::remap_core::layout::Region,
 
 fn notes(seen: &Inspection, choices: Choices) -> Vec<String> {
     let mut notes = Vec::new();
-    match (seen.verdict(), choices.from) {
+    if seen.verdict() == Verdict::Ambivalent {
+        notes.push(format!(
+            "It holds {} as well: where copies are written, what lies there of it is lost.",
+            foreign_places(seen)
+        ));
+    }
+    match (seen.judgement.verdict, choices.from) {
         (_, Some(slot)) => notes.push(format!("Every copy will say what copy {slot} says.")),
         (Verdict::Weak, None) => notes.push(format!(
             "Only {} of 5 copies say what all will say then.",

@@ -94,7 +94,7 @@ pub(super) fn plan(
     }
     let basis = Basis::of(&inspection);
     let ranges: Vec<SavedRange> = before.ranges().to_vec();
-    draft.predicted = Some(Overlay::new(store, ranges.clone()).judge().verdict);
+    draft.predicted = Some(Overlay::new(store, ranges.clone()).verdict(&path));
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path,
         access,

@@ -126,6 +126,19 @@ pub struct Signature {
     pub at: Option<Sector>,
 }
 
+impl Signature {
+    /// A signature of which the place is all that is known besides its kind.
+    pub fn at(kind: &str, used_for: SignatureUse, at: Sector) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            used_for,
+            uuid: None,
+            label: None,
+            at: Some(at),
+        }
+    }
+}
+
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = crate::text::escape_str(&self.kind);

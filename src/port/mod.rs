@@ -70,18 +70,14 @@ pub trait BlockStore: Send {
         Ok(Vec::new())
     }
 
-    /// Every sector by which others know it: also those that they would look at only once
+    /// Every place by which others know it: also those that they would look at only once
     /// the others are gone, such as mirrors and tables at its end. In the order of the disk.
     ///
     /// # Errors
     ///
     /// [`IoError`] if the device could not be looked over.
-    fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
-        let signatures = self.signatures()?;
-        let mut sectors: Vec<Sector> = signatures.iter().filter_map(|it| it.at).collect();
-        sectors.sort_unstable();
-        sectors.dedup();
-        Ok(sectors)
+    fn signature_places(&self) -> Result<Vec<Signature>, IoError> {
+        self.signatures()
     }
 
     /// The partitions in its table, in the order of their numbers; extended ones, which only

@@ -23,6 +23,8 @@ pub struct Seen {
     size_bytes: Option<u64>,
     logical_block_bytes: u32,
     verdict: &'static str,
+    /// That of the copies alone.
+    copies_verdict: &'static str,
     format: Option<&'static str>,
     working_sequence: Option<u64>,
     winners: usize,
@@ -108,6 +110,7 @@ impl Seen {
             size_bytes: seen.size.bytes(),
             logical_block_bytes: seen.logical_block.bytes(),
             verdict: seen.verdict().name(),
+            copies_verdict: seen.judgement.verdict.name(),
             format: format_name(seen),
             working_sequence: seen.judgement.sequence.map(|sequence| sequence.get()),
             winners: seen.judgement.winner_count(),

@@ -360,8 +360,8 @@ impl BlockStore for BlockFile {
     }
 
     #[cfg(feature = "blkid")]
-    fn signature_sectors(&self) -> Result<Vec<Sector>, IoError> {
-        let hidden = self.through_cache(super::signature::sectors)?;
+    fn signature_places(&self) -> Result<Vec<crate::port::block::Signature>, IoError> {
+        let hidden = self.through_cache(super::signature::places)?;
         super::signature::with_the_rest(self, hidden)
     }
 

@@ -3,46 +3,110 @@
 
 use std::collections::BTreeSet;
 
-use super::signature::read_sector;
+use super::signature::{read_sector, Places};
+use crate::port::block::{Signature, SignatureUse};
 use crate::port::{BlockStore, IoError};
-use crate::remap_core::units::{BlockSize, Sector, SECTOR_BYTES};
+use crate::remap_core::units::{BlockSize, Sector, Sectors, SECTOR_BYTES};
 
-/// What a sector holds at a byte within it.
+/// A format, and what a sector of its superblock holds at a byte within it.
 struct Magic {
+    kind: &'static str,
+    used_for: SignatureUse,
     at: usize,
     bytes: &'static [u8],
 }
 
-/// Where the format puts its further superblocks, whatever the first one says.
-const FIXED: [(Magic, &[u64]); 5] = [
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// Where the format puts its superblocks, in bytes, whatever the first one says.
+const FIXED: [(Magic, &[u64]); 8] = [
     // The first mirror at 64 MiB, the second at 256 GiB.
     (
-        magic(64, b"_BHRfS_M"),
-        &[(64 << 20) / 512, (256 << 30) / 512],
+        file_system("btrfs", 64, b"_BHRfS_M"),
+        &[64 * MIB, 256 * GIB],
     ),
     // f2fs: the second block; the kernel takes it where the first is damaged.
-    (magic(0, &[0x10, 0x20, 0xf5, 0xf2]), &[10]),
+    (
+        file_system("f2fs", 0, &[0x10, 0x20, 0xf5, 0xf2]),
+        &[5 * KIB],
+    ),
     // The kernel's jfs takes it where the first cannot be read.
-    (magic(0, b"JFS1"), &[120]),
+    (file_system("jfs", 0, b"JFS1"), &[60 * KIB]),
     // FAT32: sector 6 of its own, of 512 to 4096 bytes.
-    (magic(82, b"FAT32   "), &[6, 12, 24, 48]),
+    (
+        file_system("vfat", 82, b"FAT32   "),
+        &[3 * KIB, 6 * KIB, 12 * KIB, 24 * KIB],
+    ),
     // exFAT: sector 12 of its own, of 512 to 4096 bytes.
-    (magic(3, b"EXFAT   "), &[12, 24, 48, 96]),
+    (
+        file_system("exfat", 3, b"EXFAT   "),
+        &[6 * KIB, 12 * KIB, 24 * KIB, 48 * KIB],
+    ),
+    // The labels of an object store of Ceph.
+    (
+        other("ceph_bluestore", 0, b"bluestore block device\n"),
+        &[0, GIB, 10 * GIB, 100 * GIB, 1000 * GIB],
+    ),
+    // bcachefs, also by the magic number that it shared with bcache: behind the first one, and
+    // one MiB before the end.
+    (BCACHEFS, &[4 * KIB, 4 * KIB + MIB]),
+    (BCACHE, &[4 * KIB, 4 * KIB + MIB]),
 ];
+
+const BCACHEFS: Magic = file_system(
+    "bcachefs",
+    24,
+    &[
+        0xc6, 0x85, 0x73, 0xf6, 0x66, 0xce, 0x90, 0xa9, 0xd9, 0x6a, 0x60, 0xcf, 0x80, 0x3d, 0xf7,
+        0xef,
+    ],
+);
+
+const BCACHE: Magic = other(
+    "bcache",
+    24,
+    &[
+        0xc6, 0x85, 0x73, 0xf6, 0x4e, 0x1a, 0x45, 0xca, 0x82, 0x65, 0xf5, 0x7f, 0x48, 0xba, 0x6d,
+        0x81,
+    ],
+);
 
 /// The boot sector of NTFS, of which the last sector of the volume is a copy; older ones
 /// have it in the middle.
-const NTFS: Magic = magic(3, b"NTFS    ");
+const NTFS: Magic = file_system("ntfs", 3, b"NTFS    ");
+
+/// The volume headers of HFS Plus and HFSX, of which the last sector but one holds a copy.
+const HFS: [Magic; 2] = [
+    file_system("hfsplus", 0, b"H+\0\x04"),
+    file_system("hfsplus", 0, b"HX\0\x05"),
+];
 
 /// The superblock of ext2, ext3 and ext4, and that of XFS.
-const EXT: Magic = magic(56, &[0x53, 0xef]);
-const XFS: Magic = magic(0, b"XFSB");
+const EXT: Magic = file_system("ext4", 56, &[0x53, 0xef]);
+const XFS: Magic = file_system("xfs", 0, b"XFSB");
 
 /// A file system has a few tens of them; what claims more is not followed further.
 const MOST: u64 = 1024;
 
-const fn magic(at: usize, bytes: &'static [u8]) -> Magic {
-    Magic { at, bytes }
+/// The formats keep most of theirs within so many bytes, which are read at once.
+const FRONT: u64 = 64 * KIB;
+
+const fn file_system(kind: &'static str, at: usize, bytes: &'static [u8]) -> Magic {
+    Magic {
+        kind,
+        used_for: SignatureUse::FileSystem,
+        at,
+        bytes,
+    }
+}
+
+const fn other(kind: &'static str, at: usize, bytes: &'static [u8]) -> Magic {
+    Magic {
+        used_for: SignatureUse::Other,
+        ..file_system(kind, at, bytes)
+    }
 }
 
 impl Magic {
@@ -51,32 +115,101 @@ impl Magic {
     }
 }
 
-/// Adds to `sectors` those of every further superblock that is there.
+/// A device, and what was read of its front at once.
+struct Reader<'a> {
+    store: &'a dyn BlockStore,
+    front: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(store: &'a dyn BlockStore) -> Self {
+        let mut front = vec![0; FRONT as usize];
+        let is_there = store.size().get() >= Sectors::from_bytes(FRONT).get();
+        if !is_there || store.read_at(Sector::new(0), &mut front).is_err() {
+            front.clear();
+        }
+        Self { store, front }
+    }
+
+    /// The sector at `at`; none behind the end of the device.
+    fn sector(&self, at: Sector) -> Result<Option<[u8; SECTOR_BYTES]>, IoError> {
+        let start = at.byte_offset().and_then(|at| usize::try_from(at).ok());
+        let in_front = start.and_then(|start| self.front.get(start..)?.first_chunk());
+        if let Some(sector) = in_front {
+            return Ok(Some(*sector));
+        }
+        let is_there = at.get() < self.store.size().get();
+        is_there.then(|| read_sector(self.store, at)).transpose()
+    }
+
+    /// Adds to `places` those on the device of which the content is `wanted`.
+    fn add_where(
+        &self,
+        magic: &Magic,
+        sectors: impl Iterator<Item = Sector>,
+        wanted: impl Fn(&[u8; SECTOR_BYTES]) -> bool,
+        places: &mut Places,
+    ) -> Result<(), IoError> {
+        for at in sectors {
+            if self.sector(at)?.is_some_and(|sector| wanted(&sector)) {
+                let found = || Signature::at(magic.kind, magic.used_for, at);
+                places.entry(at).or_insert_with(found);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds to `places` every further superblock that is there.
 ///
 /// # Errors
 ///
 /// [`IoError`] if they cannot be read.
-pub(super) fn add(store: &dyn BlockStore, sectors: &mut BTreeSet<Sector>) -> Result<(), IoError> {
-    for (magic, places) in &FIXED {
-        let places = places.iter().copied().map(Sector::new);
-        add_where(store, places, |it| magic.is_in(it), sectors)?;
+pub(super) fn add(store: &dyn BlockStore, places: &mut Places) -> Result<(), IoError> {
+    let reader = Reader::new(store);
+    let mut add = |magic: &Magic, sectors: &mut dyn Iterator<Item = Sector>| {
+        reader.add_where(magic, sectors, |it| magic.is_in(it), places)
+    };
+    for (magic, bytes) in &FIXED {
+        let bytes = bytes.iter().copied();
+        let mut sectors = bytes.map(|at| Sector::new(at / SECTOR_BYTES as u64));
+        add(magic, &mut sectors)?;
     }
-    add_where(store, ends(store), |it| NTFS.is_in(it), sectors)?;
-    if let Some(first) = read_within(store, Sector::new(2))?.filter(|it| EXT.is_in(it)) {
+    for magic in [BCACHEFS, BCACHE] {
+        add(&magic, &mut mebibyte_before_end(store))?;
+    }
+    add(&NTFS, &mut ends(store))?;
+    for magic in HFS {
+        let last_but_one = store.size().get().checked_sub(2).map(Sector::new);
+        add(&magic, &mut last_but_one.into_iter())?;
+    }
+    if let Some(first) = reader.sector(Sector::new(2))?.filter(|it| EXT.is_in(it)) {
         // What is of another file system is the content of a file.
         let is_of_first =
             |it: &[u8; SECTOR_BYTES]| EXT.is_in(it) && it[104..120] == first[104..120];
-        let groups = groups_of_ext(
-            &first,
-            &read_within(store, Sector::new(3))?.unwrap_or([0; SECTOR_BYTES]),
-        );
-        add_where(store, groups, is_of_first, sectors)?;
+        let second = reader.sector(Sector::new(3))?;
+        let groups = groups_of_ext(&first, &second.unwrap_or([0; SECTOR_BYTES]));
+        reader.add_where(&EXT, groups, is_of_first, places)?;
     }
-    if let Some(first) = read_within(store, Sector::new(0))?.filter(|it| XFS.is_in(it)) {
+    if let Some(first) = reader.sector(Sector::new(0))?.filter(|it| XFS.is_in(it)) {
         let is_of_first = |it: &[u8; SECTOR_BYTES]| XFS.is_in(it) && it[32..48] == first[32..48];
-        add_where(store, groups_of_xfs(&first), is_of_first, sectors)?;
+        reader.add_where(&XFS, groups_of_xfs(&first), is_of_first, places)?;
     }
     Ok(())
+}
+
+/// Where the last superblock of bcachefs may begin: one MiB before an end that is rounded down
+/// to its buckets, of which the size is not known.
+fn mebibyte_before_end(store: &dyn BlockStore) -> impl Iterator<Item = Sector> {
+    let size = store.size().get();
+    let buckets = (7..=13).map(|shift| 1u64 << shift);
+    let ends = std::iter::once(size).chain(buckets.map(move |bucket| size / bucket * bucket));
+    let ends: BTreeSet<u64> = ends.collect();
+    let mebibyte = MIB / SECTOR_BYTES as u64;
+    let places = ends
+        .into_iter()
+        .filter_map(move |end| end.checked_sub(mebibyte));
+    places.map(Sector::new)
 }
 
 /// Where a boot sector of NTFS may lie again: in the middle, or in the last block, of a size
@@ -131,27 +264,6 @@ fn four(sector: &[u8; SECTOR_BYTES], at: usize) -> [u8; 4] {
     bytes
 }
 
-/// Adds to `sectors` those `places` on the device of which the content is `wanted`.
-fn add_where(
-    store: &dyn BlockStore,
-    places: impl Iterator<Item = Sector>,
-    wanted: impl Fn(&[u8; SECTOR_BYTES]) -> bool,
-    sectors: &mut BTreeSet<Sector>,
-) -> Result<(), IoError> {
-    for at in places {
-        if read_within(store, at)?.is_some_and(|sector| wanted(&sector)) {
-            sectors.insert(at);
-        }
-    }
-    Ok(())
-}
-
-/// The sector at `at`; none behind the end of the device.
-fn read_within(store: &dyn BlockStore, at: Sector) -> Result<Option<[u8; SECTOR_BYTES]>, IoError> {
-    let is_there = at.get() < store.size().get();
-    is_there.then(|| read_sector(store, at)).transpose()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::FileExt as _;
@@ -160,8 +272,6 @@ mod tests {
     use crate::port::Access;
     use crate::sys::file::BlockFile;
     use crate::sys::Roots;
-
-    const MIB: u64 = 1 << 20;
 
     /// A sector that holds `parts`, each at its byte.
     fn sector(parts: &[(usize, &[u8])]) -> Vec<u8> {
@@ -181,9 +291,9 @@ mod tests {
             file.as_file().write_all_at(sector, at).unwrap();
         }
         let store = BlockFile::open(file.path(), Access::Read, &Roots::default()).unwrap();
-        let mut found = BTreeSet::new();
+        let mut found = Places::new();
         add(&store, &mut found).unwrap();
-        found.into_iter().map(Sector::get).collect()
+        found.into_keys().map(Sector::get).collect()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Signatures of others on an opened device or image, found by libblkid.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 
@@ -59,21 +59,24 @@ pub(super) fn partitions(file: &File) -> Result<Vec<Partition>, IoError> {
     Ok(partitions)
 }
 
-/// Every sector in which a magic number lies by which others know `file`, found as if
-/// each had been zeros before the next was looked for. Partition tables are not among
-/// them: see [`with_the_rest`].
+/// Every place where a magic number lies by which others know `file`, found as if each had
+/// been zeros before the next was looked for. Partition tables are not among them: see
+/// [`with_the_rest`].
 ///
 /// # Errors
 ///
 /// [`IoError`] if the device cannot be looked over.
-pub(super) fn sectors(file: &File) -> Result<Found, IoError> {
+pub(super) fn places(file: &File) -> Result<Found, IoError> {
     hide_each(file).map_err(|error| io_error(&error))
 }
 
-/// What [`sectors`] found.
+/// Signatures by the sectors in which they lie.
+pub(super) type Places = BTreeMap<Sector, Signature>;
+
+/// What [`places`] found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    sectors: BTreeSet<Sector>,
+    places: Places,
     /// Partition tables, by the names that libblkid has for them.
     tables: BTreeSet<String>,
 }
@@ -97,7 +100,10 @@ fn hide_each(file: &File) -> Result<Found, BlkidErr> {
             continue;
         };
         let sector = Sector::new(offset / SECTOR_BYTES as u64);
-        let is_new = found.sectors.insert(sector);
+        let is_new = !found.places.contains_key(&sector);
+        if let (true, Some(signature)) = (is_new, read(&probe)) {
+            found.places.insert(sector, signature);
+        }
         // What cannot be hidden would be found again and again: then the next format is
         // looked for.
         if is_new && hide(&mut probe, offset) {
@@ -123,19 +129,20 @@ const GPT: &[u8; 8] = b"EFI PART";
 /// Behind the first so many sectors no other partition table begins.
 const TABLES_END: u64 = 64;
 
-/// Adds the sectors in which partition tables lie, of which libblkid tells only the kind,
-/// and further superblocks, which it does not look for. The headers of a GUID partition table
-/// are told by what they begin with; where there is a table of another kind, it is every
-/// sector in front that holds anything.
+/// Adds the places of partition tables, of which libblkid tells only the kind, and of further
+/// superblocks, which it does not look for. The headers of a GUID partition table are told by
+/// what they begin with; where there is a table of another kind, it is every sector in front
+/// that holds anything.
 ///
 /// # Errors
 ///
 /// [`IoError`] if they cannot be read.
-pub(super) fn with_the_rest(store: &dyn BlockStore, found: Found) -> Result<Vec<Sector>, IoError> {
-    let Found {
-        mut sectors,
-        tables,
-    } = found;
+pub(super) fn with_the_rest(
+    store: &dyn BlockStore,
+    found: Found,
+) -> Result<Vec<Signature>, IoError> {
+    let Found { mut places, tables } = found;
+    let table = |kind: &str, at| Signature::at(kind, SignatureUse::PartitionTable, at);
     // A disk may have been written where its blocks had another size.
     for unit in [BlockSize::B512, BlockSize::B4096] {
         let unit = unit.sectors().get();
@@ -143,19 +150,21 @@ pub(super) fn with_the_rest(store: &dyn BlockStore, found: Found) -> Result<Vec<
         for at in [Some(unit), last.map(|last| last * unit)] {
             let at = at.filter(|at| *at < store.size().get()).map(Sector::new);
             if let Some(at) = at {
-                let is_header = read_sector(store, at)?.starts_with(GPT);
-                sectors.extend(is_header.then_some(at));
+                if read_sector(store, at)?.starts_with(GPT) {
+                    places.entry(at).or_insert_with(|| table("gpt", at));
+                }
             }
         }
     }
-    second_superblocks::add(store, &mut sectors)?;
-    if tables.iter().any(|table| table != "gpt") {
+    second_superblocks::add(store, &mut places)?;
+    if let Some(kind) = tables.iter().find(|table| *table != "gpt") {
         for at in (0..TABLES_END.min(store.size().get())).map(Sector::new) {
-            let holds_any = read_sector(store, at)?.iter().any(|byte| *byte != 0);
-            sectors.extend(holds_any.then_some(at));
+            if read_sector(store, at)?.iter().any(|byte| *byte != 0) {
+                places.entry(at).or_insert_with(|| table(kind, at));
+            }
         }
     }
-    Ok(sectors.into_iter().collect())
+    Ok(places.into_values().collect())
 }
 
 /// One sector, read with the block that it is in. What is no whole block at the end of a
@@ -379,8 +388,9 @@ mod tests {
         let roots = crate::sys::Roots::default();
         let store =
             crate::sys::file::BlockFile::open(file.path(), crate::port::Access::Read, &roots);
-        let sectors = store.unwrap().signature_sectors().unwrap();
-        sectors.into_iter().map(Sector::get).collect()
+        let places = store.unwrap().signature_places().unwrap();
+        let sectors = places.iter().filter_map(|place| place.at);
+        sectors.map(Sector::get).collect()
     }
 
     #[test]

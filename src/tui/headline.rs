@@ -256,8 +256,13 @@ fn of_idle_devices<'a>(
             Verdict::ForeignOverwritten => {
                 "Something else was written over it. See Overview.".to_owned()
             }
-            Verdict::Lost => "No copy is left. See Overview.".to_owned(),
-            Verdict::Outlier | Verdict::Split | Verdict::Unsupported => "See Overview.".to_owned(),
+            Verdict::Ambivalent => "Somebody else's signature is on it. See Overview.".to_owned(),
+            Verdict::Lost if inspection.judgement.verdict == Verdict::Lost => {
+                "No copy is left. See Overview.".to_owned()
+            }
+            Verdict::Lost | Verdict::Outlier | Verdict::Split | Verdict::Unsupported => {
+                "See Overview.".to_owned()
+            }
         };
         let disk = state.name_of(&inspection.path);
         let which = match &inspection.name {

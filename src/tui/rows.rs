@@ -7,9 +7,10 @@ use super::sort::{Sort, SortBy};
 use super::state::State;
 use super::subject::Subject;
 use super::theme::Health;
+use crate::inspect::Inspection;
 use crate::port::block::Kind;
 use crate::port::{DeviceInfo, Part, Usage};
-use crate::remap_core::quorum::{Judgement, Verdict};
+use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::units::{PerSlot, Slot};
 
@@ -235,23 +236,23 @@ fn of_device(state: &State, device: &DeviceInfo) -> Condition {
     match state.examined.get(&device.path) {
         None => nothing(),
         Some(Err(_)) => Condition::new(Health::Warning, "unreadable"),
-        Some(Ok(inspection)) => of_judgement(&inspection.judgement),
+        Some(Ok(inspection)) => of_inactive(inspection),
     }
 }
 
-/// How a spare with these copies is.
-pub fn of_judgement(judgement: &Judgement) -> Condition {
-    let health = Health::of_verdict(judgement.verdict);
-    match judgement.verdict {
+/// How a spare is that is not in use.
+pub fn of_inactive(seen: &Inspection) -> Condition {
+    let verdict = seen.verdict();
+    let health = Health::of_verdict(verdict);
+    match verdict {
         Verdict::None => nothing(),
+        _ if verdict != seen.judgement.verdict => Condition::new(health, verdict.name()),
         Verdict::Healthy | Verdict::Degraded | Verdict::Interrupted | Verdict::Weak => {
-            let agree = judgement.winner_count();
+            let agree = seen.judgement.winner_count();
             Condition::new(health, format!("{agree} of {}", Slot::COUNT))
         }
         Verdict::ForeignOverwritten => Condition::new(health, "overwritten"),
-        Verdict::Outlier | Verdict::Split | Verdict::Unsupported | Verdict::Lost => {
-            Condition::new(health, judgement.verdict.name())
-        }
+        _ => Condition::new(health, verdict.name()),
     }
 }
 

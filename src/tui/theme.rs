@@ -32,6 +32,7 @@ impl Health {
             Verdict::Degraded | Verdict::Interrupted | Verdict::Weak => Self::Warning,
             Verdict::Outlier
             | Verdict::Split
+            | Verdict::Ambivalent
             | Verdict::ForeignOverwritten
             | Verdict::Unsupported
             | Verdict::Lost => Self::Bad,

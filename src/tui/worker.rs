@@ -14,7 +14,7 @@ use super::recorder::Recorder;
 use super::remaps::RemapList;
 use super::state::Examined;
 use super::update::{Interest, Request};
-use crate::inspect::{self, inspect_table, Depth};
+use crate::inspect::{self, Depth};
 use crate::ops;
 use crate::port::journal::ActionRecord;
 use crate::port::{Access, DeviceInfo, Host, HostError, Mapped, RemapRow, Reply, Watcher};
@@ -497,8 +497,7 @@ impl Worker {
     fn remaps_on_disk(&mut self) -> Option<Vec<RemapRow>> {
         let store = self.host.open(&self.interest.store, Access::Read).ok()?;
         let seen = inspect::look(store.as_ref(), &self.interest.store, Depth::Scan);
-        let table = inspect_table(store.as_ref(), seen.superblock.as_ref()?)?;
-        Some(table.remaps)
+        Some(seen.table?.remaps)
     }
 
     /// Sends an answer. Where nobody listens any more, the orders end as well.

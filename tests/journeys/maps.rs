@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use dmremap::inspect::inspect_table;
+use dmremap::inspect::{inspect_table, Extent};
 use dmremap::port::{Access, Platform as _, RemapRow};
 use dmremap::sys::ThisMachine;
 
@@ -34,7 +34,9 @@ fn do_it(lab: &TestLab, arguments: &[&str], input: &[u8]) {
 fn remaps(lab: &TestLab, disk: &str) -> Vec<RemapRow> {
     let store = ThisMachine.open(&lab.image(disk), Access::Read).unwrap();
     let superblock = lab.inspect(disk).superblock.unwrap();
-    inspect_table(store.as_ref(), &superblock).unwrap().remaps
+    inspect_table(store.as_ref(), &superblock, Extent::Whole)
+        .unwrap()
+        .remaps
 }
 
 #[test]

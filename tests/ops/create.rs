@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use dmremap::inspect::inspect_table;
+use dmremap::inspect::{inspect_table, Extent};
 use dmremap::lab::ram::RamDisk;
 use dmremap::ops::{execute, Operation, Progress, Share, Target, Work};
 use dmremap::port::{Access, BlockStore as _, Host as _};
@@ -51,7 +51,7 @@ fn a_new_device_is_whole_named_and_up() {
     assert_eq!(superblock.spare_sectors, SPARE_SECTORS);
     assert_eq!(superblock.sequence.get(), 1);
     let store = machine.open(SPARE.as_ref(), Access::Read).unwrap();
-    let table = inspect_table(&*store, &superblock).unwrap();
+    let table = inspect_table(&*store, &superblock, Extent::Whole).unwrap();
     let layout = superblock.layout().unwrap();
     assert_eq!(table.counts.free, layout.replacement_blocks.get());
     assert_eq!(table.counts.total(), layout.replacement_blocks.get());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dmremap::inspect::{inspect, inspect_table, look, status_findings, Depth};
+use dmremap::inspect::{inspect, inspect_table, look, status_findings, Depth, Extent};
 use dmremap::lab::ram::RamDisk;
 use dmremap::ops::CorruptionKind;
 use dmremap::port::table::read_block;
@@ -413,7 +413,7 @@ fn the_table_is_counted_and_its_damage_located() {
         &[(0, entry(EntryState::Active, 2, 1))],
     );
     let store = machine.open(Path::new(SPARE), Access::Read).unwrap();
-    let table = inspect_table(&*store, &superblock).unwrap();
+    let table = inspect_table(&*store, &superblock, Extent::Whole).unwrap();
     assert_eq!(table.damaged_a, [1]);
     assert_eq!(table.damaged_b, [2]);
     assert_eq!(table.lost, [3]);
@@ -449,7 +449,11 @@ fn the_table_is_counted_and_its_damage_located() {
     let read = read_block(&*store, &layout, array, Region::A, 0, &mut raw);
     assert_eq!(read, Ok(Generation::new(3)));
     assert_eq!(
-        inspect_table(&*store, &with_plain().inspect(SPARE).superblock.unwrap()),
+        inspect_table(
+            &*store,
+            &with_plain().inspect(SPARE).superblock.unwrap(),
+            Extent::Whole
+        ),
         None
     );
 }

@@ -36,6 +36,12 @@ fn each_verdict_says_who_may_assemble_and_who_may_repair() {
         (Verdict::Outlier, "outlier", Assembly::No, Healing::Ask),
         (Verdict::Split, "split", Assembly::No, Healing::Never),
         (
+            Verdict::Ambivalent,
+            "ambivalent",
+            Assembly::No,
+            Healing::TypedConfirmation,
+        ),
+        (
             Verdict::ForeignOverwritten,
             "foreign-overwritten",
             Assembly::No,

@@ -8,6 +8,7 @@
 mod authority;
 #[path = "../common/mod.rs"]
 mod common;
+mod device;
 mod others;
 mod plain;
 
