@@ -113,20 +113,18 @@ impl Evidence {
     /// The verdict on the device.
     ///
     /// Where nothing is ours, or nothing of it may be interpreted, the rest is not asked.
-    /// Another's signature comes next: what else is wrong may be theirs. Then the worst
-    /// counts. A device of another size or with larger blocks is unsupported: a target
-    /// refuses it, and no repair changes that.
+    /// Another's signature comes next: what else is wrong may be theirs. A device of another
+    /// size or with larger blocks is unsupported: a target refuses it, no repair changes that,
+    /// and what its table seems to lack may come back with its size. Then the worst counts.
     pub fn verdict(&self) -> Verdict {
-        let fit = match self.fits {
-            true => Verdict::Healthy,
-            false => Verdict::Unsupported,
-        };
         match self.copies {
             settled @ (Verdict::None | Verdict::Unsupported | Verdict::ForeignOverwritten) => {
                 settled
             }
             _ if self.foreign => Verdict::Ambivalent,
-            copies => copies.max(self.table.best_verdict()).max(fit),
+            Verdict::Lost => Verdict::Lost,
+            _ if !self.fits => Verdict::Unsupported,
+            copies => copies.max(self.table.best_verdict()),
         }
     }
 }

@@ -244,7 +244,7 @@ pub(super) fn table_blocks(blocks: &[u32]) -> String {
 
 fn table_lost(seen: &Inspection) -> Option<Finding> {
     let lost = &seen.table.as_ref()?.lost;
-    (!lost.is_empty()).then(|| {
+    (!is_short(seen) && !lost.is_empty()).then(|| {
         Finding::error(
             "table-lost",
             format!(
@@ -297,8 +297,14 @@ pub(super) fn damaged_parts(seen: &Inspection) -> Vec<String> {
     parts
 }
 
+/// Whether the device ends before its metadata does: what lies past the end is not lost yet.
+fn is_short(seen: &Inspection) -> bool {
+    seen.superblock
+        .is_some_and(|superblock| seen.size < superblock.spare_sectors)
+}
+
 fn table_damaged(seen: &Inspection) -> Option<Finding> {
-    let table = seen.table.as_ref()?;
+    let table = seen.table.as_ref().filter(|_| !is_short(seen))?;
     (!table.damaged_a.is_empty() || !table.damaged_b.is_empty()).then(|| {
         let headers = damaged_headers(seen).len();
         let parts: Vec<String> = damaged_parts(seen).into_iter().skip(headers).collect();

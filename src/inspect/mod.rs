@@ -239,11 +239,15 @@ impl Inspection {
 
     /// Whether the spare, and main where it was found, are what the metadata was written for.
     fn fits(&self) -> bool {
-        let Some(superblock) = &self.superblock else {
+        // Plain v4 has nothing that depends on what it says of the spare.
+        let Some((superblock, layout)) = self
+            .superblock
+            .as_ref()
+            .and_then(|it| Some((it, it.layout()?)))
+        else {
             return true;
         };
-        let unit = superblock.layout().map(|layout| layout.block_size);
-        let writes = |block: BlockSize| unit.is_none_or(|unit| block <= unit);
+        let writes = |block: BlockSize| block <= layout.block_size;
         self.size == superblock.spare_sectors
             && writes(self.logical_block)
             && self

@@ -218,6 +218,17 @@ fn has_unknown_features(seen: &Inspection) -> bool {
 fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
     let verdict = seen.verdict();
     let path = shown(&seen.path);
+    let stated = seen.superblock.map(|superblock| superblock.spare_sectors);
+    if stated.is_some_and(|stated| stated > seen.size) {
+        return Err(Refusal::not_to_be_assembled(
+            "spare-shrunk",
+            format!(
+                "{path} has {} sectors, fewer than its metadata says.",
+                seen.size
+            ),
+            "Bring back its full size first.",
+        ));
+    }
     if verdict.assembly() == Assembly::No {
         let advice = match seen.findings.first() {
             Some(finding) => finding.advice.clone(),
@@ -231,17 +242,6 @@ fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
             verdict.name(),
             message,
             advice,
-        ));
-    }
-    let stated = seen.superblock.map(|superblock| superblock.spare_sectors);
-    if stated.is_some_and(|stated| stated > seen.size) {
-        return Err(Refusal::not_to_be_assembled(
-            "spare-shrunk",
-            format!(
-                "{path} has {} sectors, fewer than its metadata says.",
-                seen.size
-            ),
-            "Bring back its full size first.",
         ));
     }
     Ok(())

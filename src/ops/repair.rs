@@ -123,8 +123,15 @@ fn plan_copies(
             "Bring back its full size first.",
         ));
     }
+    require_mendable_table(&inspection)?;
     let prepared = prepare_repair(&inspection, choices)?;
     let slots: Vec<Slot> = prepared.slots().collect();
+    if slots.is_empty() && headers.is_empty() {
+        draft.device = None;
+        draft.predicted = Some(inspection.verdict());
+        draft.notes.extend(beyond_copies(&inspection));
+        return Ok(draft.finish(host));
+    }
     draft.writes = copy_writes(path, &slots, |slot| {
         format!("copy {slot}, sequence {}", prepared.sequence())
     });
@@ -267,6 +274,30 @@ fn damaged_headers(seen: &Inspection) -> Vec<(crate::remap_core::layout::Region,
             (read.region, range)
         })
         .collect()
+}
+
+/// Refuses a device whose table lost blocks in both regions: five good copies would not bring
+/// it up.
+fn require_mendable_table(seen: &Inspection) -> Result<(), Refusal> {
+    let lost = seen
+        .findings
+        .iter()
+        .find(|finding| finding.id == "table-lost");
+    match lost {
+        None => Ok(()),
+        Some(finding) => Err(Refusal::not_to_be_assembled(
+            "table-lost",
+            format!("{}: {}", shown(&seen.path), finding.summary),
+            finding.advice.clone(),
+        )),
+    }
+}
+
+/// Says that what is wrong with a device lies outside of its copies.
+fn beyond_copies(seen: &Inspection) -> Option<String> {
+    let why = crate::inspect::verdict_reason(seen);
+    let verdict = seen.verdict();
+    (verdict != Verdict::Healthy).then(|| format!("It stays {verdict}: {why}"))
 }
 
 fn notes(seen: &Inspection, choices: Choices) -> Vec<String> {

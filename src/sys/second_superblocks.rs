@@ -183,6 +183,7 @@ pub(super) fn add(store: &dyn BlockStore, places: &mut Places) -> Result<(), IoE
         let last_but_one = store.size().get().checked_sub(2).map(Sector::new);
         add(&magic, &mut last_but_one.into_iter())?;
     }
+    add_zfs(store, places)?;
     if let Some(first) = reader.sector(Sector::new(2))?.filter(|it| EXT.is_in(it)) {
         // What is of another file system is the content of a file.
         let is_of_first =
@@ -196,6 +197,50 @@ pub(super) fn add(store: &dyn BlockStore, places: &mut Places) -> Result<(), IoE
         reader.add_where(&XFS, groups_of_xfs(&first), is_of_first, places)?;
     }
     Ok(())
+}
+
+/// A label of ZFS: 256 KiB, of which the second half is a ring of uberblocks. There are two at
+/// either end; libblkid wants four uberblocks, and a device of 64 MiB.
+const ZFS_LABEL: u64 = 256 * KIB;
+
+/// The least space that an uberblock takes.
+const UBERBLOCK: usize = 1 << 10;
+
+/// Adds every uberblock of ZFS in any of the four labels.
+fn add_zfs(store: &dyn BlockStore, places: &mut Places) -> Result<(), IoError> {
+    let end = store.size().bytes().unwrap_or(u64::MAX) / ZFS_LABEL * ZFS_LABEL;
+    if end < 4 * ZFS_LABEL {
+        return Ok(());
+    }
+    let mut ring = vec![0; ZFS_LABEL as usize / 2];
+    for label in [0, ZFS_LABEL, end - 2 * ZFS_LABEL, end - ZFS_LABEL] {
+        let start = (label + ZFS_LABEL / 2) / SECTOR_BYTES as u64;
+        store.read_at(Sector::new(start), &mut ring)?;
+        for (place, uberblock) in ring.chunks_exact(UBERBLOCK).enumerate() {
+            if is_uberblock(uberblock) {
+                let at = Sector::new(start + (place * UBERBLOCK / SECTOR_BYTES) as u64);
+                let found = || Signature::at("zfs_member", SignatureUse::Raid, at);
+                places.entry(at).or_insert_with(found);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether these bytes begin as an uberblock does, in either order of bytes: a magic number,
+/// then a version, which is 1 to 28 or 5000.
+fn is_uberblock(bytes: &[u8]) -> bool {
+    const MAGIC: u64 = 0x00ba_b10c;
+    let word = |at: usize| bytes.get(at..)?.first_chunk::<8>();
+    let (Some(magic), Some(version)) = (word(0), word(8)) else {
+        return false;
+    };
+    let version = match () {
+        () if u64::from_le_bytes(*magic) == MAGIC => u64::from_le_bytes(*version),
+        () if u64::from_be_bytes(*magic) == MAGIC => u64::from_be_bytes(*version),
+        () => return false,
+    };
+    matches!(version, 1..=28 | 5000)
 }
 
 /// Where the last superblock of bcachefs may begin: one MiB before an end that is rounded down
@@ -325,6 +370,37 @@ mod tests {
                 .map(|at| (at - 2, superblock.to_vec()))
                 .collect();
             assert_eq!(places(size, &beside), [0; 0], "beside {what}");
+        }
+    }
+
+    #[test]
+    fn labels_at_far_ends_and_single_uberblocks_are_found() {
+        let mut uberblock = vec![0; SECTOR_BYTES];
+        uberblock[..8].copy_from_slice(&0x00ba_b10cu64.to_be_bytes());
+        uberblock[8..16].copy_from_slice(&5000u64.to_be_bytes());
+        // 16 MiB and a bit: each label alone is enough.
+        let end = 16 * MIB / 512;
+        for at in [256 + 14, 768 + 2, end - 1024 + 256, end - 256] {
+            assert_eq!(places(16 * MIB + 4096, &[(at, uberblock.clone())]), [at]);
+            let beside = [(at + 1, uberblock.clone())];
+            assert_eq!(places(16 * MIB + 4096, &beside), [0; 0]);
+        }
+        uberblock[15] = 1;
+        assert_eq!(
+            places(16 * MIB, &[(256, uberblock)]),
+            [0; 0],
+            "no such version"
+        );
+        let label = sector(&[(0, b"bluestore block device\n")]);
+        for at in [0, GIB, 10 * GIB, 100 * GIB, 1000 * GIB].map(|at| at / 512) {
+            assert_eq!(places(1001 * GIB, &[(at, label.clone())]), [at]);
+        }
+        for magic in [BCACHEFS, BCACHE] {
+            let superblock = sector(&[(24, magic.bytes)]);
+            for at in [8, 8 + 2048, 65 * 2048, 65 * 2048 + 100] {
+                let size = 66 * MIB + 100 * 512;
+                assert_eq!(places(size, &[(at, superblock.clone())]), [at], "{at}");
+            }
         }
     }
 

@@ -74,6 +74,7 @@ fn a_scan_of_many_says_of_each_what_a_scan_of_it_alone_says() {
         Some("degraded"),
         Some("healthy"),
         Some("none"),
+        Some("unsupported"),
         Some("weak"),
     ];
     assert_eq!(verdicts, expected);

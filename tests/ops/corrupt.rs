@@ -40,11 +40,11 @@ fn expected_checksummed(kind: CorruptionKind, slots: &[Slot]) -> Verdict {
         (CorruptionKind::Foreign, _) if slots.contains(&Slot::S0) => Verdict::ForeignOverwritten,
         (CorruptionKind::Stale, 1..=4) => Verdict::Interrupted,
         (CorruptionKind::Ahead, 1 | 2) => Verdict::Outlier,
-        (CorruptionKind::Ahead | CorruptionKind::Alien, 3 | 4) => Verdict::Degraded,
+        (CorruptionKind::Ahead, 3 | 4) => Verdict::Degraded,
+        // The copies of another array win, and its table is not here.
+        (CorruptionKind::Alien, 3..=5) => Verdict::Lost,
         // All five tell the same lie: nothing here can contradict it.
-        (CorruptionKind::Stale | CorruptionKind::Ahead | CorruptionKind::Alien, 5) => {
-            Verdict::Healthy
-        }
+        (CorruptionKind::Stale | CorruptionKind::Ahead, 5) => Verdict::Healthy,
         (CorruptionKind::Rival, _) => Verdict::Split,
         _ => by_good,
     }
@@ -157,6 +157,11 @@ fn repair_allows(
         Verdict::Split | Verdict::None | Verdict::Unsupported => {
             let error = result.unwrap_err();
             assert_eq!(error.exit.code(), 5, "{case}: {error}");
+            assert_eq!(machine.image(SPARE), damaged, "{case}");
+        }
+        _ if machine.inspect(SPARE).judgement.winner.is_some() => {
+            let error = result.unwrap_err();
+            assert_eq!((error.code, error.exit.code()), ("table-lost", 4), "{case}");
             assert_eq!(machine.image(SPARE), damaged, "{case}");
         }
         // Lost, be it beneath five foreign signatures.

@@ -62,7 +62,7 @@ fn a_damaged_region_header_is_written_anew_with_its_name() {
         let at = machine.inspect(SPARE).headers[region].at;
         machine.poke(SPARE, at, &[0; 512]);
         let seen = machine.inspect(SPARE);
-        assert_eq!(seen.verdict(), Verdict::Healthy);
+        assert_eq!(seen.verdict(), Verdict::Degraded);
         assert_eq!(seen.name.as_deref(), Some("vault"), "the other one has it");
         assert_eq!(seen.findings[0].id, "header-damaged");
         run(&mut machine, &mut context, &repair(None)).unwrap();
@@ -111,7 +111,7 @@ fn lost_copies_are_rebuilt_from_either_region() {
         assert_eq!(plan.token.as_deref(), Some("vault"));
         run(&mut machine, &mut context, &rebuild).unwrap();
         let after = machine.inspect(SPARE);
-        assert_eq!(after.verdict(), Verdict::Healthy);
+        assert_eq!(after.judgement.verdict, Verdict::Healthy);
         assert_eq!(after.array_uuid(), before.array_uuid());
         assert!(after.superblock.unwrap().sequence > before.superblock.unwrap().sequence);
     }

@@ -8,7 +8,7 @@ use crate::common::{checksummed, ARRAY};
 
 #[test]
 fn each_verdict_says_who_may_assemble_and_who_may_repair() {
-    let table: [(Verdict, &str, Assembly, Healing); 10] = [
+    let table: [(Verdict, &str, Assembly, Healing); 11] = [
         (
             Verdict::Healthy,
             "healthy",
@@ -86,7 +86,7 @@ fn each_write_of_the_copies_needs_the_authority_of_its_verdict() {
         Intent::Create(&superblock),
     ];
     // Heal, advance, adopt, migrate, rebuild, create.
-    let table: [(Verdict, [Option<Authority>; 6]); 10] = [
+    let table: [(Verdict, [Option<Authority>; 6]); 11] = [
         (Verdict::Healthy, [AUTO, AUTO, NOBODY, ASK, NOBODY, TYPED]),
         (Verdict::Degraded, [AUTO, AUTO, NOBODY, ASK, NOBODY, TYPED]),
         (
@@ -97,6 +97,11 @@ fn each_write_of_the_copies_needs_the_authority_of_its_verdict() {
         (Verdict::Outlier, [ASK, ASK, ASK, NOBODY, NOBODY, TYPED]),
         (
             Verdict::Split,
+            [NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, TYPED],
+        ),
+        // A verdict on devices: copies alone are never judged so.
+        (
+            Verdict::Ambivalent,
             [NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, TYPED],
         ),
         (

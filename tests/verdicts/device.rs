@@ -26,37 +26,37 @@ const ROWS: [Row; 10] = [
     Row {
         copies: Healthy,
         fitting: [Healthy, Degraded, Weak, Lost],
-        misfitting: [Unsupported, Unsupported, Unsupported, Lost],
+        misfitting: [Unsupported; 4],
         foreign: Ambivalent,
     },
     Row {
         copies: Degraded,
         fitting: [Degraded, Degraded, Weak, Lost],
-        misfitting: [Unsupported, Unsupported, Unsupported, Lost],
+        misfitting: [Unsupported; 4],
         foreign: Ambivalent,
     },
     Row {
         copies: Interrupted,
         fitting: [Interrupted, Interrupted, Weak, Lost],
-        misfitting: [Unsupported, Unsupported, Unsupported, Lost],
+        misfitting: [Unsupported; 4],
         foreign: Ambivalent,
     },
     Row {
         copies: Weak,
         fitting: [Weak, Weak, Weak, Lost],
-        misfitting: [Unsupported, Unsupported, Unsupported, Lost],
+        misfitting: [Unsupported; 4],
         foreign: Ambivalent,
     },
     Row {
         copies: Outlier,
         fitting: [Outlier, Outlier, Outlier, Lost],
-        misfitting: [Unsupported, Unsupported, Unsupported, Lost],
+        misfitting: [Unsupported; 4],
         foreign: Ambivalent,
     },
     Row {
         copies: Split,
         fitting: [Split, Split, Split, Lost],
-        misfitting: [Unsupported, Unsupported, Unsupported, Lost],
+        misfitting: [Unsupported; 4],
         foreign: Ambivalent,
     },
     Row {
