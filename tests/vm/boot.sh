@@ -7,7 +7,7 @@ work=$top/target/vm
 modules=(configfs null_blk dm_mod dm_delay dm_flakey dm_log_writes dm_dust)
 # Those that the kernel of a guest with --debug has not.
 not_for_debug=(ext4 xfs virtio_blk dm_bufio dm_persistent_data dm_bio_prison dm_thin_pool)
-# Seconds after which a guest is taken for dead.
+# Seconds without a word after which a guest is taken for dead; a test says one when it begins.
 limit=${VM_LIMIT:-1500}
 
 say() { printf '%s\n' "$*" >&2; }
@@ -119,11 +119,26 @@ boot() {
     # An oops ends the guest at once, and does not leave a test waiting for what will
     # never come. A busy host may not run the guest for seconds: that is no lock-up.
     line="console=ttyS1 ignore_loglevel panic=-1 oops=panic hung_task_panic=1 watchdog_thresh=60"
-    line+=" rcupdate.rcu_cpu_stall_timeout=120 nokaslr mitigations=off tsc=reliable $words"
-    timeout "$limit" nice qemu-system-x86_64 -cpu max -M q35 -m 1G -smp 1 -no-reboot \
+    line+=" sysctl.kernel.hung_task_timeout_secs=600 rcupdate.rcu_cpu_stall_timeout=120 nokaslr mitigations=off tsc=reliable $words"
+    nice qemu-system-x86_64 -cpu max -M q35 -m 1G -smp 1 -no-reboot \
         -nodefaults -nographic -serial stdio -serial "file:$work/$name.dmesg" "$@" \
         -pidfile "$work/$name.pid" -kernel "$guest/vmlinux" -initrd "$work/initramfs.gz" -append "$line" \
-        < /dev/null | sed -u 's/\r//g' | tee "$work/$name.console"
+        < /dev/null | sed -u 's/\r//g' | while_it_speaks "$name" | tee "$work/$name.console"
+}
+
+# Passes on what a guest says. However slow the machine is, each word gives it time for the next.
+while_it_speaks() {
+    local line status
+    while true; do
+        status=0
+        IFS= read -r -t "$limit" line || status=$?
+        if [ $status -gt 128 ]; then
+            say "$1 said nothing in $limit seconds and is ended"
+            kill "$(cat "$work/$1.pid")" || true
+        fi
+        [ $status -eq 0 ] || return 0
+        printf '%s\n' "$line"
+    done
 }
 
 # Ends the guests that are still running when the script is interrupted.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::kernel_log::KernelLog;
 use crate::sys;
 
 const HEADER_BYTES: usize = 312;
@@ -411,6 +412,12 @@ impl Mapped {
         Ok((0..count)
             .map(|at| u64_at(&answer, start + 8 + at * 8))
             .collect())
+    }
+
+    /// The copies that its target found when it last came up, as it says in the kernel's log.
+    pub fn came_up_with(&self, log: &mut KernelLog) -> String {
+        let said = log.last_after(&format!(":{}: activated, copies ", self.minor));
+        said.expect("the target says that it is up").to_owned()
     }
 
     /// The node to open it by.

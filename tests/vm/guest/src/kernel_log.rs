@@ -68,6 +68,13 @@ impl KernelLog {
         self.lines.iter().any(|line| line.contains(text))
     }
 
+    /// What follows `text` in the last line since the test began that holds it.
+    pub fn last_after(&mut self, text: &str) -> Option<&str> {
+        self.read();
+        let mut lines = self.lines.iter().rev();
+        lines.find_map(|line| Some(line.split_once(text)?.1))
+    }
+
     /// What should never be said, and what the kernel thinks of its own state.
     pub fn complaints(&mut self) -> Vec<String> {
         self.read();

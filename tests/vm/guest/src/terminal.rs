@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use nix::pty::{openpty, Winsize};
 
-/// Longer than anything takes under emulation on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Ends a wait for what never comes: many times what anything takes under emulation on a machine
+/// that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 const COLUMNS: u16 = 120;
 const LINES: u16 = 40;

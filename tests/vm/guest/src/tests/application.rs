@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::pass_through::make_partitions;
+use super::remapping::Unhealed;
 use super::{join, table, words};
 use crate::application::{run, run_unprivileged, Watch};
 use crate::block::Device;
@@ -183,12 +184,15 @@ pub fn whole_life(_: &mut KernelLog) {
         "corrupt {} --copy 1,3 --kind bit-flip --confirm vault",
         spare.word()
     );
+    let mapped = Mapped::named("vault");
+    let unhealed = Unhealed::hold(&mapped);
     run(&corrupt).done();
     assert_eq!(run(&inspect).status, 3);
     let scrub = run("scrub vault");
     assert_eq!(scrub.status, 3, "{scrub:?}");
     assert_eq!(scrub.json["damage_found"], true);
     assert_eq!(scrub.json["verdict_found"], "degraded");
+    unhealed.release();
     run("repair vault").done();
     let status = run("status vault").done();
     assert_eq!(status["corruption_detected"], 1);
@@ -244,8 +248,11 @@ pub fn tells_what_happened(_: &mut KernelLog) {
         "corrupt {} --copy 1,3 --kind bit-flip --confirm vault",
         spare.word()
     );
+    let vault = Mapped::named("vault");
+    let unhealed = Unhealed::hold(&vault);
     run(&damage).done();
     assert_eq!(run("scrub vault").status, 3);
+    unhealed.release();
     run("repair vault").done();
     run("remove vault").done();
     // Its number goes to another one, which takes the name along that it is given later.

@@ -8,11 +8,12 @@ use std::path::Path;
 use nix::mount::{umount2, MntFlags};
 
 use super::refusals::EXT4;
+use super::remapping::{wait_for, Unhealed};
 use super::Test;
 use crate::application::{open_terminal, run};
 use crate::block::{Buffer, Device};
 use crate::disk::Disk;
-use crate::dm;
+use crate::dm::{self, Mapped};
 use crate::file_system::Tree;
 use crate::kernel_log::KernelLog;
 use crate::metadata;
@@ -123,6 +124,9 @@ fn wizard(_: &mut KernelLog) {
     }
 
     // A drill on the live device says what it does, and does that.
+    wait_for(&Mapped::named("vault"), "the first scrub", |told| {
+        told.scrubs > 0
+    });
     let before = metadata::slots(&spare);
     plan_drill(&mut terminal, "vault");
     assert_eq!(metadata::slots(&spare), before, "a plan writes nothing");
@@ -219,6 +223,8 @@ fn script(_: &mut KernelLog) {
     let [active, errors, used] = counters();
     assert_eq!((active, used), (16, 16));
     assert!(errors > 0);
+    let mapped = Mapped::named("vault");
+    let unhealed = Unhealed::hold(&mapped);
     run(&format!(
         "corrupt {spare_word} --copy 0,4 --kind torn --confirm vault"
     ))
@@ -239,6 +245,7 @@ fn script(_: &mut KernelLog) {
         }
     }
     assert_eq!(run("scrub vault").json["verdict_found"], "degraded");
+    unhealed.release();
     run("repair vault").done();
     assert_eq!(run(&inspect).done()["verdict"], "healthy");
     worn.check(2);

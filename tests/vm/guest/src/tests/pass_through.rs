@@ -14,6 +14,7 @@ use crate::kernel_log::KernelLog;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::Mode;
 use crate::sys;
+use crate::terminal::PATIENCE;
 
 pub fn says_so(log: &mut KernelLog) {
     let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
@@ -154,7 +155,7 @@ pub(super) fn make_partitions(disk: &Disk, lengths: &[u64]) -> Vec<PathBuf> {
     let paths =
         (1..=lengths.len()).map(|number| PathBuf::from(format!("{}p{number}", disk.word())));
     let paths: Vec<PathBuf> = paths.collect();
-    let patience = Instant::now() + Duration::from_secs(60);
+    let patience = Instant::now() + PATIENCE;
     while let Some(path) = paths.iter().find(|path| !path.exists()) {
         assert!(
             Instant::now() < patience,

@@ -12,6 +12,7 @@ use crate::dm::Mapped;
 use crate::kernel_log::KernelLog;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{Mode, Status};
+use crate::terminal::PATIENCE;
 
 /// Joins two disks and writes metadata to the spare.
 pub fn joined(main: &Disk, spare: &Disk) -> Mapped {
@@ -22,7 +23,7 @@ pub fn joined(main: &Disk, spare: &Disk) -> Mapped {
 
 /// Waits until the status satisfies `test`.
 pub fn wait_for(mapped: &Mapped, what: &str, test: impl Fn(&Status) -> bool) -> Status {
-    let patience = Instant::now() + Duration::from_secs(60);
+    let patience = Instant::now() + PATIENCE;
     loop {
         let now = status(mapped);
         if test(&now) {
@@ -30,6 +31,25 @@ pub fn wait_for(mapped: &Mapped, what: &str, test: impl Fn(&Status) -> bool) -> 
         }
         assert!(Instant::now() < patience, "waiting for {what}: {now}");
         thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Damage that stays as long as this lives. A repair comes a second after a scrub, which may be
+/// before anybody looks; here none succeeds.
+pub struct Unhealed<'a>(&'a Mapped);
+
+impl<'a> Unhealed<'a> {
+    /// Lets no write to the spare through, once the first scrub is over, which would find by itself
+    /// what is damaged later.
+    pub fn hold(mapped: &'a Mapped) -> Self {
+        wait_for(mapped, "the first scrub", |told| told.scrubs > 0);
+        mapped.message(0, "fault spare write 0 99999999").unwrap();
+        Self(mapped)
+    }
+
+    /// Lets writes through again. The next repair heals.
+    pub fn release(self) {
+        self.0.message(0, "clear_faults").unwrap();
     }
 }
 
@@ -114,7 +134,7 @@ pub fn lost_blocks_are_errors_until_written(_: &mut KernelLog) {
     mapped.remove().unwrap();
 }
 
-pub fn damaged_copies_are_healed(_: &mut KernelLog) {
+pub fn damaged_copies_are_healed(log: &mut KernelLog) {
     let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
     let mapped = joined(&main, &spare);
     mapped.remove().unwrap();
@@ -124,7 +144,7 @@ pub fn damaged_copies_are_healed(_: &mut KernelLog) {
     }
     drop(device);
     let mapped = join(&main, &spare);
-    assert_eq!(status(&mapped).verdict, Verdict::Degraded);
+    assert_eq!(mapped.came_up_with(log), Verdict::Degraded.name());
     let told = wait_for(&mapped, "repair", |told| told.repairs_completed > 0);
     assert_eq!(told.verdict, Verdict::Healthy);
     assert!(

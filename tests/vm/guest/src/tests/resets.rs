@@ -17,6 +17,7 @@ use crate::kernel_log::{KernelLog, Quiet};
 use crate::random::Random;
 use crate::remap_core::status::Mode;
 use crate::sys;
+use crate::terminal::PATIENCE;
 use crate::worn::Worn;
 
 /// The tests of this file, for a guest whose disks outlive it.
@@ -250,7 +251,7 @@ fn work_until_reset(
         threads.push(scope.spawn(|| maintain(mapped, resets, &stop)));
         thread::sleep(Duration::from_millis(300));
         worn.wear(places(resets));
-        let patience = Instant::now() + Duration::from_secs(120);
+        let patience = Instant::now() + PATIENCE;
         let enough = record.noted.load(Ordering::Relaxed) + LEAST;
         while record.noted.load(Ordering::Relaxed) < enough && Instant::now() < patience {
             thread::sleep(Duration::from_millis(100 + resets * 7));

@@ -11,6 +11,7 @@ use crate::dm::{Line, Mapped};
 use crate::kernel_log::{KernelLog, Quiet};
 use crate::race::{stay_on, Race};
 use crate::random::Random;
+use crate::terminal::PATIENCE;
 use crate::worn::Worn;
 
 /// The tests of this file, for a guest with two processors.
@@ -33,9 +34,6 @@ pub const TESTS: &[(&str, Test)] = &[
 
 /// Sectors that are raced for.
 const RACED: u64 = 2048;
-
-/// How long a race may take at most, on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 fn two_are_online() {
     let online = fs::read_to_string("/sys/devices/system/cpu/online");
