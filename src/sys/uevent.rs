@@ -202,7 +202,7 @@ mod tests {
         let early = wakes.recv_timeout(Duration::from_millis(100));
         assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
         say(KERNEL);
-        wakes.recv_timeout(Duration::from_secs(30)).unwrap();
+        wakes.recv_timeout(Duration::from_secs(600)).unwrap();
         drop(wakes);
         say(&of_udev(b"SUBSYSTEM=block\0"));
         waiting.join().unwrap();

@@ -18,7 +18,7 @@ use dmremap::sys::{KernelDeviceMapper, ThisMachine};
 const KERNEL: KernelDeviceMapper = KernelDeviceMapper;
 
 /// Long enough for a busy machine; nothing waits for it to pass.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Two disks that the tests may use.
 fn disks() -> [PathBuf; 2] {

@@ -17,7 +17,7 @@ use dmremap::tui::{self, Options, Theme};
 use nix::sys::signal::Signal;
 use portable_pty::ExitStatus;
 
-use crate::seat::{Seat, TestLab, ESC};
+use crate::seat::{Seat, TestLab, ESC, PATIENCE};
 
 #[test]
 fn q_leaves_and_the_terminal_is_as_before() {
@@ -98,7 +98,7 @@ fn a_closed_terminal_ends_it_at_once() {
     let said = String::from_utf8(output.stdout).unwrap();
     let pid = said.split_once("window of ").unwrap().1;
     let pid: u32 = pid.split_whitespace().next().unwrap().parse().unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + PATIENCE;
     while is_running(pid) {
         assert!(Instant::now() < end, "it goes on without a terminal");
         std::thread::sleep(Duration::from_millis(10));
@@ -125,7 +125,7 @@ fn without_a_terminal_it_ends_even_if_nobody_hangs_up_and_turns_no_core_meanwhil
     let pid = said.split_once("window of ").unwrap().1;
     let pid: u32 = pid.split_whitespace().next().unwrap().parse().unwrap();
     let first = ticks(pid);
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + PATIENCE;
     while is_running(pid) {
         if let (Some(first), Some(now)) = (first, ticks(pid)) {
             assert!(now - first < 50, "{} ticks without a terminal", now - first);

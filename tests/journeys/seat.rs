@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use portable_pty::{native_pty_system, Child, CommandBuilder, ExitStatus, MasterPty, PtySize};
 
 /// Far longer than anything takes on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 pub const ENTER: &str = "\r";
 pub const ESC: &str = "\x1b";
@@ -289,6 +289,40 @@ impl Seat {
         }
     }
 
+    /// Presses keys and waits until they were taken in, where no screen tells of that: who reads
+    /// them has run, and nothing is left to do. They are not at the program's end of the line as soon
+    /// as they are written at ours.
+    #[track_caller]
+    pub fn press_unseen(&mut self, keys: &str) {
+        self.settle();
+        let pid = self.pid();
+        let reader = || effort_of(pid, Some("input")).1;
+        let (before, end) = (reader(), Instant::now() + PATIENCE);
+        self.press(keys);
+        while reader() == before {
+            assert!(Instant::now() < end, "{keys:?} is not read");
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.settle();
+    }
+
+    /// Waits until the program has nothing left to do: every thread sleeps, and none has run since
+    /// it was seen asleep.
+    #[track_caller]
+    pub fn settle(&self) {
+        let end = Instant::now() + PATIENCE;
+        let mut asleep = None;
+        loop {
+            let (sleep, effort) = effort(self.pid());
+            if sleep && asleep == Some(effort) {
+                return;
+            }
+            asleep = sleep.then_some(effort);
+            assert!(Instant::now() < end, "it goes on:\n{}", self.text());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
     }
@@ -339,6 +373,31 @@ impl Drop for Seat {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether all threads of a process are asleep, and how often they went to sleep so far.
+pub fn effort(pid: u32) -> (bool, u64) {
+    effort_of(pid, None)
+}
+
+/// The same of those of one name.
+fn effort_of(pid: u32, name: Option<&str>) -> (bool, u64) {
+    let (mut asleep, mut switches) = (true, 0);
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status"));
+        // A thread may have ended since it was listed.
+        let Ok(status) = status else { continue };
+        if name.is_some_and(|name| !status.starts_with(&format!("Name:\t{name}\n"))) {
+            continue;
+        }
+        asleep &= status.contains("\nState:\tS");
+        let lines = status.lines();
+        let counts = lines.filter_map(|line| line.split_once("ctxt_switches:"));
+        switches += counts
+            .map(|(_, count)| count.trim().parse::<u64>().unwrap())
+            .sum::<u64>();
+    }
+    (asleep, switches)
 }
 
 fn some(number: u16) -> NonZeroU16 {

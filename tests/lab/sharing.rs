@@ -201,11 +201,11 @@ fn a_change_by_another_wakes_whoever_watches_and_a_look_wakes_nobody() {
     );
     other.activate(&vault()).unwrap();
     wakes
-        .recv_timeout(std::time::Duration::from_secs(60))
+        .recv_timeout(std::time::Duration::from_secs(600))
         .expect("a change wakes the watcher");
     while wakes.recv_timeout(quiet).is_ok() {}
     damage(&mut other, "disk-b", Slot::S0);
     wakes
-        .recv_timeout(std::time::Duration::from_secs(60))
+        .recv_timeout(std::time::Duration::from_secs(600))
         .expect("damage wakes the watcher");
 }
