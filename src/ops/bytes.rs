@@ -1,6 +1,6 @@
 //! Reading, writing and keeping ranges of sectors.
 
-use super::progress::{Progress, Work};
+use super::progress::{Cut, Progress, Work};
 use crate::format::backup::{Content, SavedRange};
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::units::{Sector, Sectors, SECTOR_BYTES};
@@ -47,18 +47,19 @@ pub fn write(store: &mut dyn BlockStore, at: Sector, data: &[u8]) -> Result<(), 
     store.write_at(start, &blocks)
 }
 
-/// Writes what was saved back to where it was.
+/// Writes ranges to where they belong.
 pub fn write_ranges(
     store: &mut dyn BlockStore,
     ranges: &[SavedRange],
+    work: Work,
     progress: &Progress,
-) -> Result<(), IoError> {
+) -> Result<(), Cut> {
     let extents = extents(ranges);
-    let mut tally = progress.begin(Work::Writing, total(&extents));
+    let mut tally = progress.begin(work, total(&extents));
     for (at, sectors) in extents {
         for (at, length) in super::region::chunks(at, sectors) {
             write(store, at, &slice(ranges, at, length))?;
-            tally.advance(Sectors::from_bytes(length as u64));
+            tally.advance(Sectors::from_bytes(length as u64))?;
         }
     }
     Ok(())
@@ -69,7 +70,7 @@ pub fn first_difference(
     store: &dyn BlockStore,
     ranges: &[SavedRange],
     progress: &Progress,
-) -> Result<Option<Sector>, IoError> {
+) -> Result<Option<Sector>, Cut> {
     let extents = extents(ranges);
     let mut tally = progress.begin(Work::Verifying, total(&extents));
     for (at, sectors) in extents {
@@ -84,7 +85,7 @@ pub fn first_difference(
             if let Some(position) = differs {
                 return Ok(at.checked_add(Sectors::from_bytes(position as u64)));
             }
-            tally.advance(Sectors::from_bytes(length as u64));
+            tally.advance(Sectors::from_bytes(length as u64))?;
         }
     }
     Ok(None)
@@ -132,6 +133,33 @@ pub fn extents(ranges: &[SavedRange]) -> Vec<(Sector, Sectors)> {
         }
     }
     extents
+}
+
+/// As much of `ranges` as lies in `extents`.
+pub fn within(ranges: &[SavedRange], extents: &[(Sector, Sectors)]) -> Vec<SavedRange> {
+    let mut within = Vec::new();
+    for (at, sectors) in extents {
+        let (start, end) = (at.get(), at.get().saturating_add(sectors.get()));
+        for range in &ranges[first_behind(ranges, *at)..] {
+            let first = range.at.get();
+            let from = first.max(start);
+            let to = first.saturating_add(range.sectors().get()).min(end);
+            if from >= to {
+                break;
+            }
+            let content = match &range.content {
+                Content::Zeros(_) => Content::Zeros(Sectors::new(to - from)),
+                Content::Raw(raw) => {
+                    Content::Raw(raw[length(from - first)..length(to - first)].to_vec())
+                }
+            };
+            within.push(SavedRange {
+                at: Sector::new(from),
+                content,
+            });
+        }
+    }
+    within
 }
 
 /// All the sectors of these extents.

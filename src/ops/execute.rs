@@ -7,10 +7,11 @@ use std::path::Path;
 
 use super::look::{absolute, is_same_device, shown};
 use super::plan::{Confirmed, Outcome, Plan};
-use super::progress::{Progress, Work};
+use super::progress::{Cut, Progress, Work};
+use super::rollback::{advise, interrupted, not_begun, roll_back};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::undo;
-use super::{Context, Operation, Refusal};
+use super::{Context, Operation, Refusal, INTERRUPTED};
 use crate::error::{Error, Exit};
 use crate::format::backup::{Backup, SavedRange};
 use crate::inspect::inspect;
@@ -69,11 +70,12 @@ pub fn execute(
     for step in before {
         request(host, step)?;
     }
-    let result = execute_write(host, context, &plan, step, after);
-    if result
-        .as_ref()
-        .is_err_and(|error| error.exit == Exit::Refused)
-    {
+    let begun = begin_write(host, context, &plan, step, after);
+    let is_begun = begun.is_ok();
+    let result =
+        begun.and_then(|writing| execute_write(host, context, &plan, (writing, step), after));
+    let is_refused = |error: &Error| !is_begun || error.exit == Exit::Refused;
+    if result.as_ref().is_err_and(is_refused) {
         // Nothing was written, so what was up comes up again. If it does not, what was
         // refused is still what must be told.
         for activation in taken_down {
@@ -208,6 +210,8 @@ fn execute_requests(
     context: &mut Context,
     plan: &Plan,
 ) -> Result<Outcome, Error> {
+    let progress = &context.progress;
+    progress.check().map_err(|_| not_begun(&plan.title))?;
     let id = context.journal.begin(&begun(plan), None)?;
     let mut result = Ok(());
     for step in &plan.steps {
@@ -274,24 +278,38 @@ fn end(
     }
 }
 
-/// A plan that writes to a device, and what follows that.
-fn execute_write(
+/// The beginning of a plan that writes to a device: nothing is written yet.
+fn begin_write(
     host: &mut dyn Host,
     context: &mut Context,
     plan: &Plan,
     step: &WriteStep,
     after: &[Step],
-) -> Result<Outcome, Error> {
+) -> Result<Writing, Error> {
     for step in after {
         require_meant_main(host, step)?;
     }
-    let mut writing = Writing::begin(host, context, plan, step)?;
+    Writing::begin(host, context, plan, step)
+}
+
+/// The writes of a plan to a device, and what follows them.
+fn execute_write(
+    host: &mut dyn Host,
+    context: &mut Context,
+    plan: &Plan,
+    (mut writing, step): (Writing, &WriteStep),
+    after: &[Step],
+) -> Result<Outcome, Error> {
     let id = writing.id;
-    let mut result = writing.write(step, &context.progress);
+    let mut result = match plan.can_end_early() {
+        true => writing.write(plan, step, &context.progress),
+        false => writing.write(plan, step, &context.progress.to_the_end()),
+    };
     let verdict = inspect(&*writing.store, &step.path).verdict();
     let Writing {
         store,
         before,
+        written,
         details,
         ..
     } = writing;
@@ -303,15 +321,21 @@ fn execute_write(
             Ok(()) => false,
             Err(_) => host.open(&step.path, step.access).is_ok_and(|mut store| {
                 // The path may lead to another device by now.
-                step.basis.is_of(&*store) && roll_back(&mut *store, &before, &context.progress)
+                step.basis.is_of(&*store)
+                    && roll_back(&mut *store, &before, &written, &context.progress)
             }),
         };
         return conclude(context, plan, id, result, (verdict, details), rolled_back);
     }
     let mut store = store;
+    let before = match &result {
+        // The copies come last: where it ended early, nothing but the table was begun.
+        Err(error) if error.code == INTERRUPTED => bytes::within(&before, &written),
+        _ => before,
+    };
     let rolled_back = result.is_err()
-        && is_rolled_back(plan)
-        && roll_back(&mut *store, &before, &context.progress);
+        && plan.can_end_early()
+        && roll_back(&mut *store, &before, &written, &context.progress);
     drop(store);
     conclude(context, plan, id, result, (verdict, details), rolled_back)
 }
@@ -333,29 +357,13 @@ fn conclude(
             verdict: Some(verdict),
             changed: true,
         }),
-        Err(error) if rolled_back => {
-            Err(error.advise("What was there before has been written back."))
+        Err(error) => {
+            let kept_as = format!("action {id}: dmremap-tui undo {id}");
+            Err(advise(plan, error, rolled_back, &kept_as))
         }
-        Err(error) => Err(error.advise(format!(
-            "What was there before is kept as action {id}: dmremap-tui undo {id}"
-        ))),
     };
     end(context, id, &outcome, rolled_back)?;
     outcome
-}
-
-/// Setting up is all or nothing; a repair that came half-way has made nothing worse.
-fn is_rolled_back(plan: &Plan) -> bool {
-    matches!(
-        plan.operation,
-        Operation::Create { .. } | Operation::WriteInactive { .. } | Operation::Migrate { .. }
-    )
-}
-
-fn roll_back(store: &mut dyn BlockStore, before: &[SavedRange], progress: &Progress) -> bool {
-    bytes::write_ranges(store, before, progress).is_ok()
-        && store.flush().is_ok()
-        && matches!(bytes::first_difference(store, before, progress), Ok(None))
 }
 
 /// A write to one device that the journal knows of.
@@ -364,6 +372,8 @@ struct Writing {
     id: ActionId,
     /// What lay where something is written.
     before: Vec<SavedRange>,
+    /// Where a new table was written so far, from each region's header on.
+    written: Vec<(Sector, Sectors)>,
     details: Vec<String>,
 }
 
@@ -390,7 +400,12 @@ impl Writing {
             // Too much to be kept: only copies and headers, in case something fails.
             extents.retain(|(_, sectors)| *sectors <= SLOT_SECTORS);
         }
-        let before = read_before(&*store, &extents, step, &context.progress)?;
+        let to_keep = bytes::total(&extents).get();
+        let to_write = bytes::total(&after.extents()).get();
+        let to_read_back = to_write;
+        let in_all = to_keep.saturating_add(to_write).saturating_add(to_read_back);
+        context.progress.expect(Sectors::new(in_all));
+        let before = read_before(&*store, &extents, (plan, step), &context.progress)?;
         let path = absolute(&step.path);
         let backup = |ranges: &[SavedRange]| {
             let identity = step.basis.identity;
@@ -412,38 +427,43 @@ impl Writing {
             store,
             id,
             before,
+            written: Vec::new(),
             details,
         })
     }
 
-    fn write(&mut self, step: &WriteStep, progress: &Progress) -> Result<(), Error> {
-        let failed =
-            |error: IoError| Error::failed("io", format!("{}: {error}", shown(&step.path)));
+    fn write(&mut self, plan: &Plan, step: &WriteStep, progress: &Progress) -> Result<(), Error> {
+        let failed = |error: Cut| cut(error, plan, step);
+        let io = |error: IoError| failed(error.into());
         let store = &mut *self.store;
         match &step.puts {
             Puts::Ranges(ranges) => {
-                bytes::write_ranges(store, ranges, progress).map_err(failed)?;
-                store.flush().map_err(failed)?;
-                read_back(store, ranges, step, progress)?;
+                bytes::write_ranges(store, ranges, Work::Writing, progress).map_err(failed)?;
+                store.flush().map_err(io)?;
+                read_back(store, ranges, (plan, step), progress)?;
             }
             Puts::NewTable {
                 superblock, name, ..
             } => {
-                write_table(store, superblock, *name, progress).map_err(failed)?;
-                read_back_table(store, step, progress)?;
+                write_table(store, superblock, *name, &mut self.written, progress)
+                    .map_err(failed)?;
+                read_back_table(store, (plan, step), progress)?;
             }
         }
+        // The last point at which it can end early: from the first copy on it is a device.
+        progress.check().map_err(|_| interrupted(&plan.title))?;
+        let progress = &progress.to_the_end();
         if let Some(prepared) = &step.copies {
             self.write_copies(prepared, step)?;
         }
         // Only now: with them gone from the slots the copies would not be written, and a
         // device that is not ours yet stays what it was.
         let store = &mut *self.store;
-        bytes::write_ranges(store, &step.wipes, progress).map_err(failed)?;
+        bytes::write_ranges(store, &step.wipes, Work::Writing, progress).map_err(failed)?;
         if !step.wipes.is_empty() {
-            store.flush().map_err(failed)?;
+            store.flush().map_err(io)?;
         }
-        read_back(store, &step.wipes, step, progress)?;
+        read_back(store, &step.wipes, (plan, step), progress)?;
         if !step.wipes.is_empty() {
             self.details.extend(still_known(&*self.store, step));
         }
@@ -485,37 +505,55 @@ impl Writing {
     }
 }
 
-/// Writes headers and free table blocks, many at once, and makes them durable.
+/// Tells why work on the device of `step` ended.
+fn cut(why: Cut, plan: &Plan, step: &WriteStep) -> Error {
+    match why {
+        Cut::Io(error) => Error::failed("io", format!("{}: {error}", shown(&step.path))),
+        Cut::Stopped => interrupted(&plan.title),
+    }
+}
+
+/// Writes headers and free table blocks, many at once, and makes them durable. Every piece
+/// is in `written` before it is written.
 fn write_table(
     store: &mut dyn BlockStore,
     superblock: &Superblock,
     name: Text<NAME_LIMIT>,
+    written: &mut Vec<(Sector, Sectors)>,
     progress: &Progress,
-) -> Result<(), IoError> {
+) -> Result<(), Cut> {
     const AT_ONCE: usize = 1 << 20;
     let regions = superblock.layout().map_or(Sectors::new(0), |layout| {
         Sectors::new(layout.region_sectors().get().saturating_mul(2))
     });
     let mut tally = progress.begin(Work::Writing, regions);
+    let mut write = |start: Sector, run: &[u8]| -> Result<(), Cut> {
+        if run.is_empty() {
+            return Ok(());
+        }
+        let sectors = Sectors::from_bytes(run.len() as u64);
+        match written.last_mut() {
+            Some((at, before)) if at.get() + before.get() == start.get() => {
+                *before = Sectors::new(before.get() + sectors.get());
+            }
+            _ => written.push((start, sectors)),
+        }
+        store.write_at(start, run)?;
+        Ok(tally.advance(sectors)?)
+    };
     let mut run = Vec::with_capacity(AT_ONCE);
     let mut start = Sector::default();
     for (at, raw) in new_blocks(*superblock, name) {
         let behind = start.checked_add(Sectors::from_bytes(run.len() as u64));
         if run.len() == AT_ONCE || behind != Some(at) {
-            if !run.is_empty() {
-                store.write_at(start, &run)?;
-                tally.advance(Sectors::from_bytes(run.len() as u64));
-            }
+            write(start, &run)?;
             run.clear();
             start = at;
         }
         run.extend_from_slice(&*raw);
     }
-    if !run.is_empty() {
-        store.write_at(start, &run)?;
-        tally.advance(Sectors::from_bytes(run.len() as u64));
-    }
-    store.flush()
+    write(start, &run)?;
+    Ok(store.flush()?)
 }
 
 fn stale(step: &WriteStep) -> Error {
@@ -542,7 +580,7 @@ fn not_kept(step: &WriteStep, at: Sector) -> Error {
 /// Reads back headers and table blocks.
 fn read_back_table(
     store: &dyn BlockStore,
-    step: &WriteStep,
+    (plan, step): (&Plan, &WriteStep),
     progress: &Progress,
 ) -> Result<(), Error> {
     let table = After::before_wipes(step);
@@ -557,7 +595,8 @@ fn read_back_table(
             if !is_slot && now != table.bytes(at, length) {
                 return Err(not_kept(step, at));
             }
-            tally.advance(Sectors::from_bytes(length as u64));
+            let advanced = tally.advance(Sectors::from_bytes(length as u64));
+            advanced.map_err(|stopped| cut(stopped.into(), plan, step))?;
         }
     }
     Ok(())
@@ -566,16 +605,13 @@ fn read_back_table(
 fn read_back(
     store: &dyn BlockStore,
     ranges: &[SavedRange],
-    step: &WriteStep,
+    (plan, step): (&Plan, &WriteStep),
     progress: &Progress,
 ) -> Result<(), Error> {
     match bytes::first_difference(store, ranges, progress) {
         Ok(None) => Ok(()),
         Ok(Some(at)) => Err(not_kept(step, at)),
-        Err(error) => Err(Error::failed(
-            "io",
-            format!("{}: {error}", shown(&step.path)),
-        )),
+        Err(why) => Err(cut(why, plan, step)),
     }
 }
 
@@ -624,7 +660,7 @@ fn drop_unreadable(store: &dyn BlockStore, after: &mut After, details: &mut Vec<
 fn read_before(
     store: &dyn BlockStore,
     extents: &[(Sector, Sectors)],
-    step: &WriteStep,
+    (plan, step): (&Plan, &WriteStep),
     progress: &Progress,
 ) -> Result<Vec<SavedRange>, Error> {
     let blank_only = matches!(
@@ -648,7 +684,8 @@ fn read_before(
                 return Err(stale(step));
             }
             bytes::keep(at, &now, &mut before);
-            tally.advance(Sectors::from_bytes(length as u64));
+            let advanced = tally.advance(Sectors::from_bytes(length as u64));
+            advanced.map_err(|_| not_begun(&plan.title))?;
         }
     }
     Ok(before)

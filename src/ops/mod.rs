@@ -25,6 +25,7 @@ mod reassemble;
 mod refusal;
 mod region;
 mod repair;
+mod rollback;
 mod step;
 mod undo;
 pub mod verbs;
@@ -40,6 +41,7 @@ pub use plan::{Confirmed, Joined, Outcome, Plan, PlannedWrite};
 pub use progress::{Progress, Share, Work};
 pub use reassemble::Surroundings;
 pub use refusal::Refusal;
+pub use rollback::INTERRUPTED;
 
 use crate::port::journal::Journal;
 use crate::port::{Host, Platform};

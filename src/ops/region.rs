@@ -75,10 +75,18 @@ pub fn first_non_zero(
                 let sectors = (position / SECTOR_BYTES) as u64;
                 return Ok(at.checked_add(Sectors::new(sectors)));
             }
-            tally.advance(Sectors::from_bytes(length as u64));
+            tally
+                .advance(Sectors::from_bytes(length as u64))
+                .map_err(|_| given_up())?;
         }
     }
     Ok(None)
+}
+
+/// The refusal of a plan that nobody waits for any more.
+fn given_up() -> Refusal {
+    let message = "The plan was given up before it was made; nothing was changed.";
+    Refusal::new("interrupted", message, "Ask for it again.")
 }
 
 /// The refusal of a spare that cannot be read.

@@ -9,6 +9,7 @@ mod crash;
 mod create;
 mod files;
 mod host;
+mod interrupt;
 mod journal;
 mod look;
 mod migrate;

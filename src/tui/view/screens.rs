@@ -228,6 +228,8 @@ pub(super) const SCENES: &[Scene] = &[
             work: Work::Writing,
             done: Sectors::new(3 << 20),
             of: Sectors::new(8 << 20),
+            done_in_all: Sectors::new(3 << 20),
+            in_all: Sectors::new(8 << 20),
         };
         let told = Answer::Progress { ticket, share };
         happen(&mut seat.state, 100, Event::Told(told));
