@@ -20,6 +20,7 @@ pub mod policy;
 pub mod port;
 pub mod report;
 pub mod scenario;
+mod signals;
 pub mod stop;
 pub mod sys;
 pub mod table_line;

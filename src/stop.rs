@@ -19,6 +19,11 @@ impl Stop {
         self.0.load(Ordering::SeqCst)
     }
 
+    /// Whether the two are one.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// An early end where one was asked for.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod args;
 mod change;
 mod config;
 mod doctor;
+mod interrupt;
 mod lab;
 mod look;
 mod quick;
@@ -83,6 +84,10 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
         tell(&error, json);
         error.exit
     });
+    if let Some(signal) = interrupt::caught() {
+        // Whoever runs commands in a row is to see that this one was interrupted.
+        signal.die();
+    }
     ExitCode::from(exit.code())
 }
 

@@ -21,6 +21,7 @@ use crate::port::journal::{Journal, NoJournal};
 use crate::port::{Access, Host, Mapped};
 use crate::remap_core::units::Sectors;
 use crate::report::{self, style::Style};
+use crate::stop::Stop;
 
 /// Where a journal is kept, in the directory of a lab or of the user's state.
 const JOURNAL: &str = "journal";
@@ -214,7 +215,11 @@ impl Session {
         }
         let typed = self.confirmation(&plan)?;
         let confirmed = plan.clone().confirm(typed.as_deref())?;
-        let outcome = ops::execute(&mut *self.host, &mut self.context, confirmed)?;
+        let stop = Stop::default();
+        let progress = std::mem::replace(&mut self.context.progress, Progress::silent());
+        self.context.progress = progress.until(stop.clone());
+        let execute = || ops::execute(&mut *self.host, &mut self.context, confirmed);
+        let outcome = super::interrupt::guard(&stop, execute)?;
         self.changed |= outcome.changed;
         Ok(Done::CarriedOut(Box::new(plan), outcome))
     }

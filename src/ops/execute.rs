@@ -403,7 +403,9 @@ impl Writing {
         let to_keep = bytes::total(&extents).get();
         let to_write = bytes::total(&after.extents()).get();
         let to_read_back = to_write;
-        let in_all = to_keep.saturating_add(to_write).saturating_add(to_read_back);
+        let in_all = to_keep
+            .saturating_add(to_write)
+            .saturating_add(to_read_back);
         context.progress.expect(Sectors::new(in_all));
         let before = read_before(&*store, &extents, (plan, step), &context.progress)?;
         let path = absolute(&step.path);

@@ -72,8 +72,5 @@ pub(super) fn roll_back(
     let _ = store.flush();
     bytes::write_ranges(store, before, Work::Restoring, &progress).is_ok()
         && store.flush().is_ok()
-        && matches!(
-            bytes::first_difference(store, before, &progress),
-            Ok(None)
-        )
+        && matches!(bytes::first_difference(store, before, &progress), Ok(None))
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-pub use nix::sys::signal::Signal;
 use ratatui::layout::Size;
 
 use super::key::Key;
@@ -15,6 +14,7 @@ use crate::ops::{Outcome, Plan, Refusal, Share};
 use crate::port::journal::ActionRecord;
 use crate::port::{DeviceInfo, LoggedEvent, Mapped};
 use crate::remap_core::units::Timestamp;
+use crate::signals::Caught;
 use crate::zone::Zone;
 
 /// Something that happened.
@@ -35,7 +35,7 @@ pub enum Event {
     /// Time went by, and something that is shown counts with it.
     Tick,
     /// A signal asks the application to end.
-    Signal(Signal),
+    Signal(Caught),
     /// There is no terminal any more.
     TerminalGone,
     /// The worker has something to tell.

@@ -20,6 +20,7 @@ use super::{view, worker};
 use crate::ops;
 use crate::port::Host;
 use crate::remap_core::units::Millis;
+use crate::signals::Underway;
 
 /// How long the worker may take to end: nothing is behind it that could hang.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ impl Headless {
         let (sender, events) = mpsc::channel();
         Ok(Self {
             state: State::new(options, lab, Size::new(columns, lines)),
-            worker: worker::start(host, context, sender)?,
+            worker: worker::start(host, context, sender, Underway::default())?,
             events,
         })
     }

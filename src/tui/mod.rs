@@ -60,6 +60,7 @@ use std::time::{Duration, Instant};
 use crate::ops;
 use crate::port::Host;
 use crate::remap_core::units::Millis;
+use crate::signals::{Caught, Signals, Underway};
 
 use event::{Answer, Event};
 pub use headless::Headless;
@@ -80,21 +81,18 @@ const BURST: usize = 256;
 /// it waits for a disk.
 const FAREWELL: Duration = Duration::from_millis(250);
 
-/// How long an action that is being carried out may take after the operator left. It is
-/// safe to be cut off; it is better to be finished.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// Runs the application on the terminal until the operator leaves it.
 ///
 /// A signal ends the process as it would have without us, once the terminal is given
-/// back and what is being carried out had its time.
+/// back and what is under way came to its next safe point.
 ///
 /// # Errors
 ///
 /// If there is no terminal, or it cannot be written to, or a part of the application
 /// panicked.
 pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::Result<()> {
-    signals::block()?;
+    let signals = Signals::block()?;
+    let underway = Underway::default();
     let mut screen = Screen::take(options.mouse)?;
     let lab = host.lab_directory().map(lab_name);
     let mut state = State::new(options, lab, terminal::size());
@@ -104,31 +102,54 @@ pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::
     let (events, received) = mpsc::channel();
     // The first frame is on the screen before anything slow begins.
     screen.draw(|frame| view::draw(frame, &state))?;
-    signals::listen(events.clone())?;
+    signals::listen(signals, events.clone(), underway.clone())?;
     input::listen(events.clone())?;
-    let worker = worker::start(host, context, events)?;
+    let worker = worker::start(host, context, events, underway.clone())?;
     let mut application = Application {
         screen,
         state,
         worker: &worker,
         started: Instant::now(),
-        executing: 0,
     };
     let ended = application.serve(&received);
-    let patience = match application.executing {
-        0 => FAREWELL,
-        _ => PATIENCE,
-    };
     drop(application);
-    worker.end(patience);
+    let signal = match &ended {
+        Ok(Ended::Signal(signal)) => Some(*signal),
+        Ok(Ended::TerminalGone) => Some(Caught::HANG_UP),
+        _ => None,
+    };
+    if let Some(signal) = signal.filter(|signal| underway.end(*signal)) {
+        say(&format!(
+            "{signal}: what is under way ends at its next safe point; SIGQUIT cuts it off"
+        ));
+    }
+    underway.wait_until_idle();
+    worker.end(FAREWELL);
+    received.try_iter().for_each(|event| say_outcome(&event));
     match ended? {
         Ended::Quit => Ok(()),
-        Ended::Signal(signal) => signals::die_of(signal),
-        Ended::TerminalGone => signals::die_of(event::Signal::SIGHUP),
+        Ended::Signal(signal) => signal.die(),
+        Ended::TerminalGone => Caught::HANG_UP.die(),
         Ended::WorkerGone => Err(io::Error::other(
             "a part of the application panicked; its report is above",
         )),
     }
+}
+
+/// Tells what came of work that nobody saw the end of.
+fn say_outcome(event: &Event) {
+    if let Event::Told(Answer::Executed { outcome, .. }) = event {
+        match outcome {
+            Ok(outcome) => say(&outcome.summary),
+            Err(error) => say(format!("{} {}", error.message, error.advice).trim_end()),
+        }
+    }
+}
+
+/// Says something where the screen was. Where nobody reads it the status tells.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(io::stderr(), "dmremap-tui: {text}");
 }
 
 /// What a lab is called on the screen: its directory, below the home directory where it
@@ -148,8 +169,6 @@ struct Application<'a> {
     state: State,
     worker: &'a worker::Handle,
     started: Instant,
-    /// Plans that are being carried out.
-    executing: usize,
 }
 
 impl Application<'_> {
@@ -174,23 +193,14 @@ impl Application<'_> {
     }
 
     fn take(&mut self, event: Event) -> io::Result<Option<Ended>> {
-        match &event {
-            Event::Resized(size) => self.screen.resize(*size)?,
-            Event::Told(Answer::Executed { .. }) => {
-                self.executing = self.executing.saturating_sub(1);
-            }
-            _ => {}
+        if let Event::Resized(size) = &event {
+            self.screen.resize(*size)?;
         }
         let passed = self.started.elapsed().as_millis();
         let now = Millis::new(u64::try_from(passed).unwrap_or(u64::MAX));
         for effect in update(&mut self.state, now, event) {
             match effect {
-                Effect::Ask(request) => {
-                    if let Request::Execute { .. } = request {
-                        self.executing += 1;
-                    }
-                    self.worker.ask(request);
-                }
+                Effect::Ask(request) => self.worker.ask(request),
                 Effect::Redraw => self.screen.resize(self.state.size)?,
                 Effect::Suspend => self.screen.suspend()?,
                 Effect::TakeAgain => self.screen.take_again()?,

@@ -26,6 +26,12 @@ const USUAL_SIZE: Size = Size {
     height: 24,
 };
 
+/// More than any screen shows in letters that can be read.
+const LARGEST: Size = Size {
+    width: 1024,
+    height: 512,
+};
+
 /// Whether the terminal is ours now, so that it is given back exactly once, by
 /// whichever thread comes first.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -154,14 +160,23 @@ impl Drop for Screen {
     }
 }
 
-/// The size of the terminal.
+/// The size of the terminal, as far as it is drawn on.
 pub fn size() -> Size {
     match window_size() {
         Ok(window) if window.columns > 0 && window.rows > 0 => {
-            Size::new(window.columns, window.rows)
+            drawn(Size::new(window.columns, window.rows))
         }
         _ => USUAL_SIZE,
     }
+}
+
+/// As much of a terminal as is drawn on: a cell costs memory, and a terminal may say that it
+/// has a thousand million of them.
+fn drawn(size: Size) -> Size {
+    Size::new(
+        size.width.min(LARGEST.width),
+        size.height.min(LARGEST.height),
+    )
 }
 
 fn terminal_of(size: Size) -> io::Result<Terminal<CrosstermBackend<FrameWriter>>> {

@@ -20,6 +20,8 @@ use crate::port::journal::ActionRecord;
 use crate::port::{Access, DeviceInfo, Host, HostError, Mapped, RemapRow, Reply, Watcher};
 use crate::remap_core::message::Message;
 use crate::remap_core::units::MainBlock;
+use crate::signals::Underway;
+use crate::stop::Stop;
 
 /// Changes made by others are looked at no more often than this: one that writes
 /// without end must not keep a core busy.
@@ -71,6 +73,7 @@ pub fn start(
     host: Box<dyn Host>,
     context: ops::Context,
     events: Sender<Event>,
+    underway: Underway,
 ) -> io::Result<Handle> {
     let (orders, received) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
@@ -80,7 +83,7 @@ pub fn start(
         .spawn(move || {
             let _alive: Sender<()> = alive;
             let _farewell = Farewell(events.clone());
-            let mut worker = Worker::new(host, context, events);
+            let mut worker = Worker::new(host, context, events, underway);
             worker.watch(changes);
             worker.run(&received);
         })?;
@@ -102,6 +105,7 @@ struct Worker {
     host: Box<dyn Host>,
     context: ops::Context,
     events: Sender<Event>,
+    underway: Underway,
     interest: Interest,
     /// The devices and mapped devices that were told last.
     devices: Vec<DeviceInfo>,
@@ -132,7 +136,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(host: Box<dyn Host>, context: ops::Context, events: Sender<Event>) -> Self {
+    fn new(
+        host: Box<dyn Host>,
+        context: ops::Context,
+        events: Sender<Event>,
+        underway: Underway,
+    ) -> Self {
         let now = Instant::now();
         // Who only looks leaves no trace.
         let directory = host.lab_directory().map(Path::to_owned);
@@ -145,6 +154,7 @@ impl Worker {
             host,
             context,
             events,
+            underway,
             interest: Interest::default(),
             devices: Vec::new(),
             mapped: Vec::new(),
@@ -279,13 +289,15 @@ impl Worker {
                 self.look(true);
             }
             Request::Plan { ticket, operation } => {
-                self.tell_progress_of(ticket);
+                self.tell_progress_of(ticket, Stop::default());
                 let plan = ops::plan(self.host.as_mut(), &mut self.context, &operation);
                 let plan = plan.map(Box::new);
                 self.tell(Answer::Planned { ticket, plan });
             }
             Request::Execute { ticket, confirmed } => {
-                self.tell_progress_of(ticket);
+                let stop = Stop::default();
+                let _piece = self.underway.begin(&stop);
+                self.tell_progress_of(ticket, stop);
                 let outcome = ops::execute(self.host.as_mut(), &mut self.context, *confirmed);
                 // What is shown behind the outcome is to agree with it.
                 self.run_due();
@@ -296,12 +308,13 @@ impl Worker {
     }
 
     /// Has told from now on how far the answer to this question came.
-    fn tell_progress_of(&mut self, ticket: u64) {
+    fn tell_progress_of(&mut self, ticket: u64, stop: Stop) {
         let events = self.events.clone();
         self.context.progress = ops::Progress::told_to(move |share| {
             // Without anybody there nobody needs to know.
             let _ = events.send(Event::Told(Answer::Progress { ticket, share }));
-        });
+        })
+        .until(stop);
     }
 
     /// Lets the host's own targets do what is due: that changes devices, so not where

@@ -6,6 +6,7 @@ mod counts;
 mod drills;
 mod ends;
 mod hardships;
+mod interrupt;
 mod manners;
 mod maps;
 mod seat;

@@ -170,7 +170,10 @@ fn what_must_not_end_in_its_middle_is_not_begun_or_done_to_its_end() {
             }
             match result {
                 Ok(_) => {
-                    assert!(machine.images() == whole.images(), "{case} {at}: half of it");
+                    assert!(
+                        machine.images() == whole.images(),
+                        "{case} {at}: half of it"
+                    );
                     done += 1;
                 }
                 Err(error) => {

@@ -18,7 +18,7 @@ mod windows;
 use std::path::PathBuf;
 
 use super::dialog::{Dialog, Stage};
-use super::event::{Answer, Event, Signal};
+use super::event::{Answer, Event};
 use super::export::Form;
 use super::guide;
 use super::help::Help;
@@ -32,6 +32,7 @@ use super::wizard::Wizard;
 use crate::config::Values;
 use crate::ops::{Confirmed, Operation};
 use crate::remap_core::units::Millis;
+use crate::signals::Caught;
 use crate::text;
 
 /// Something to be done outside of the state.
@@ -66,7 +67,7 @@ pub enum Ended {
     /// The operator said so.
     Quit,
     /// A signal said so.
-    Signal(Signal),
+    Signal(Caught),
     /// There is no terminal any more.
     TerminalGone,
     /// The worker panicked.

@@ -52,7 +52,7 @@ fn a_thousand_devices_are_told_in_groups_after_the_list() {
     let names = (0..1000).map(|number| format!("disk-{number:04}"));
     let host = FakeHost::new(names.map(|name| blank(&name)).collect());
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender).unwrap();
+    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
     let mut answers = 0;
     let mut told = 0;
     let mut listed = 0;
@@ -78,7 +78,7 @@ fn what_is_looked_at_comes_before_the_rest() {
     let host = FakeHost::new(names.map(|name| blank(&name)).collect());
     let world = Arc::clone(&host.0);
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender).unwrap();
+    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
     for number in 0..300 {
         worker.ask(interest(&format!("disk-{number:04}")));
     }
@@ -102,7 +102,7 @@ fn a_plan_is_carried_out_and_what_is_shown_agrees_with_its_outcome() {
     let before = host.copies(&path("disk-h"));
     let mut world = host.clone();
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender).unwrap();
+    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
     worker.ask(interest("disk-h"));
     let operation = Box::new(Operation::Repair {
         target: Target::Path(path("disk-h")),
@@ -156,7 +156,7 @@ fn a_plan_is_carried_out_and_what_is_shown_agrees_with_its_outcome() {
 fn every_remap_is_asked_for_however_many_answers_that_takes() {
     let host = FakeHost::new(vec![damaged_spare()]);
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender).unwrap();
+    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
     worker.ask(Request::Follow(Interest {
         store: path("disk-h"),
         active: Some("cellar".to_owned()),
@@ -176,7 +176,7 @@ fn a_panic_of_the_worker_is_told() {
     let host = FakeHost::default();
     host.0.lock().unwrap().panics = true;
     let (sender, events) = mpsc::channel();
-    let _worker = start(Box::new(host), context(), sender).unwrap();
+    let _worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
     loop {
         if let Event::WorkerGone = events.recv_timeout(PATIENCE).unwrap() {
             return;
