@@ -50,7 +50,7 @@ pub const GUIDES: [Guide; 42] = [
     guide!("main-held", Certain, "main-taken-past-its-device", "Somebody reads and writes main itself: what was moved to the spare is missing there, and old data stands in its place."),
     guide!("main-suspect", Likely, "main-or-the-spare-fails", "So much fails that it is no matter of single blocks: a cable, a controller, or the whole disk."),
     guide!("spare-failing", Likely, "main-or-the-spare-fails", "Blocks that fail on main from now on are errors: there is nowhere to move them to."),
-    guide!("spare-full", Certain, "the-spare-fills-up", "What was moved is safe; what fails next is not."),
+    guide!("spare-full", Certain, "the-spare-fills-up", "What was moved stays readable; the next block that fails is an error."),
     guide!("needs-check", Certain, "the-remap-table", "Two readings of one table block are intact and differ, so that nothing may be written."),
     guide!("foreign-overwritten", Certain, "somebody-elses-data", "The device is in use by something else, or was; writing to it may destroy that."),
     guide!("ambivalent", Certain, "somebody-elses-data", "The device is in use by something else beside us, or was; writing to it may destroy that."),

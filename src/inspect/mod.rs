@@ -11,6 +11,9 @@ mod held_lints;
 mod lints;
 mod log_lints;
 mod scan;
+mod standing;
+#[cfg(test)]
+pub(crate) mod standing_cases;
 mod status_lints;
 mod table;
 mod why;
@@ -26,6 +29,7 @@ pub(crate) use lints::foreign_places;
 pub use lints::{idle_main, name_copies};
 pub use log_lints::log_findings;
 pub use scan::{look_at_each, open_each, scan_all, Array, MainMatch, Scan, Scanned};
+pub use standing::{standing, Disk, Loss, Matter, Repair};
 pub use status_lints::status_findings;
 pub use table::{inspect_table, EntryCounts, Extent, TableInspection};
 pub use why::verdict_reason;
@@ -317,6 +321,11 @@ impl Inspection {
     /// The remap unit that the winning copy states; plain v4 states none.
     pub fn remap_unit(&self) -> Option<BlockSize> {
         Some(self.superblock.as_ref()?.layout()?.block_size)
+    }
+
+    /// Blocks of main that the remap table tells to be lost: unreadable, and not on the spare.
+    pub fn lost_blocks(&self) -> u64 {
+        self.table.as_ref().map_or(0, |table| table.counts.pending)
     }
 
     /// The region header from which lost copies could be rebuilt: the valid one of the

@@ -1,17 +1,13 @@
 //! The line on top: is my data safe, and what should I do next?
 
 use super::keymap::Command;
-use super::listing::Active;
-use super::rows;
-use super::state::State;
+use super::show;
+use super::state::{State, Troubled};
 use super::subject::Subject;
 use super::theme::Health;
+use crate::inspect::{Matter, Repair};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::MAX_ATTEMPTS;
-use crate::remap_core::status::{Mode, RepairStatus, Status};
-use crate::remap_core::units::{Blocks, PerSlot};
-
-use super::show;
 
 /// What the line on top says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,261 +22,255 @@ pub struct Headline {
     pub others: usize,
 }
 
-/// One thing that could be said.
-struct Concern {
-    health: Health,
-    text: String,
-    more: String,
-}
-
-impl Concern {
+impl Headline {
     fn new(health: Health, text: impl Into<String>) -> Self {
         Self {
             health,
             text: text.into(),
             more: String::new(),
+            others: 0,
         }
     }
 }
 
 /// What to say: the worst of everything that is known, and how much more there is.
 pub fn headline(state: &State) -> Headline {
-    let chosen = state.subject();
-    let mut concerns: Vec<Concern> = state
-        .up()
-        .iter()
-        .filter_map(|active| of_active(state, active, chosen))
-        .chain(of_idle_devices(state, chosen))
-        .collect();
-    // Stable: among equals the first in the list is the first to be told.
-    concerns.sort_by_key(|concern| std::cmp::Reverse(concern.health));
-    let others = concerns.len().saturating_sub(1);
-    match concerns.into_iter().next() {
-        Some(worst) => Headline {
-            health: worst.health,
-            text: worst.text,
-            more: worst.more,
-            others,
-        },
-        None => all_is_well(state),
+    let troubles = troubles(state);
+    let worst = troubles.iter().enumerate().max_by_key(|(place, trouble)| {
+        // Among equals the first in the list is the first to be told.
+        (trouble.worst().loss(), std::cmp::Reverse(*place))
+    });
+    let Some((_, worst)) = worst else {
+        return all_is_well(state);
+    };
+    let (text, more) = say(state, worst);
+    Headline {
+        health: Health::of_matter(worst.worst()),
+        text,
+        more,
+        others: troubles.len() - 1,
     }
 }
 
-fn all_is_well(state: &State) -> Headline {
-    let say = |health, text: &str| Headline {
-        health,
-        text: text.to_owned(),
-        more: String::new(),
-        others: 0,
+/// A device with which something is amiss.
+enum Trouble<'a> {
+    /// A mapped device that is active.
+    Active(&'a str, Vec<Matter>),
+    /// A spare that no active device has.
+    Inactive(&'a Troubled),
+    /// Devices that cannot be read, so that nobody knows whose they are.
+    Unread(usize),
+}
+
+impl Trouble<'_> {
+    fn worst(&self) -> Matter {
+        let matters = match self {
+            Self::Active(_, matters) => matters,
+            Self::Inactive(troubled) => &troubled.matters,
+            Self::Unread(_) => return Matter::Unreadable,
+        };
+        matters.first().copied().unwrap_or(Matter::Unreadable)
+    }
+}
+
+fn troubles(state: &State) -> Vec<Trouble<'_>> {
+    let active = state.up().iter().filter_map(|active| {
+        let matters = Subject::of_active(state, active).standing(state.now);
+        (!matters.is_empty()).then_some(Trouble::Active(&active.mapped.name, matters))
+    });
+    let inactive = state.idle.troubled.iter().map(Trouble::Inactive);
+    let unread = match state.idle.unread {
+        0 => None,
+        count => Some(Trouble::Unread(count)),
     };
+    active.chain(inactive).chain(unread).collect()
+}
+
+fn all_is_well(state: &State) -> Headline {
     if state.listing.is_none() {
-        return say(Health::Neutral, "Looking at devices.");
+        return Headline::new(Health::Neutral, "Looking at devices.");
+    }
+    if state.idle.unseen > 0 {
+        let all = state.devices().len() as u64;
+        let left = show::count(state.idle.unseen as u64);
+        let text = format!("Looking at {}; {left} to go.", show::counted(all, "device"));
+        return Headline::new(Health::Neutral, text);
     }
     match state.up() {
-        [] if state.idle.healthy > 0 => say(
+        [] if state.idle.healthy > 0 => Headline::new(
             Health::Neutral,
-            &format!(
-                "No device is mapped. Choose a spare and press {} to assemble, or {} for a new one.",
+            format!(
+                "No device is active. Choose a spare and press {} to assemble, or {} for a new one.",
                 state.key(Command::Reassemble),
                 state.key(Command::Create)
             ),
         ),
-        [] => match whys_unread(state).count() {
-            0 => say(
-                Health::Neutral,
-                &format!(
-                    "No device is mapped. Press {} to create one.",
-                    state.key(Command::Create)
-                ),
-            ),
-            // Something of ours may be there, so nothing is said to be missing.
-            count => {
-                let root = whys_unread(state).any(|why| why.contains("permission denied"));
-                let advice = if root { "That takes root." } else { "See Overview." };
-                let devices = show::counted(count as u64, "device");
-                let text = format!("{devices} cannot be read, so nothing is known of it. {advice}");
-                say(Health::Warning, &text)
-            }
-        },
-        [one] => say(
-            Health::Good,
-            &format!("{} is safe. Nothing to do.", one.mapped.name),
-        ),
-        many => say(
-            Health::Good,
-            &format!("All {} mapped devices are safe. Nothing to do.", many.len()),
-        ),
-    }
-}
-
-/// Why devices could not be looked at.
-fn whys_unread(state: &State) -> impl Iterator<Item = &String> {
-    let examined = state.examined.values();
-    examined.filter_map(|examined| examined.as_ref().err())
-}
-
-fn of_active(state: &State, active: &Active, chosen: Option<Subject<'_>>) -> Option<Concern> {
-    let name = &active.mapped.name;
-    let status = &active.status(state.now);
-    let (copies, verdict) = Subject::of_active(state, active)
-        .copies()
-        .unwrap_or((status.copies, status.verdict));
-    let is_chosen = chosen
-        .and_then(|chosen| chosen.active)
-        .is_some_and(|chosen| chosen.mapped.name == *name);
-    let bad = |text: String| Some(Concern::new(Health::Bad, format!("{name}: {text}")));
-    let warn = |text: String| Some(Concern::new(Health::Warning, format!("{name}: {text}")));
-    if status.main_suspect {
-        return bad("main fails as a whole. Check its cable, controller and power.".to_owned());
-    }
-    if status.needs_check {
-        return bad("the remap table contradicts itself; read-only. See Overview.".to_owned());
-    }
-    if status.spare_failing {
-        return bad("the spare fails, nothing more is moved to it. Replace it.".to_owned());
-    }
-    if status.mode == Mode::PassThrough {
-        let key = state.key(Command::WriteMetadata);
-        let press = press(is_chosen, &key);
-        return warn(format!(
-            "not protected, there is no metadata. {press} to write it."
-        ));
-    }
-    if status.total > Blocks::new(0) && status.used >= status.total {
-        return bad("the spare is full. Copy the data to a new disk now.".to_owned());
-    }
-    if let Some((text, more)) = of_repair(state, status, is_chosen) {
-        return Some(Concern {
-            health: rows::of_active(state, active).health.max(Health::Warning),
-            text: format!("{name}: {text}"),
-            more,
-        });
-    }
-    match verdict {
-        Verdict::Healthy => {}
-        Verdict::Degraded | Verdict::Interrupted if status.verdict == Verdict::Healthy => {
-            let damage = damaged_copies(&copies);
-            let press = press(is_chosen, &state.key(Command::Scrub));
-            return warn(format!(
-                "safe. {damage}, not found yet. {press} to scrub now."
-            ));
-        }
-        _ => {
-            return Some(Concern::new(
-                Health::of_verdict(verdict).max(Health::Warning),
-                format!(
-                    "{name}: its copies are {verdict}. {} to scrub, {} to repair.",
-                    press(is_chosen, &state.key(Command::Scrub)),
-                    state.key(Command::Repair)
-                ),
-            ));
-        }
-    }
-    if status.pending > Blocks::new(0) {
-        let blocks = show::counted(status.pending.get(), "block");
-        return warn(format!("{blocks} of main cannot be read. Write them anew."));
-    }
-    if status.used.get().saturating_mul(4) >= status.total.get().saturating_mul(3) {
-        let used = show::percent(status.used.get(), status.total.get());
-        return warn(format!(
-            "safe, but {used} of the spare is used. Plan to replace main."
-        ));
-    }
-    None
-}
-
-/// How to use a key, which works on what is chosen in the list and nothing else.
-fn press(is_chosen: bool, key: &str) -> String {
-    if is_chosen {
-        format!("Press {key}")
-    } else {
-        format!("Choose it, press {key}")
-    }
-}
-
-/// What there is to say of a repair, and what more.
-fn of_repair(state: &State, status: &Status, is_chosen: bool) -> Option<(String, String)> {
-    match status.repair {
-        RepairStatus::Idle => None,
-        RepairStatus::GaveUp => Some((
+        [] => Headline::new(
+            Health::Neutral,
             format!(
-                "repair gave up. Check the spare. {} to try again.",
-                press(is_chosen, &state.key(Command::Repair))
+                "No device is active. Press {} to create one.",
+                state.key(Command::Create)
             ),
-            format!("It made {MAX_ATTEMPTS} attempts."),
-        )),
-        RepairStatus::Waiting { attempt, in_millis } => {
-            let damage = damaged_copies(&status.copies);
-            let when = show::until(in_millis);
-            Some((
-                format!("safe. {damage}, repair {when}. Nothing to do."),
-                format!("Attempt {attempt} of {MAX_ATTEMPTS}."),
-            ))
+        ),
+        [one] => Headline::new(
+            Health::Good,
+            format!("{} is safe. Nothing to do.", one.mapped.name),
+        ),
+        many => Headline::new(
+            Health::Good,
+            format!("All {} mapped devices are safe. Nothing to do.", many.len()),
+        ),
+    }
+}
+
+/// The sentence of a trouble, and what more there is to say where there is room.
+fn say(state: &State, trouble: &Trouble<'_>) -> (String, String) {
+    let matter = trouble.worst();
+    let (who, is_chosen) = match trouble {
+        Trouble::Unread(count) => return (of_unread(state, *count), String::new()),
+        Trouble::Active(name, _) => {
+            let chosen = state.subject().and_then(|chosen| chosen.active);
+            let is_chosen = chosen.is_some_and(|chosen| chosen.mapped.name == **name);
+            ((*name).to_owned(), is_chosen)
+        }
+        Trouble::Inactive(troubled) => {
+            let chosen = state.subject().filter(|chosen| chosen.active.is_none());
+            let is_chosen = chosen.is_some_and(|chosen| chosen.store == troubled.path);
+            let disk = state.name_of(&troubled.path);
+            let inspection = state.inspection(&troubled.path);
+            let name = inspection.and_then(|seen| seen.name.as_deref());
+            let who = match name {
+                Some(name) => format!("{name}, inactive, on {disk}"),
+                None => format!("{disk}, inactive"),
+            };
+            (who, is_chosen)
+        }
+    };
+    let is_active = matches!(trouble, Trouble::Active(..));
+    let words = Words {
+        state,
+        is_active,
+        is_chosen,
+    };
+    let more = match matter {
+        Matter::RepairGaveUp => format!("It made {MAX_ATTEMPTS} attempts."),
+        Matter::Damaged {
+            repair: Repair::Due { attempt, .. },
+            ..
+        } => format!("Attempt {attempt} of {MAX_ATTEMPTS}."),
+        _ => String::new(),
+    };
+    (format!("{who}: {}", words.of(matter)), more)
+}
+
+/// Whoever may not read a device knows nothing of it; something of ours may be there.
+fn of_unread(state: &State, count: usize) -> String {
+    let advice = match state.idle.denied {
+        true => "That takes root.",
+        false => "See Overview.",
+    };
+    let devices = show::counted(count as u64, "device");
+    format!("{devices} cannot be read, so nothing is known of it. {advice}")
+}
+
+/// How to speak of a device.
+struct Words<'a> {
+    state: &'a State,
+    is_active: bool,
+    is_chosen: bool,
+}
+
+impl Words<'_> {
+    /// How to use a key, which works on what is chosen in the list and nothing else.
+    fn press(&self, command: Command) -> String {
+        let key = self.state.key(command);
+        match self.is_chosen {
+            true => format!("Press {key}"),
+            false => format!("Choose it, press {key}"),
         }
     }
-}
 
-fn damaged_copies(copies: &PerSlot<char>) -> String {
-    let slots: Vec<String> = copies
-        .iter()
-        .filter(|(_, letter)| !matches!(letter, 'V' | 'P'))
-        .map(|(slot, _)| slot.to_string())
-        .collect();
-    match slots.as_slice() {
-        [] => "Half of the remap table damaged".to_owned(),
-        [one] => format!("Copy {one} damaged"),
-        [most @ .., last] => format!("Copies {} and {last} damaged", most.join(", ")),
+    fn of(&self, matter: Matter) -> String {
+        match matter {
+            Matter::MainFails => {
+                "main fails as a whole. Check its cable, controller and power.".to_owned()
+            }
+            Matter::Unassemblable(verdict) => self.of_unassemblable(verdict),
+            Matter::BlocksLost(blocks) => format!(
+                "{} lost. Restore {} from a backup.",
+                show::counted(blocks, "block"),
+                if blocks == 1 { "it" } else { "them" }
+            ),
+            Matter::SpareFails => {
+                "the spare fails, nothing more is moved to it. Replace it.".to_owned()
+            }
+            Matter::SpareFull => "the spare is full. Copy the data to a new disk now.".to_owned(),
+            Matter::NeedsCheck => {
+                "the remap table contradicts itself; read-only. See Overview.".to_owned()
+            }
+            Matter::RepairGaveUp => format!(
+                "repair gave up. Check the spare. {} to try again.",
+                self.press(Command::Repair)
+            ),
+            Matter::Weak => format!("weak. {} to repair.", self.press(Command::Repair)),
+            Matter::Damaged { repair, .. } => self.of_damage(matter, repair),
+            Matter::Unreadable => "its spare cannot be read. Check its cable and power.".to_owned(),
+            Matter::NoMetadata => format!(
+                "not protected, there is no metadata. {} to write it.",
+                self.press(Command::WriteMetadata)
+            ),
+            Matter::SpareUse { used, total } => format!(
+                "{} of the spare is used. Plan to replace main.",
+                show::percent(used.get(), total.get())
+            ),
+        }
     }
-}
 
-fn of_idle_devices<'a>(
-    state: &'a State,
-    chosen: Option<Subject<'a>>,
-) -> impl Iterator<Item = Concern> + 'a {
-    // Of one that is up the keys work on that, whichever of its parts is chosen.
-    let chosen = chosen
-        .filter(|chosen| chosen.active.is_none())
-        .map(|chosen| chosen.store);
-    let troubled = state.idle.troubled.iter();
-    let troubled = troubled.filter_map(|path| state.inspection(path));
-    troubled.filter_map(move |inspection| {
-        let verdict = inspection.verdict();
-        let is_chosen = chosen == Some(inspection.path.as_path());
-        let press = || press(is_chosen, &state.key(Command::Repair));
-        let advice = match verdict {
-            Verdict::Healthy | Verdict::None => return None,
-            Verdict::Degraded | Verdict::Interrupted => {
-                format!("Still usable. {} to repair.", press())
+    fn of_unassemblable(&self, verdict: Verdict) -> String {
+        let what = match (verdict, self.is_active) {
+            (Verdict::ForeignOverwritten, _) => {
+                "something else was written over its spare".to_owned()
             }
-            Verdict::Weak => format!("{} while one copy is left.", press()),
-            Verdict::ForeignOverwritten => {
-                "Something else was written over it. See Overview.".to_owned()
-            }
-            Verdict::Ambivalent => "Somebody else's signature is on it. See Overview.".to_owned(),
-            Verdict::Lost if inspection.judgement.verdict == Verdict::Lost => {
-                "No copy is left. See Overview.".to_owned()
-            }
-            Verdict::Lost | Verdict::Outlier | Verdict::Split | Verdict::Unsupported => {
-                "See Overview.".to_owned()
-            }
+            (Verdict::Ambivalent, _) => "somebody else's signature is on its spare".to_owned(),
+            (Verdict::Lost, false) => "lost, it cannot be assembled".to_owned(),
+            (verdict, false) => format!("{verdict}, it cannot be assembled"),
+            (verdict, true) => format!("its metadata is {verdict}; keep it active"),
         };
-        let disk = state.name_of(&inspection.path);
-        let which = match &inspection.name {
-            Some(name) => format!("{name}, not up, on {disk}"),
-            None => format!("{disk}, not up"),
-        };
-        Some(Concern::new(
-            Health::of_verdict(verdict),
-            format!("{which}: {verdict}. {advice}"),
-        ))
-    })
+        format!("{what}. See Overview.")
+    }
+
+    fn of_damage(&self, damage: Matter, repair: Repair) -> String {
+        match repair {
+            Repair::Due { in_millis, .. } => format!(
+                "{damage}, repair {}. Nothing is lost.",
+                show::until(in_millis)
+            ),
+            Repair::NotFound => format!(
+                "{damage}, not found yet. {} to scrub now.",
+                self.press(Command::Scrub)
+            ),
+            Repair::Found => format!("{damage}. {} to repair.", self.press(Command::Repair)),
+            Repair::Inactive => format!(
+                "{damage}. Still usable. {} to repair.",
+                self.press(Command::Repair)
+            ),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
-    use crate::remap_core::status::Status;
+    use crate::inspect::standing_cases::every_device;
+    use crate::inspect::{standing, Disk};
+    use crate::port::{DeviceInfo, Mapped, Part, Usage};
+    use crate::remap_core::status::{Mode, RepairStatus, Status};
+    use crate::remap_core::units::{Blocks, PerSlot};
     use crate::tui::event::{Answer, Event};
+    use crate::tui::headless;
+    use crate::tui::rows::{self, Row, RowKey};
     use crate::tui::sample::{self, happen, mapped, well, COLOUR};
     use ratatui::layout::Size;
 
@@ -310,19 +300,21 @@ mod tests {
         let table = [
             (well, Health::Good, "vault is safe. Nothing to do."),
             (Status { repair: waiting(1001), ..degraded }, Health::Warning,
-             "vault: safe. Copies 1 and 3 damaged, repair in 2 s. Nothing to do."),
+             "vault: copies 1 and 3 damaged, repair in 2 s. Nothing is lost."),
             (Status { repair: waiting(0), ..degraded }, Health::Warning,
-             "vault: safe. Copies 1 and 3 damaged, repair now. Nothing to do."),
+             "vault: copies 1 and 3 damaged, repair now. Nothing is lost."),
             (Status { repair: RepairStatus::GaveUp, ..degraded }, Health::Bad,
              "vault: repair gave up. Check the spare. Press r to try again."),
             (degraded, Health::Warning,
-             "vault: its copies are degraded. Press s to scrub, r to repair."),
+             "vault: copies 1 and 3 damaged. Press r to repair."),
             (Status { verdict: Verdict::Split, ..well }, Health::Bad,
-             "vault: its copies are split. Press s to scrub, r to repair."),
-            (Status { pending: Blocks::new(3), ..well }, Health::Warning,
-             "vault: 3 blocks of main cannot be read. Write them anew."),
+             "vault: its metadata is split; keep it active. See Overview."),
+            (Status { pending: Blocks::new(3), ..well }, Health::Bad,
+             "vault: 3 blocks lost. Restore them from a backup."),
+            (Status { pending: Blocks::new(1), ..degraded }, Health::Bad,
+             "vault: 1 block lost. Restore it from a backup."),
             (Status { used: Blocks::new(80), total: Blocks::new(100), ..well }, Health::Warning,
-             "vault: safe, but 80.0 % of the spare is used. Plan to replace main."),
+             "vault: 80.0 % of the spare is used. Plan to replace main."),
             (Status { used: Blocks::new(100), total: Blocks::new(100), ..well }, Health::Bad,
              "vault: the spare is full. Copy the data to a new disk now."),
             (Status { mode: Mode::PassThrough, verdict: Verdict::None, ..well }, Health::Warning,
@@ -345,20 +337,20 @@ mod tests {
     fn the_worst_comes_first_and_the_others_are_counted() {
         let state = sample::state(COLOUR, 80, 24);
         let said = headline(&state);
-        assert!(said.text.starts_with("vault: safe."), "{said:?}");
-        assert_eq!((said.more.as_str(), said.others), ("Attempt 1 of 5.", 1));
+        assert!(said.text.starts_with("cellar, inactive,"), "{said:?}");
+        assert_eq!((said.more.as_str(), said.others), ("", 2));
     }
 
     #[test]
     fn damage_that_no_scrub_found_yet_is_told() {
         let mut state = sample::state(COLOUR, 80, 24);
         let listed = Answer::Listed {
-            devices: sample::devices(),
+            devices: sample::devices_but_the_weak(),
             mapped: vec![mapped("vault", "disk-a", "disk-b", well())],
         };
         happen(&mut state, 1000, Event::Told(listed));
         let said = headline(&state);
-        let text = "vault: safe. Copy 3 damaged, not found yet. Press s to scrub now.";
+        let text = "vault: copy 3 damaged, not found yet. Press s to scrub now.";
         assert_eq!((said.health, said.text.as_str()), (Health::Warning, text));
     }
 
@@ -370,19 +362,111 @@ mod tests {
             mapped: vec![mapped("vault", "disk-a", "disk-b", well())],
         };
         happen(&mut state, 1000, Event::Told(listed));
-        state.choose(&rows::RowKey::Device(sample::path("disk-e")));
-        let text = "vault: safe. Copy 3 damaged, not found yet. Choose it, press s to scrub now.";
-        assert_eq!(headline(&state).text, text);
-        assert!(text.len() <= 76, "too long for 80 columns");
-        let idle = |state: &State| {
-            let mut concerns = of_idle_devices(state, state.subject());
-            concerns.find(|it| it.text.contains("weak")).unwrap().text
+        let said = |state: &State, of_active: bool| {
+            let troubles = troubles(state);
+            let is_it = |it: &&Trouble<'_>| of_active == matches!(it, Trouble::Active(..));
+            say(state, troubles.iter().find(is_it).unwrap()).0
         };
-        let text = "cellar, not up, on disk-h: weak. Choose it, press r while one copy is left.";
-        assert_eq!(idle(&state), text);
-        state.choose(&rows::RowKey::Device(sample::path("disk-h")));
-        let text = "cellar, not up, on disk-h: weak. Press r while one copy is left.";
-        assert_eq!(idle(&state), text);
+        state.choose(&RowKey::Device(sample::path("disk-e")));
+        let text = "vault: copy 3 damaged, not found yet. Choose it, press s to scrub now.";
+        assert_eq!(said(&state, true), text);
+        assert!(text.len() <= 76, "too long for 80 columns");
+        let text = "cellar, inactive, on disk-h: weak. Choose it, press r to repair.";
+        assert_eq!(said(&state, false), text);
+        state.choose(&RowKey::Device(sample::path("disk-h")));
+        let text = "cellar, inactive, on disk-h: weak. Press r to repair.";
+        assert_eq!(said(&state, false), text);
+    }
+
+    /// A state of a device.
+    struct Class {
+        active: Option<Status>,
+        disk: Disk,
+        is_safe: bool,
+    }
+
+    /// One device of each kind that the line tells apart: by the worst that is amiss with it.
+    fn classes() -> Vec<Class> {
+        let mut known = HashSet::new();
+        let mut classes = Vec::new();
+        every_device(|active, disk, is_safe| {
+            let worst = standing(active, disk).first().copied();
+            if known.insert(format!("{} {worst:?}", active.is_some())) {
+                let active = active.copied();
+                classes.push(Class {
+                    active,
+                    disk,
+                    is_safe,
+                });
+            }
+        });
+        classes
+    }
+
+    /// A machine with two devices and nothing else.
+    fn machine(devices: [&Class; 2]) -> State {
+        let mut state = State::new(COLOUR, None, Size::new(120, 40));
+        let mut listed: Vec<DeviceInfo> = Vec::new();
+        let mut mapped: Vec<Mapped> = Vec::new();
+        let mut examined = Vec::new();
+        for (class, (name, spare)) in devices.iter().zip([("one", "disk-b"), ("two", "disk-d")]) {
+            let usage = match class.active {
+                Some(status) => {
+                    mapped.push(sample::mapped(name, "disk-a", spare, status));
+                    Usage::Mapped {
+                        name: name.to_owned(),
+                        part: Part::Spare,
+                    }
+                }
+                None => Usage::Free,
+            };
+            listed.push(sample::device(spare, sample::MAIN, usage));
+            examined.extend(sample::examined_as(class.disk, spare));
+        }
+        let devices = Answer::Listed {
+            devices: listed,
+            mapped,
+        };
+        happen(&mut state, 0, Event::Told(devices));
+        happen(&mut state, 0, Event::Told(Answer::Examined(examined)));
+        state
+    }
+
+    #[test]
+    fn nothing_is_called_safe_beside_anything_that_is_not() {
+        let classes = classes();
+        assert!(classes.len() > 30, "{}", classes.len());
+        for one in &classes {
+            for other in &classes {
+                let said = headline(&machine([one, other]));
+                let both = one.is_safe && other.is_safe;
+                assert!(both || !said.text.contains("safe"), "{said:?}");
+                assert_eq!(both, said.health <= Health::Good, "{said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_and_the_overview_say_what_the_line_on_top_says() {
+        let classes = classes();
+        let is_well = |class: &&Class| class.is_safe && class.active.is_some();
+        let well = classes.iter().find(is_well).unwrap();
+        for class in &classes {
+            let mut state = machine([class, well]);
+            let is_well = |row: &Row| rows::condition(&state, row).health <= Health::Good;
+            let all_well = state.rows.iter().all(is_well);
+            for key in state
+                .rows
+                .iter()
+                .map(|row| row.key.clone())
+                .collect::<Vec<_>>()
+            {
+                state.choose(&key);
+                let lines = headless::lines_of(&headless::picture(&state));
+                assert_eq!(class.is_safe, all_well, "{lines}");
+                assert!(class.is_safe || !lines.contains("safe"), "{lines}");
+            }
+        }
     }
 
     #[test]
@@ -403,7 +487,7 @@ mod tests {
         happen(&mut state, 0, listed(Vec::new()));
         assert_eq!(
             headline(&state).text,
-            "No device is mapped. Press :create to create one."
+            "No device is active. Press :create to create one."
         );
         let status = Status {
             repair: RepairStatus::GaveUp,

@@ -88,7 +88,7 @@ mod tests {
     fn state_of(status: Status) -> State {
         let mut state = sample::state(COLOUR, 80, 24);
         let listed = Answer::Listed {
-            devices: sample::devices(),
+            devices: sample::devices_but_the_weak(),
             mapped: vec![mapped("vault", "disk-a", "disk-b", status)],
         };
         happen(&mut state, 5000, Event::Told(listed));

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::listing::Active;
+use super::show;
 use super::sort::{Sort, SortBy};
 use super::state::State;
 use super::subject::Subject;
 use super::theme::Health;
-use crate::inspect::Inspection;
+use crate::inspect::{standing, Disk, Matter};
 use crate::port::block::Kind;
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::units::{PerSlot, Slot};
 
 /// What a row stands for, whatever place it has.
@@ -191,6 +193,9 @@ pub struct Condition {
     pub text: String,
 }
 
+/// The text of a condition has no more columns than this.
+pub const TEXT_WIDTH: usize = 12;
+
 impl Condition {
     fn new(health: Health, text: impl Into<String>) -> Self {
         Self {
@@ -235,63 +240,73 @@ fn of_device(state: &State, device: &DeviceInfo) -> Condition {
     }
     match state.examined.get(&device.path) {
         None => nothing(),
-        Some(Err(_)) => Condition::new(Health::Warning, "unreadable"),
-        Some(Ok(inspection)) => of_inactive(inspection),
-    }
-}
-
-/// How a spare is that is not in use.
-pub fn of_inactive(seen: &Inspection) -> Condition {
-    let verdict = seen.verdict();
-    let health = Health::of_verdict(verdict);
-    match verdict {
-        Verdict::None => nothing(),
-        _ if verdict != seen.judgement.verdict => Condition::new(health, verdict.name()),
-        Verdict::Healthy | Verdict::Degraded | Verdict::Interrupted | Verdict::Weak => {
-            let agree = seen.judgement.winner_count();
-            Condition::new(health, format!("{agree} of {}", Slot::COUNT))
+        Some(Err(_)) => of_standing(&[Matter::Unreadable], None),
+        Some(Ok(seen)) if !seen.is_ours() => nothing(),
+        Some(Ok(seen)) => {
+            let disk = Disk::of(seen);
+            let copies = seen.judgement.states.map(|_, state| state.letter());
+            of_standing(&standing(None, disk), Some(&copies))
         }
-        Verdict::ForeignOverwritten => Condition::new(health, "overwritten"),
-        _ => Condition::new(health, verdict.name()),
     }
 }
 
-/// How a mapped device that is up is.
+/// The condition of a mapped device that is active.
 pub fn of_active(state: &State, active: &Active) -> Condition {
-    let status = &active.mapped.status;
-    let (copies, verdict) = Subject::of_active(state, active)
-        .copies()
-        .unwrap_or((status.copies, status.verdict));
-    of_status(status, &copies, verdict)
+    let subject = Subject::of_active(state, active);
+    let copies = subject.copies().map(|(copies, _)| copies);
+    of_standing(&subject.standing(state.now), copies.as_ref())
 }
 
-fn of_status(status: &Status, copies: &PerSlot<char>, verdict: Verdict) -> Condition {
-    if status.mode == Mode::PassThrough {
-        return Condition::new(Health::Warning, "no metadata");
+/// The worst that is amiss, and how many copies are left where there is room for it.
+fn of_standing(standing: &[Matter], copies: Option<&PerSlot<char>>) -> Condition {
+    let intact = copies.map(|copies| copies.count(|letter| matches!(letter, 'V' | 'P')));
+    let Some(worst) = standing.first() else {
+        let text = intact.map_or(String::new(), |intact| {
+            format!("{intact} of {}", Slot::COUNT)
+        });
+        return Condition::new(Health::Good, text);
+    };
+    let mut text = short(worst, intact);
+    let next = standing
+        .iter()
+        .skip(1)
+        .map(|matter| match (matter, intact) {
+            (Matter::Damaged { .. } | Matter::Weak, Some(intact)) if intact < Slot::COUNT => {
+                format!("{intact}/{}", Slot::COUNT)
+            }
+            (matter, _) => short(matter, intact),
+        })
+        .find(|more| text.width() + 1 + more.width() <= TEXT_WIDTH);
+    if let Some(next) = next {
+        text = format!("{text} {next}");
     }
-    if status.needs_check {
-        return Condition::new(Health::Bad, "needs check");
-    }
-    if status.main_suspect {
-        return Condition::new(Health::Bad, "main fails");
-    }
-    if status.spare_failing {
-        return Condition::new(Health::Bad, "spare fails");
-    }
-    if status.repair == RepairStatus::GaveUp {
-        return Condition::new(Health::Bad, "gave up");
-    }
-    let intact = copies.count(|letter| matches!(letter, 'V' | 'P'));
-    let health = Health::of_verdict(verdict);
-    match verdict {
-        Verdict::Healthy if status.pending.get() > 0 => {
-            Condition::new(Health::Warning, format!("{} lost", status.pending))
+    Condition::new(Health::of_matter(*worst), text)
+}
+
+/// A matter in a word or two.
+fn short(matter: &Matter, intact: Option<usize>) -> String {
+    let word = match matter {
+        Matter::SpareUse { used, total } => {
+            let used = show::percent(used.get(), total.get());
+            return format!("{} used", used.replace(' ', ""));
         }
-        Verdict::Healthy | Verdict::Degraded | Verdict::Interrupted | Verdict::Weak => {
-            Condition::new(health, format!("{intact} of {}", Slot::COUNT))
-        }
-        other => Condition::new(health, other.name()),
-    }
+        Matter::BlocksLost(blocks) => return format!("{} lost", show::short_count(*blocks)),
+        Matter::Damaged { .. } | Matter::Weak => match intact {
+            Some(intact) if intact < Slot::COUNT => return format!("{intact} of {}", Slot::COUNT),
+            _ if matches!(matter, Matter::Weak) => "weak",
+            _ => "damaged",
+        },
+        Matter::NoMetadata => "no metadata",
+        Matter::Unreadable => "unreadable",
+        Matter::NeedsCheck => "needs check",
+        Matter::RepairGaveUp => "gave up",
+        Matter::SpareFull => "spare full",
+        Matter::SpareFails => "spare fails",
+        Matter::MainFails => "main fails",
+        Matter::Unassemblable(Verdict::ForeignOverwritten) => "overwritten",
+        Matter::Unassemblable(verdict) => verdict.name(),
+    };
+    word.to_owned()
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use super::remaps::RemapList;
 use super::state::{Examined, State};
 use super::theme::Theme;
 use super::update::{update, Effect};
-use crate::inspect;
+use crate::inspect::{self, Disk};
 use crate::lab::ram::RamDisk;
+use crate::port::block::{Signature, SignatureUse};
 use crate::port::history::Sample;
 use crate::port::journal::{ActionId, ActionRecord, Begun, Ended};
 use crate::port::table::new_blocks;
@@ -27,8 +28,8 @@ use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::superblock::{Extension, Features, Superblock, ENTRY_BYTES};
 use crate::remap_core::units::{
-    ArrayUuid, BlockSize, Blocks, IdentityDigest, MainBlock, Millis, PerSlot, Replacement, Sectors,
-    Sequence, Slot, Timestamp, SECTOR_BYTES,
+    ArrayUuid, BlockSize, Blocks, IdentityDigest, MainBlock, Millis, PerSlot, Replacement, Sector,
+    Sectors, Sequence, Slot, Timestamp, SECTOR_BYTES,
 };
 use crate::zone::Zone;
 
@@ -115,6 +116,34 @@ pub fn look(disk: &RamDisk, name: &str) -> (PathBuf, Examined) {
     let path = path(name);
     let inspection = inspect::inspect(disk, &path);
     (path, Ok(Arc::new(inspection)))
+}
+
+/// What is known of the disk of this name, so that it is as `disk` says; nothing where
+/// nobody looked.
+pub fn examined_as(disk: Disk, name: &str) -> Option<(PathBuf, Examined)> {
+    let examined = match disk {
+        Disk::Unseen => return None,
+        Disk::Unreadable => Err("Input/output error (os error 5)".to_owned()),
+        Disk::Seen { verdict, lost, .. } => {
+            let (_, seen) = look(&spare(superblock(7, "disk-a", name), name), name);
+            let mut seen = Arc::unwrap_or_clone(seen.unwrap());
+            match verdict {
+                Verdict::Ambivalent => {
+                    seen.signatures = Some(vec![Signature::at(
+                        "zfs_member",
+                        SignatureUse::Raid,
+                        Sector::new(8),
+                    )])
+                }
+                of_copies => seen.judgement.verdict = of_copies,
+            }
+            if let Some(table) = &mut seen.table {
+                table.counts.pending = lost;
+            }
+            Ok(Arc::new(seen))
+        }
+    };
+    Some((path(name), examined))
 }
 
 /// A device as a host lists it.
@@ -210,6 +239,13 @@ pub fn devices() -> Vec<DeviceInfo> {
         device("sda", gib(512), Usage::InUse("mounted on /".to_owned())),
         device("usb-e", SPARE, Usage::Free),
     ]
+}
+
+/// The same without the spare on which too few copies are left, which would be told first.
+pub fn devices_but_the_weak() -> Vec<DeviceInfo> {
+    let mut devices = devices();
+    devices.retain(|device| device.name != "disk-h");
+    devices
 }
 
 /// What is seen on every device.

@@ -48,6 +48,23 @@ pub fn short_size(sectors: Sectors) -> String {
         .map_or_else(|| long.clone(), str::to_owned)
 }
 
+/// A count for a narrow column, at most four characters: `120`, `9999`, `12K`, `4M`.
+pub fn short_count(number: u64) -> String {
+    const UNITS: [(u64, &str); 6] = [
+        (1_000_000_000_000_000_000, "E"),
+        (1_000_000_000_000_000, "P"),
+        (1_000_000_000_000, "T"),
+        (1_000_000_000, "G"),
+        (1_000_000, "M"),
+        (1_000, "K"),
+    ];
+    let mut units = UNITS.iter().filter(|_| number > 9_999);
+    match units.find(|(unit, _)| number >= *unit) {
+        Some((unit, letter)) => format!("{}{letter}", number / unit),
+        None => number.to_string(),
+    }
+}
+
 /// A count and what is counted, which takes an `s` unless it is one: `3 blocks`.
 pub fn counted(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -233,6 +250,20 @@ mod tests {
         }
         assert_eq!(counted(1, "block"), "1 block");
         assert_eq!(counted(0, "block"), "0 blocks");
+    }
+
+    #[test]
+    fn short_counts_have_four_characters_at_most() {
+        for (number, shown) in [
+            (0, "0"),
+            (9_999, "9999"),
+            (10_000, "10K"),
+            (999_999, "999K"),
+            (1_000_000, "1M"),
+            (u64::MAX, "18E"),
+        ] {
+            assert_eq!(short_count(number), shown);
+        }
     }
 
     #[test]

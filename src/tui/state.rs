@@ -23,12 +23,11 @@ use super::session::Actions;
 use super::subject::Subject;
 use super::theme::Theme;
 use super::wizard::Wizard;
-use crate::inspect::Inspection;
+use crate::inspect::{standing, Disk, Inspection, Matter};
 use crate::port::history::Sample;
 use crate::port::journal::ActionRecord;
-use crate::port::{DeviceInfo, LoggedEvent, Usage};
+use crate::port::{DeviceInfo, LoggedEvent};
 use crate::remap_core::event::Severity;
-use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{IdentityDigest, Millis, Timestamp};
 use crate::scenario::Scenario;
 use crate::zone::Zone;
@@ -251,15 +250,30 @@ pub struct State {
     pub unattended: Option<u64>,
 }
 
-/// Devices of ours that are not part of anything that is up. It is kept, for the line on top
+/// Devices that are not part of anything that is active. It is kept, for the line on top
 /// asks for it in every frame, and looking through a thousand devices takes longer than
 /// drawing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Idle {
-    /// How many are healthy.
+    /// Healthy spares of ours.
     pub healthy: usize,
-    /// The others, in the order of the list.
-    pub troubled: Vec<PathBuf>,
+    /// Spares of ours with which something is amiss, in the order of the list.
+    pub troubled: Vec<Troubled>,
+    /// Devices that could not be read.
+    pub unread: usize,
+    /// Whether any of those could not be read for want of permission.
+    pub denied: bool,
+    /// Devices that nobody looked at yet.
+    pub unseen: usize,
+}
+
+/// A spare that no active device has, and what is amiss with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Troubled {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Everything that is amiss, the worst first.
+    pub matters: Vec<Matter>,
 }
 
 impl State {
@@ -418,6 +432,12 @@ impl State {
             .collect();
         self.examined
             .retain(|path, _| listing.device(path).is_some() || spares.contains(path.as_path()));
+        // What lay on a spare before its device became active says nothing of it now.
+        for active in listing.active() {
+            if self.active(&active.mapped.name).is_none() {
+                self.examined.remove(&active.mapped.spare);
+            }
+        }
         let examined = &self.examined;
         self.changes.retain(|path, _| examined.contains_key(path));
         self.listing = Some(listing);
@@ -451,11 +471,25 @@ impl State {
 
     fn note_idle(&mut self) {
         let mut idle = Idle::default();
-        for device in self.devices().iter().filter(|it| it.usage == Usage::Free) {
-            match self.inspection(&device.path).map(Inspection::verdict) {
-                None | Some(Verdict::None) => {}
-                Some(Verdict::Healthy) => idle.healthy += 1,
-                Some(_) => idle.troubled.push(device.path.clone()),
+        for device in self.devices() {
+            let examined = self.examined.get(&device.path);
+            idle.unseen += usize::from(examined.is_none());
+            if rows::mapped_name(device).is_some_and(|name| self.active(name).is_some()) {
+                continue;
+            }
+            match examined {
+                None => {}
+                Some(Err(why)) => {
+                    idle.unread += 1;
+                    idle.denied |= why.contains("permission denied");
+                }
+                Some(Ok(seen)) => match standing(None, Disk::of(seen)) {
+                    matters if !matters.is_empty() => idle.troubled.push(Troubled {
+                        path: device.path.clone(),
+                        matters,
+                    }),
+                    _ => idle.healthy += usize::from(seen.is_ours()),
+                },
             }
         }
         self.idle = idle;

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::listing::Active;
 use super::rows::{self, RowKey};
 use super::state::{Examined, State};
-use crate::inspect::Inspection;
+use crate::inspect::{standing, Disk, Inspection, Matter};
 use crate::port::DeviceInfo;
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::PerSlot;
+use crate::remap_core::units::{Millis, PerSlot};
 
 /// What the detail is about: a mapped device that is up, or one device alone.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,17 @@ impl<'a> Subject<'a> {
                 )
             })
             .or(of_target)
+    }
+
+    /// Everything that is amiss with it, the worst first, at `now`; nothing where it is safe.
+    pub fn standing(&self, now: Millis) -> Vec<Matter> {
+        let disk = match self.examined {
+            None => Disk::Unseen,
+            Some(Err(_)) => Disk::Unreadable,
+            Some(Ok(seen)) => Disk::of(seen),
+        };
+        let status = self.active.map(|active| active.status(now));
+        standing(status.as_ref(), disk)
     }
 
     /// The name of the mapped device: that is up, or that the metadata tells.

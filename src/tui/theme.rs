@@ -7,6 +7,7 @@
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
+use crate::inspect::{Loss, Matter};
 use crate::remap_core::event::Severity;
 use crate::remap_core::quorum::{CopyState, Verdict};
 
@@ -36,6 +37,18 @@ impl Health {
             | Verdict::ForeignOverwritten
             | Verdict::Unsupported
             | Verdict::Lost => Self::Bad,
+        }
+    }
+
+    /// How well a device is with which this is amiss.
+    pub const fn of_matter(matter: Matter) -> Self {
+        match matter.loss().0 {
+            Loss::Room | Loss::Protection | Loss::Sight | Loss::Redundancy => Self::Warning,
+            Loss::Margin => match matter {
+                Matter::Weak => Self::Warning,
+                _ => Self::Bad,
+            },
+            Loss::NextBlock | Loss::Blocks | Loss::Device => Self::Bad,
         }
     }
 

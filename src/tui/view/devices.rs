@@ -18,7 +18,8 @@ use crate::tui::theme::Theme;
 
 const SIZE_WIDTH: usize = 7;
 const PART_WIDTH: usize = 6;
-const STATE_WIDTH: usize = 13;
+/// The glyph of a state, a blank and its text.
+const STATE_WIDTH: usize = 2 + rows::TEXT_WIDTH;
 
 /// Names get no more room than this before what else is known gets some.
 const NAME_WIDTH: usize = 24;

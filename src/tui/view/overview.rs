@@ -7,7 +7,7 @@ use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{detail_has_keyboard, gauge, label, paragraph, put_lines};
-use crate::inspect::{guide, Finding, Inspection};
+use crate::inspect::{guide, standing, Disk, Finding, Inspection, Matter};
 use crate::port::{DeviceInfo, Usage};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::MAX_ATTEMPTS;
@@ -94,7 +94,9 @@ fn of_active(state: &State, active: &Active, width: usize) -> Vec<Line<'static>>
         show::size(mapped.size),
         mapped.block_size
     );
+    let standing = Subject::of_active(state, active).standing(state.now);
     vec![
+        standing_fact(theme, &standing),
         copies_of_active(state, active, &status),
         fact(theme, "Remaps", remaps_spans(theme, &status)),
         of("Spare", spare_spans(theme, &status)),
@@ -103,6 +105,25 @@ fn of_active(state: &State, active: &Active, width: usize) -> Vec<Line<'static>>
         fact(theme, "Errors", vec![plain(errors_text(&status))]),
         of("Parts", (vec![plain(parts)], size)),
     ]
+}
+
+/// Everything that is amiss, the worst first, as the list and the line on top rank it.
+fn standing_fact(theme: Theme, standing: &[Matter]) -> Line<'static> {
+    let health = standing
+        .first()
+        .map_or(Health::Good, |worst| Health::of_matter(*worst));
+    let words: Vec<String> = standing.iter().map(Matter::to_string).collect();
+    let text = match words.as_slice() {
+        [] => "nothing lost, nothing damaged".to_owned(),
+        words => words.join(", "),
+    };
+    let glyph = theme.health_glyph(health);
+    let style = theme.health(health);
+    fact(
+        theme,
+        "State",
+        vec![Span::styled(format!("{glyph} {text}"), style)],
+    )
 }
 
 /// The copies as they are now; where the target does not know yet, that is said.
@@ -243,6 +264,7 @@ fn of_idle(
     let mut lines = Vec::new();
     if inspection.is_ours() {
         let judgement = &inspection.judgement;
+        lines.push(standing_fact(theme, &standing(None, Disk::of(inspection))));
         let letters = judgement.states.map(|_, state| state.letter());
         let sequence = judgement.sequence.unwrap_or(Sequence::new(0));
         lines.push(copies_fact(theme, &letters, judgement.verdict, sequence));

@@ -9,7 +9,8 @@ use super::draw;
 use crate::tui::event::{Answer, Event};
 use crate::tui::options::Options;
 use crate::tui::sample::{
-    devices, happen, look, mapped, press, spare, state, superblock, well, COLOUR,
+    devices, devices_but_the_weak, happen, look, mapped, press, spare, state, superblock, well,
+    COLOUR,
 };
 use crate::tui::state::State;
 use crate::tui::theme::Theme;
@@ -162,6 +163,12 @@ fn windows_lie_over_the_rest() {
 #[test]
 fn a_countdown_goes_on_by_itself() {
     let mut state = state(COLOUR, 120, 40);
+    let mapped = state.up().iter().map(|active| active.mapped.clone());
+    let listed = Answer::Listed {
+        mapped: mapped.collect(),
+        devices: devices_but_the_weak(),
+    };
+    happen(&mut state, 1000, Event::Told(listed));
     let before = text(&drawn(&state));
     assert!(before.contains("repair in 2 s."), "{before}");
     let wait = crate::tui::pulse::next_change(&state).unwrap();
