@@ -11,6 +11,7 @@ use crate::format::backup::{Backup, SavedRange};
 use crate::port::journal::{ActionId, ActionRecord, BackupSide};
 use crate::port::{Access, BlockStore, Host, Part, Usage};
 use crate::remap_core::units::Sectors;
+use crate::text::escape_str;
 
 /// What the journal calls damage on purpose.
 const CORRUPT: &str = "corrupt";
@@ -24,7 +25,9 @@ pub(super) fn plan(
 ) -> Result<Plan, Refusal> {
     let action = choose(context, id)?;
     let before = read(context, &action, BackupSide::Before)?;
-    let after = After::from_backup(&read(context, &action, BackupSide::After)?);
+    let after = read(context, &action, BackupSide::After)?;
+    require_agreement(&action, &before, &after)?;
+    let after = After::from_backup(&after);
     let path = before.path().to_owned();
     let Seen {
         store,
@@ -167,6 +170,36 @@ fn read(context: &mut Context, action: &ActionRecord, side: BackupSide) -> Resul
         );
         Refusal::from(error.advise("Nothing is written back from it."))
     })
+}
+
+/// Refuses backups that tell of another device than the journal does, or of another than each
+/// other: one of the files was exchanged, and what would be written is not what the action
+/// found.
+fn require_agreement(
+    action: &ActionRecord,
+    before: &Backup,
+    after: &Backup,
+) -> Result<(), Refusal> {
+    let device = |backup: &Backup| (backup.path().to_owned(), backup.identity(), backup.size());
+    let is_named = action.begun.device.as_deref() == Some(&shown(before.path()));
+    if is_named && device(before) == device(after) {
+        return Ok(());
+    }
+    let message = format!(
+        "The backups of action {} are of {} and {}; the journal says {}.",
+        action.id,
+        shown(before.path()),
+        shown(after.path()),
+        action
+            .begun
+            .device
+            .as_deref()
+            .map_or("no device".into(), escape_str)
+    );
+    let error = Error::refused("backup-damaged", message);
+    Err(error
+        .advise("Nothing is written back from files that do not agree.")
+        .into())
 }
 
 /// Refuses if the bytes there now are not what the action left: of an action that was

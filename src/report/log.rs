@@ -50,7 +50,7 @@ fn action_line(action: &ActionRecord) -> String {
         action.id.to_string(),
         time_text(action.time),
         action_state(action),
-        action.begun.title
+        escape_str(&action.begun.title)
     )
 }
 
@@ -108,18 +108,20 @@ fn action_state(action: &ActionRecord) -> &'static str {
 }
 
 fn action_json(action: &ActionRecord) -> Value {
+    let begun = &action.begun;
+    let shown = |text: &Option<String>| text.as_deref().map(|it| escape_str(it).into_owned());
     json!({
         "id": action.id.get(),
         "time_seconds": action.time.get(),
-        "operation": action.begun.operation,
-        "title": action.begun.title,
-        "command": action.begun.command,
-        "name": action.begun.name,
-        "device": action.begun.device,
+        "operation": escape_str(&begun.operation),
+        "title": escape_str(&begun.title),
+        "command": escape_str(&begun.command),
+        "name": shown(&begun.name),
+        "device": shown(&begun.device),
         "state": action_state(action),
-        "summary": action.ended.as_ref().map(|ended| &ended.summary),
+        "summary": action.ended.as_ref().map(|ended| escape_str(&ended.summary)),
         "undoable": action.has_backup && action.undone_by.is_none(),
-        "undoes": action.begun.undoes.map(|id| id.get()),
+        "undoes": begun.undoes.map(|id| id.get()),
         "undone_by": action.undone_by.map(|id| id.get()),
     })
 }
