@@ -20,7 +20,7 @@ pub use template::template;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The lab to work on.
+    /// The lab to work on, as it is written; [`Settings::lab`] makes a path of it.
     pub lab: Option<PathBuf>,
     /// Draw with ASCII characters only.
     pub ascii: bool,
@@ -65,6 +65,20 @@ impl Words {
 }
 
 impl Settings {
+    /// The lab to work on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the path names nothing.
+    pub fn lab(&self) -> Result<Option<PathBuf>, Error> {
+        let lab = self.lab.clone().map(from_home).transpose();
+        lab.map_err(|why| {
+            Error::failed(FLAW, format!("lab of the settings: {why}"))
+                .advise("Mend the settings file, or name the lab: --lab DIR.")
+                .exiting(Exit::Usage)
+        })
+    }
+
     /// Reads the settings as [`Settings::load`] does; where their file cannot be used, the
     /// usual ones with what is wrong. Who looks needs no settings, and who changes something
     /// must not do it without those that were meant.
@@ -165,13 +179,42 @@ pub fn usual_lab() -> Option<PathBuf> {
     directory_of("XDG_DATA_HOME", ".local/share").map(|directory| directory.join("lab"))
 }
 
-/// Our directory below one of the user's, as the XDG base directory specification has it: a
-/// variable that names no absolute path names none, and so it is with HOME.
+/// A path as it is typed: `~` at its beginning is the home directory. A shell puts that in its
+/// place only where a word begins with it, and nobody does in a file.
+///
+/// # Errors
+///
+/// Why it names nothing.
+pub fn from_home(path: PathBuf) -> Result<PathBuf, String> {
+    if let Ok(below) = path.strip_prefix("~") {
+        return match named("HOME") {
+            Some(home) if below.as_os_str().is_empty() => Ok(home),
+            Some(home) => Ok(home.join(below)),
+            None => Err(format!(
+                "{} is in the home directory, and HOME names none: write it out",
+                escape_path(&path)
+            )),
+        };
+    }
+    let shown = escape_path(&path);
+    match shown.chars().next() {
+        Some('~') => Err(format!(
+            "{shown} would be in another user's home directory: write it out, or ./{shown} for \
+             what is called so"
+        )),
+        Some(_) => Ok(path),
+        None => Err("it is empty, and names nothing".to_owned()),
+    }
+}
+
+/// The directory that a variable names; one that names no absolute path names none.
+fn named(variable: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os(variable)?);
+    path.is_absolute().then_some(path)
+}
+
+/// Our directory below one of the user's, as the XDG base directory specification has it.
 fn directory_of(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let named = |variable| {
-        let path = PathBuf::from(std::env::var_os(variable)?);
-        path.is_absolute().then_some(path)
-    };
     let base = named(variable).or_else(|| Some(named("HOME")?.join(below_home)))?;
     Some(base.join("dmremap"))
 }

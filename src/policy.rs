@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -17,6 +17,9 @@ use crate::text::{escape_path, escape_str};
 
 /// Where the policy of a machine lies.
 pub const PATH: &str = "/etc/dmremap.toml";
+
+/// The file of a lab's own list, in its directory.
+pub const LAB_FILE: &str = "dmremap.toml";
 
 /// The file that a machine begins with: nothing is assembled without a person.
 pub const TEMPLATE: &str = include_str!("../assets/dmremap.toml");
@@ -168,7 +171,17 @@ impl Policy {
     ///
     /// [`Error`] names the file and the line; a named file must exist.
     pub fn load(named: Option<&Path>) -> Result<Self, Error> {
-        let path = named.unwrap_or(Path::new(PATH));
+        Self::in_force(named, None)
+    }
+
+    /// Reads the list that counts in the lab in the directory `lab`, or on this machine: the
+    /// one that is `named`, else the lab's or the machine's own, which need not be there.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Policy::load`].
+    pub fn in_force(named: Option<&Path>, lab: Option<&Path>) -> Result<Self, Error> {
+        let path = &path_in_force(named, lab);
         match own_file::read_to_string(path) {
             Ok(text) => Self::parse(path, &text),
             Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => {
@@ -198,6 +211,16 @@ impl Policy {
     pub fn listed(&self) -> impl Iterator<Item = &Allowed> {
         let counts = self.assembly.mode == Mode::Listed;
         self.assembly.allow.iter().filter(move |_| counts)
+    }
+}
+
+/// Where the list lies that [`Policy::in_force`] reads. A lab's devices are never put on the
+/// machine's list.
+pub fn path_in_force(named: Option<&Path>, lab: Option<&Path>) -> PathBuf {
+    match (named, lab) {
+        (Some(named), _) => named.to_owned(),
+        (None, Some(lab)) => lab.join(LAB_FILE),
+        (None, None) => PATH.into(),
     }
 }
 

@@ -16,13 +16,15 @@ use crate::text::escape_str;
 
 /// Shows the list, puts devices on it or takes them off.
 pub(super) fn run(session: &mut Session, args: &AllowArgs) -> Result<Exit, Error> {
-    let named = session.global.policy.clone();
     if args.targets.is_empty() {
-        let policy = Policy::load(named.as_deref())?;
+        let policy = session.policy()?;
         print(session, &policy, None)?;
         return Ok(Exit::Done);
     }
-    let path = named.unwrap_or_else(|| policy::PATH.into());
+    let path = policy::path_in_force(
+        session.global.policy.as_deref(),
+        session.host.lab_directory(),
+    );
     if session.global.read_only && !session.global.dry_run {
         return Err(Error::refused(
             "read-only",

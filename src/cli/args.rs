@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 
+use crate::config;
 use crate::ops::CorruptionKind;
 use crate::port::journal::ActionId;
 
@@ -30,7 +31,7 @@ pub struct Cli {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
     /// Work on the lab in this directory instead of this machine's devices
-    #[arg(long, global = true, value_name = "DIR", env = "DMREMAP_LAB")]
+    #[arg(long, global = true, value_name = "DIR", env = "DMREMAP_LAB", value_parser = path())]
     pub lab: Option<PathBuf>,
     /// Print one JSON object on stdout; errors are JSON on stderr
     #[arg(long, global = true, env = "DMREMAP_JSON", value_parser = FalseyValueParser::new())]
@@ -68,16 +69,33 @@ pub struct Global {
     #[arg(long, global = true, env = "DMREMAP_UTC", value_parser = FalseyValueParser::new())]
     pub utc: bool,
     /// Read settings from this file instead of ~/.config/dmremap/config.toml
-    #[arg(long, global = true, value_name = "FILE", env = "DMREMAP_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "DMREMAP_CONFIG",
+        value_parser = path()
+    )]
     pub config: Option<PathBuf>,
     /// Read what may be assembled without a person from this file instead of
-    /// /etc/dmremap.toml
-    #[arg(long, global = true, value_name = "FILE", env = "DMREMAP_POLICY")]
+    /// /etc/dmremap.toml, or a lab's own dmremap.toml
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "DMREMAP_POLICY",
+        value_parser = path()
+    )]
     pub policy: Option<PathBuf>,
     /// What comes from the command line or the environment: the option or the variable, by
     /// the setting's key
     #[arg(skip)]
     pub origins: BTreeMap<&'static str, String>,
+}
+
+/// Reads a path; `~` at its beginning is the home directory also where no shell saw to that.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(config::from_home)
 }
 
 /// The settings that an option sets as well: the setting's key, and the option's name.
@@ -134,7 +152,7 @@ pub enum Command {
     /// Open the terminal application on a lab of image files, made on first use
     Lab {
         /// Its directory
-        #[arg(value_name = "DIR")]
+        #[arg(value_name = "DIR", value_parser = path())]
         directory: Option<PathBuf>,
     },
     /// List devices and the part each plays

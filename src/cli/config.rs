@@ -31,9 +31,12 @@ pub(super) fn run(global: &Global) -> Result<Exit, Error> {
     };
     let options = options(global, &settings, style)?;
     let file = file_of(global);
-    let policy = Policy::load(global.policy.as_deref())?.assembly;
+    let lab = match &global.lab {
+        Some(lab) => Some(lab.clone()),
+        None => settings.lab()?,
+    };
+    let policy = Policy::in_force(global.policy.as_deref(), lab.as_deref())?.assembly;
     let theme = options.palettes.name_of(&options.theme.palette);
-    let lab = global.lab.as_ref().or(settings.lab.as_ref());
     // Whoever asks whether a file is in order is told by the status as well.
     let exit = flaw.as_ref().map_or(Exit::Done, |flaw| flaw.exit);
     if let Some(flaw) = flaw {
@@ -41,7 +44,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, Error> {
     }
     let rows = [
         ("settings", file.as_deref().map(report::path_text)),
-        ("lab", lab.map(|lab| report::path_text(lab))),
+        ("lab", lab.as_deref().map(report::path_text)),
         ("ascii", Some(style.ascii.to_string())),
         ("color", Some(style.color.to_string())),
         (

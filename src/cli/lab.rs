@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Global;
-use super::session::{print_bytes, Session};
+use super::session::{print_bytes, FirstUse, Session};
 use super::Ports;
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
@@ -24,27 +24,31 @@ pub(super) fn open_seat(
 ) -> Result<Exit, Error> {
     // What is wrong with them is told when the lab is opened.
     let (settings, _) = Settings::load_or_usual(global.config.as_deref())?;
-    let directory = directory
-        .or(global.lab)
-        .or(settings.lab)
-        .or_else(config::usual_lab);
+    let directory = match directory.or(global.lab.take()) {
+        Some(named) => Some(named),
+        None => settings.lab()?.or_else(config::usual_lab),
+    };
     global.lab = Some(directory.ok_or_else(|| {
         Error::failed("no-home", "there is no directory to make a lab in")
             .advise("Name one: dmremap-tui lab DIR.")
     })?);
-    open_seat_here(global, ports)
+    open_seat_here(global, ports, FirstUse::Made)
 }
 
 /// Opens the terminal application on the host that the options name.
-pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Error> {
+pub(super) fn open_seat_here(
+    global: Global,
+    ports: &Ports,
+    first_use: FirstUse,
+) -> Result<Exit, Error> {
     let term = std::env::var_os("TERM").unwrap_or_default();
     let is_dumb = term.is_empty() || term == "dumb";
     if is_dumb || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         // Without a screen the lab is still made: a script may go on with --lab.
-        let made = global.lab.is_some();
-        let mut session = Session::open(global, ports)?;
-        let lab = session.host.lab_directory().map(crate::report::path_text);
-        if let (true, Some(lab)) = (made, lab) {
+        if global.lab.is_some() {
+            let mut session = Session::open(global, ports, first_use)?;
+            let lab = session.host.lab_directory().map(crate::report::path_text);
+            let lab = lab.unwrap_or_default();
             session.changed = true;
             session.warn_of_settings();
             let text = format!("The lab is in {lab}. Open it from a terminal to see it.\n");
@@ -62,7 +66,7 @@ pub(super) fn open_seat_here(global: Global, ports: &Ports) -> Result<Exit, Erro
             .advise("Use the commands instead: dmremap-tui --help.")
             .exiting(Exit::Usage));
     }
-    let session = Session::open(global, ports)?;
+    let session = Session::open(global, ports, first_use)?;
     let options = super::config::options(&session.global, &session.settings, session.style);
     let (mut options, flaw) = match options {
         Err(flaw) if session.global.theme.is_none() => {

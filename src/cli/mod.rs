@@ -39,7 +39,7 @@ use crate::remap_core::units::{BlockSize, Blocks};
 use crate::report;
 
 use args::{Cli, Command};
-use session::Session;
+use session::{FirstUse, Session};
 
 /// What the commands are built on.
 #[derive(Clone)]
@@ -135,9 +135,9 @@ fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
             false => config::run(&global),
         },
         Some(Command::Lab { directory }) => lab::open_seat(global, directory, ports),
-        None => lab::open_seat_here(global, ports),
+        None => lab::open_seat_here(global, ports, FirstUse::MadeWhereNothingIs),
         Some(command) => {
-            let mut session = Session::open(global, ports)?;
+            let mut session = Session::open(global, ports, first_use(&command)?)?;
             let is_endless = matches!(command, Command::Status { watch: true, .. });
             if is_endless {
                 session.warn_of_settings();
@@ -149,6 +149,18 @@ fn dispatch(cli: Cli, ports: &Ports) -> Result<Exit, Error> {
             }
             result
         }
+    }
+}
+
+/// Whether a command makes a lab where there is none: the list, with which everybody begins,
+/// and a drill that there is. Whatever else there is to see or to change must be there.
+fn first_use(command: &Command) -> Result<FirstUse, Error> {
+    match command {
+        Command::List => Ok(FirstUse::MadeWhereNothingIs),
+        Command::Scenario { name: Some(name) } => {
+            scenario::find(name).map(|_| FirstUse::MadeWhereNothingIs)
+        }
+        _ => Ok(FirstUse::Missing),
     }
 }
 

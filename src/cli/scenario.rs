@@ -24,15 +24,7 @@ pub(super) fn run(session: &mut Session, name: Option<&str>) -> Result<Exit, Err
     let Some(name) = name else {
         return list(session, &all);
     };
-    let Some(scenario) = all.iter().find(|scenario| scenario.name == name) else {
-        let shown = crate::text::escape_str(name);
-        let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
-        return Err(
-            Error::failed("usage", format!("there is no scenario {shown}"))
-                .advise(format!("The scenarios are {}.", names.join(", ")))
-                .exiting(Exit::Usage),
-        );
-    };
+    let scenario = &find(name)?;
     if session.host.lab_directory().is_none() {
         return Err(Error::failed("no-lab", "a scenario works in a lab only")
             .advise("Name one with --lab DIR.")
@@ -79,6 +71,25 @@ pub(super) fn run(session: &mut Session, name: Option<&str>) -> Result<Exit, Err
     });
     session.print("scenario", || json, || text)?;
     Ok(if passed { Exit::Done } else { Exit::Failed })
+}
+
+/// The scenario of this name.
+///
+/// # Errors
+///
+/// [`Error`] names those that there are.
+pub(super) fn find(name: &str) -> Result<Scenario, Error> {
+    let mut all = scenario::all();
+    if let Some(at) = all.iter().position(|scenario| scenario.name == name) {
+        return Ok(all.swap_remove(at));
+    }
+    let shown = crate::text::escape_str(name);
+    let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
+    Err(
+        Error::failed("usage", format!("there is no scenario {shown}"))
+            .advise(format!("The scenarios are {}.", names.join(", ")))
+            .exiting(Exit::Usage),
+    )
 }
 
 fn list(session: &Session, all: &[Scenario]) -> Result<Exit, Error> {

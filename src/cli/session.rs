@@ -5,11 +5,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory as _;
 use serde::Serialize;
 use serde_json::json;
 
-use super::args::{ColorChoice, Global};
+use super::args::{Cli, ColorChoice, Global};
 use super::Ports;
+use crate::command_line;
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
 use crate::inspect::{look, Depth, Inspection};
@@ -17,6 +19,7 @@ use crate::inspect::{look, Depth, Inspection};
 use crate::lab::{Contents, Lab};
 use crate::machine::Machine;
 use crate::ops::{self, Context, Operation, Outcome, Plan, Progress, Surroundings, Target};
+use crate::policy::Policy;
 use crate::port::journal::{Journal, NoJournal};
 use crate::port::{Access, Host, Mapped};
 use crate::remap_core::units::Sectors;
@@ -46,18 +49,24 @@ impl Session {
     /// # Errors
     ///
     /// Why there is none.
-    pub(super) fn open(mut global: Global, ports: &Ports) -> Result<Self, Error> {
+    pub(super) fn open(
+        mut global: Global,
+        ports: &Ports,
+        mut first_use: FirstUse,
+    ) -> Result<Self, Error> {
         let (settings, flaw) = Settings::load_or_usual(global.config.as_deref())?;
-        global.lab = global.lab.or_else(|| settings.lab.clone());
+        if global.lab.is_none() {
+            global.lab = settings.lab()?;
+            // It means another directory wherever one stands: none of them was asked for.
+            if global.lab.as_ref().is_some_and(|lab| lab.is_relative()) {
+                first_use = FirstUse::Missing;
+            }
+        }
         global.read_only |= settings.read_only;
         global.dry_run |= settings.dry_run;
         global.ascii |= settings.ascii;
         let mut host: Box<dyn Host> = match &global.lab {
-            Some(directory) => Box::new(Lab::open_or_create(
-                directory,
-                ports.platform.clone(),
-                Contents::Training,
-            )?),
+            Some(directory) => Box::new(open_lab(directory, &global, ports, first_use)?),
             None => Box::new(Machine::new(
                 ports.platform.clone(),
                 ports.device_mapper.clone(),
@@ -115,6 +124,11 @@ impl Session {
     /// Refuses to begin a change where something lacks.
     pub(super) fn require_ready(&self, logged: bool) -> Result<(), Error> {
         self.lack(logged).map_or(Ok(()), Err)
+    }
+
+    /// The list of what may be assembled without a person here.
+    pub(super) fn policy(&self) -> Result<Policy, Error> {
+        Policy::in_force(self.global.policy.as_deref(), self.host.lab_directory())
     }
 
     /// The device that the operator means: a path, or the short name of one that the
@@ -312,6 +326,83 @@ pub(super) enum Done {
     Planned(Box<Plan>),
     /// It was carried out.
     CarriedOut(Box<Plan>, Outcome),
+}
+
+/// What a command does where it is told to work on a lab that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstUse {
+    /// It says so.
+    Missing,
+    /// It makes one, where nothing is yet.
+    MadeWhereNothingIs,
+    /// It makes one, also beside images that lie there.
+    Made,
+}
+
+/// Opens the lab that `--lab` or the settings name. Looking makes none, and neither does a
+/// run that is to change nothing.
+fn open_lab(
+    directory: &Path,
+    global: &Global,
+    ports: &Ports,
+    first_use: FirstUse,
+) -> Result<Lab, Error> {
+    let platform = ports.platform.clone();
+    if Lab::is_at(directory) {
+        return Ok(Lab::open(directory, platform)?);
+    }
+    let shown = report::path_text(directory);
+    let is_made = match first_use {
+        FirstUse::Missing => false,
+        FirstUse::MadeWhereNothingIs => is_vacant(directory),
+        FirstUse::Made => true,
+    };
+    if !is_made || global.read_only || global.dry_run {
+        let error = Error::failed("not-found", format!("there is no lab in {shown}"));
+        let word = command_line::quote(directory.as_os_str());
+        return Err(error.advise(format!(
+            "Check the path, or make a lab there: dmremap-tui lab {word}"
+        )));
+    }
+    require_meant(directory)?;
+    if config::usual_lab().as_deref() == Some(directory) {
+        let parents = directory.parent().map_or(Ok(()), std::fs::create_dir_all);
+        parents.map_err(|error| Error::failed("io", format!("{shown}: {error}")))?;
+    }
+    Ok(Lab::open_or_create(
+        directory,
+        platform,
+        Contents::Training,
+    )?)
+}
+
+/// Whether a directory can be made here, or is there and empty.
+fn is_vacant(directory: &Path) -> bool {
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Refuses to make a lab under a name that was hardly meant as one.
+fn require_meant(directory: &Path) -> Result<(), Error> {
+    let Some(word) = directory.to_str().filter(|_| !directory.exists()) else {
+        return Ok(());
+    };
+    // Everybody calls it "lab", which stands behind --lab and before a command.
+    let is_command = word != "lab" && Cli::command().find_subcommand(word).is_some();
+    if !is_command && !word.starts_with('-') && !word.is_empty() {
+        return Ok(());
+    }
+    let shown = report::path_text(directory);
+    Err(Error::failed(
+        "usage",
+        format!("a lab is to be made in {shown:?}, a word of the command line"),
+    )
+    .advise(format!(
+        "Name a directory: --lab DIR, then the command. If it is to be called so: ./{shown}"
+    ))
+    .exiting(Exit::Usage))
 }
 
 /// Opens the journal of a lab, or the user's.

@@ -49,7 +49,7 @@ pub(super) fn assemble(
     uuid: ArrayUuid,
     wait: Duration,
 ) -> Result<Exit, Error> {
-    let policy = Policy::load(session.global.policy.as_deref())?;
+    let policy = session.policy()?;
     // A clone that comes a moment later must be seen, or there would be no choice to refuse.
     session.context.platform.settle(wait);
     // Listened to before the first look: what comes in between would be missed.

@@ -42,7 +42,12 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), HostError> {
     let mut new = path.as_os_str().to_owned();
     new.push(NEW_SUFFIX);
     let new = Path::new(&new);
-    let mut file = File::create(new).map_err(failed)?;
+    // An interrupted run may have left one; a link in its place leads elsewhere.
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut file = File::create_new(new).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     fs::rename(new, path).map_err(failed)?;
@@ -55,6 +60,13 @@ pub(super) fn replace_json(path: &Path, value: &impl Serialize) -> Result<(), Ho
         .map_err(|error| unusable(path, &error.to_string(), "nothing was changed"))?;
     bytes.push(b'\n');
     replace(path, &bytes)
+}
+
+/// How a file of the lab's own is opened: no link is followed, and nothing is waited for.
+pub(super) fn own_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
+    options
 }
 
 /// Creates a file that only its owner may read, and that was not there before.

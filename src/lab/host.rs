@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::dm_target::{Arguments, Disks, MetadataSeed, Record, Target};
+use super::dm_target::{Arguments, Disks, MetadataSeed, Now, Record, Target};
 use super::fault::{FaultRange, FaultRecord};
 use super::registry::{Disk, MappedDevice};
 use super::{files, Lab, DISKS, STATE};
+use crate::port::slots::survey;
 use crate::port::{
     Access, Activation, BlockStore, DeviceInfo, Host, HostError, LoggedEvent, Mapped, Part, Reply,
     Usage, Watcher,
@@ -15,6 +16,7 @@ use crate::port::{
 use crate::remap_core::event::Event;
 use crate::remap_core::message::{Device, Fault, Message};
 use crate::remap_core::params::is_valid_name;
+use crate::remap_core::quorum::{judge, Verdict};
 use crate::remap_core::units::{ArrayUuid, BlockSize, MainBlock, Millis, Sectors};
 use crate::text::{escape_path, escape_str};
 
@@ -67,20 +69,7 @@ impl Host for Lab {
             let now = lab.now();
             lab.names()
                 .into_iter()
-                .map(|name| {
-                    let arguments = lab.arguments(&name)?;
-                    let boot_id = lab.boot_id.clone();
-                    let record = lab.record(&name)?;
-                    Ok(Mapped {
-                        main: arguments.main_path,
-                        spare: arguments.spare_path,
-                        size: record.size(),
-                        block_size: record.block_size(),
-                        options: arguments.options,
-                        status: record.status(now, &boot_id),
-                        name,
-                    })
-                })
+                .map(|name| lab.mapped_now(name, now))
                 .collect()
         })
     }
@@ -163,7 +152,14 @@ impl Lab {
     }
 
     fn device_info(&self, path: &Path) -> Option<DeviceInfo> {
-        let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let usage = self.used_for(path);
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+        let (bytes, read_only) = match found {
+            Some(found) => (found.len(), found.permissions().readonly()),
+            // An image that a device needs and that is gone must not be missing here, too.
+            None if usage != Usage::Free => (0, false),
+            None => return None,
+        };
         let disk = self.disk(path);
         let logical_block = disk.map_or(BlockSize::B512, Disk::logical_block);
         let in_lab = path.starts_with(&self.directory);
@@ -178,13 +174,61 @@ impl Lab {
             .fold(0, u64::saturating_add);
         Some(DeviceInfo {
             name: name.unwrap_or_default().to_string_lossy().into_owned(),
-            size: Sectors::from_bytes(metadata.len()),
+            size: Sectors::from_bytes(bytes),
             logical_block,
-            read_only: metadata.permissions().readonly(),
-            usage: self.used_for(path),
+            read_only,
+            usage,
             faults: bad.div_ceil(logical_block.sectors().get()),
             properties: None,
             path: path.to_owned(),
+        })
+    }
+
+    /// A mapped device as it is now. Nobody asked its disks yet, and an image that somebody
+    /// removed or cut short fails no request before one is made: so it is looked for.
+    fn mapped_now(&mut self, name: String, now: Now) -> Result<Mapped, HostError> {
+        let Arguments {
+            main_path: main,
+            spare_path: spare,
+            options,
+            ..
+        } = self.arguments(&name)?;
+        let boot_id = self.boot_id.clone();
+        let record = match self.record(&name).cloned() {
+            Ok(record) => Some(record),
+            // Neither its record nor its disks tell of it.
+            Err(_) if matches!(self.read_record(&name), Ok(None)) => None,
+            Err(error) => return Err(error),
+        };
+        let mut status = record
+            .as_ref()
+            .map_or(Record::NOTHING, |record| record.status(now, &boot_id));
+        let sizes = record.as_ref().map(Record::disk_sizes);
+        let has = |path: &Path, wanted: Option<Sectors>| {
+            let found = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+            let size = found.map(|found| Sectors::from_bytes(found.len()));
+            size.is_some_and(|size| wanted.is_some_and(|wanted| size >= wanted))
+        };
+        status.main_suspect |= !has(&main, sizes.map(|(main, _)| main));
+        if !has(&spare, sizes.map(|(_, spare)| spare)) {
+            status.spare_failing = true;
+            let judged = self.open_disk(&spare, Access::Read);
+            let judged = judged.map(|spare| judge(&survey(&spare)));
+            (status.verdict, status.copies) = match judged {
+                Ok(judged) if judged.verdict != Verdict::None => {
+                    (judged.verdict, judged.states.map(|_, state| state.letter()))
+                }
+                _ => (Verdict::Lost, Record::NOTHING.copies),
+            };
+        }
+        Ok(Mapped {
+            main,
+            spare,
+            size: record.as_ref().map_or(Sectors::default(), Record::size),
+            block_size: record.as_ref().map_or(BlockSize::B512, Record::block_size),
+            options,
+            status,
+            name,
         })
     }
 

@@ -4,11 +4,11 @@
 //! remembers is still so, and says whether one is going on: if the lock is free and it
 //! says so, the process that began the action died.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use super::files::host_error;
+use super::files::{host_error, own_file};
 use crate::port::HostError;
 
 /// The count of actions, and whether one is going on.
@@ -61,11 +61,10 @@ pub(super) struct Lock {
 impl Lock {
     /// Opens the lock file, which is created where there is none.
     pub(super) fn open(path: &Path) -> Result<Self, HostError> {
-        let file = OpenOptions::new()
+        let file = own_file()
             .read(true)
             .write(true)
             .create(true)
-            .truncate(false)
             .open(path)
             .map_err(|source| host_error(path, source))?;
         Ok(Self {

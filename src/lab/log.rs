@@ -1,12 +1,11 @@
 //! The lab's log of events: one JSON object a line, the oldest dropped in time.
 
-use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{host_error, read, replace, unusable};
+use super::files::{host_error, own_file, read, replace, unusable};
 use crate::port::{HostError, LoggedEvent};
 use crate::remap_core::event::Event;
 use crate::remap_core::policy::{Failure, PassUp, UsageMark};
@@ -102,10 +101,9 @@ impl EventLog {
 
     fn append_lines(&mut self, lines: &[u8]) -> Result<(), HostError> {
         let failed = |source| host_error(&self.path, source);
-        let mut file = OpenOptions::new()
+        let mut file = own_file()
             .write(true)
             .create(true)
-            .truncate(false)
             .open(&self.path)
             .map_err(failed)?;
         file.set_len(self.whole_bytes).map_err(failed)?;

@@ -12,6 +12,7 @@
 //! DIR/events.jsonl      what happened
 //! DIR/backups/          what repairs overwrote
 //! DIR/journal/          the operator's actions, and what they overwrote
+//! DIR/dmremap.toml      what it may assemble without a person
 //! DIR/lock              who works on the lab
 //! ```
 
@@ -28,6 +29,7 @@ mod log;
 pub mod ram;
 mod registry;
 mod training;
+mod walls;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -107,6 +109,11 @@ const BACKUPS: &str = "backups";
 const DIRECTORIES: [&str; 2] = [DISKS, STATE];
 
 impl Lab {
+    /// Whether there is a lab in `directory`.
+    pub fn is_at(directory: &Path) -> bool {
+        directory.join(REGISTRY).is_file()
+    }
+
     /// Opens the lab in `directory`.
     ///
     /// # Errors
@@ -114,12 +121,12 @@ impl Lab {
     /// [`HostError::NotFound`] if there is none, [`HostError::Refused`] if a file of it
     /// cannot be used, with the file's name and what to do.
     pub fn open(directory: &Path, platform: Arc<dyn Platform>) -> Result<Self, HostError> {
-        if !directory.join(REGISTRY).is_file() {
+        if !Self::is_at(directory) {
             let shown = escape_path(directory);
             return Err(HostError::NotFound(format!("the lab {shown}")));
         }
-        training::finish(directory)?;
         let mut lab = Self::at(directory, platform)?;
+        training::finish(&lab.directory)?;
         lab.look(|_| Ok(()))?;
         Ok(lab)
     }
@@ -135,11 +142,16 @@ impl Lab {
         platform: Arc<dyn Platform>,
         contents: Contents,
     ) -> Result<Self, HostError> {
-        if directory.join(REGISTRY).is_file() {
+        if Self::is_at(directory) {
             return Self::open(directory, platform);
         }
         training::check_room(directory)?;
-        fs::create_dir_all(directory).map_err(|source| files::host_error(directory, source))?;
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(files::host_error(directory, error));
+            }
+            _ => {}
+        }
         let mut lab = Self::at(directory, platform)?;
         lab.lock.take()?;
         // Another process may have made it while this one waited.
@@ -180,6 +192,7 @@ impl Lab {
     fn at(directory: &Path, platform: Arc<dyn Platform>) -> Result<Self, HostError> {
         let failed = |source| files::host_error(directory, source);
         let directory = fs::canonicalize(directory).map_err(failed)?;
+        walls::check(&directory)?;
         Ok(Self {
             lock: Lock::open(&directory.join(LOCK))?,
             boot_id: platform.boot_id(),
@@ -327,8 +340,13 @@ impl Lab {
         self.targets.clear();
         self.log.forget();
         let path = self.registry_path();
-        self.registry = Registry::read(&path)?
+        let mut registry = Registry::read(&path)?
             .ok_or_else(|| HostError::NotFound(escape_path(&path).into_owned()))?;
+        for kept in registry.paths_mut() {
+            // One spelling for each image, or a disk in use would pass for a free one.
+            *kept = self.for_registry(kept).to_owned();
+        }
+        self.registry = registry;
         self.seen = Some(actions);
         Ok(())
     }
@@ -495,9 +513,15 @@ impl Lab {
         Ok((open(&mapped.main)?, open(&mapped.spare)?))
     }
 
-    /// Opens an image with what the registry says of it.
+    /// Opens an image with what the registry says of it. Only what lies in the lab is opened
+    /// for anything but reading.
     fn open_disk(&self, path: &Path, access: Access) -> Result<LabDisk, HostError> {
-        let image = self.platform.open(path, access)?;
+        let image = match access {
+            Access::Read => self.platform.open(path, access)?,
+            Access::Exclusive | Access::HandOver | Access::Damage => self
+                .platform
+                .open(&walls::image_within(&self.directory, path)?, access)?,
+        };
         Ok(describe(image, self.disk(path)))
     }
 
@@ -517,22 +541,23 @@ impl Lab {
         path.strip_prefix(&self.directory).unwrap_or(path)
     }
 
-    /// What an operator's path means: a disk of the lab by its bare name, or a file.
+    /// What an operator's path means: a disk of the lab by its bare name, or a file. The path
+    /// is free of links: an image has one name here, whichever way it was named.
     fn resolve(&self, path: &Path) -> Result<PathBuf, HostError> {
         let in_lab = path.parent() == Some(&self.directory.join(DISKS));
         if in_lab && fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
             return Ok(path.to_owned());
         }
         let bare = path.components().count() == 1 && !path.has_root();
-        if let Some(name) = path.to_str().filter(|_| bare) {
-            for directory in [&self.directory.join(DISKS), &self.directory] {
-                for candidate in [directory.join(format!("{name}.img")), directory.join(name)] {
-                    if candidate.is_file() && candidate.extension() == Some("img".as_ref()) {
-                        return Ok(candidate);
-                    }
-                }
-            }
-        }
+        let named = path.to_str().filter(|_| bare).and_then(|name| {
+            let directories = [self.directory.join(DISKS), self.directory.clone()];
+            let candidates = directories
+                .iter()
+                .flat_map(|it| [it.join(format!("{name}.img")), it.join(name)]);
+            let is_image = |it: &PathBuf| it.is_file() && it.extension() == Some("img".as_ref());
+            candidates.into_iter().find(is_image)
+        });
+        let path = named.as_deref().unwrap_or(path);
         fs::canonicalize(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => HostError::NotFound(escape_path(path).into_owned()),
             _ => files::host_error(path, source),

@@ -1,7 +1,7 @@
 //! What the lab's machine consists of: its disks, their serials and faults, and the
 //! mapped devices that are up.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -127,6 +127,13 @@ impl Registry {
         replace_json(path, self)
     }
 
+    /// The path of every disk, registered or in use.
+    pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let disks = self.disks.iter_mut().map(|disk| &mut disk.path);
+        let mapped = self.mapped.iter_mut();
+        disks.chain(mapped.flat_map(|mapped| [&mut mapped.main, &mut mapped.spare]))
+    }
+
     fn flaw(&self) -> Option<String> {
         if self.schema != SCHEMA {
             return Some(format!(
@@ -139,6 +146,12 @@ impl Registry {
             if BlockSize::from_bytes(bytes).is_none() {
                 return Some(format!("there are no logical blocks of {bytes} bytes"));
             }
+        }
+        let disks = self.disks.iter().map(|disk| &disk.path);
+        let mapped = self.mapped.iter();
+        let mapped = mapped.flat_map(|mapped| [&mapped.main, &mapped.spare]);
+        if let Some(path) = disks.chain(mapped).find(|path| !is_plain(path)) {
+            return Some(format!("{path:?} is no plain path"));
         }
         for (index, mapped) in self.mapped.iter().enumerate() {
             let name = &mapped.name;
@@ -155,4 +168,10 @@ impl Registry {
         }
         None
     }
+}
+
+/// Whether a path names a file without going up on the way.
+fn is_plain(path: &Path) -> bool {
+    let goes_on = |part| matches!(part, Component::RootDir | Component::Normal(_));
+    path.file_name().is_some() && path.components().all(goes_on)
 }

@@ -27,7 +27,10 @@ use crate::remap_core::units::{
 };
 
 /// Says that a lab is being made here.
-const MAKING: &str = "making";
+pub(super) const MAKING: &str = "making";
+
+/// The text of that file. Nothing is made before it is durable.
+const MARK: &[u8] = b"dmremap: a lab is being made here\n";
 
 const MIB: u64 = 1 << 20;
 
@@ -54,10 +57,11 @@ pub(super) fn check_room(directory: &Path) -> Result<(), HostError> {
         );
     }
     // A crash may have come between the making of a lab and its end.
-    let begun = names.iter().any(|name| name == MAKING);
+    let marked = super::files::read(&directory.join(MAKING), "remove it")?.unwrap_or_default();
     // Images that somebody made beforehand are no reason against a lab beside them.
     let is_image = |name: &OsString| Path::new(name).extension().is_some_and(|it| it == "img");
-    if begun || names.iter().all(|name| name == LOCK || is_image(name)) {
+    let is_ours = |name: &OsString| name == LOCK || name == MAKING && marked.is_empty();
+    if marked == MARK || names.iter().all(|name| is_ours(name) || is_image(name)) {
         return Ok(());
     }
     Err(unusable(
@@ -78,8 +82,8 @@ pub(super) fn create(
         let path = path.to_owned();
         move |source| host_error(&path, source)
     };
-    File::create(&making)
-        .and_then(|file| file.sync_all())
+    fs::write(&making, MARK)
+        .and_then(|()| File::open(&making)?.sync_all())
         .map_err(failed(&making))?;
     sync_parent(&making)?;
     for name in DIRECTORIES {

@@ -6,7 +6,7 @@ use crate::{Bench, Ran};
 impl Bench {
     /// Runs a command line on the training lab, with the list in `policy.toml`.
     fn listed(&self, words: &str) -> Ran {
-        self.run(&format!("--lab lab --policy policy.toml {words}"))
+        self.in_lab(&format!("--policy policy.toml {words}"))
     }
 
     /// The training lab with `attic` and `vault` down, and both on the list.

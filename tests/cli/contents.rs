@@ -30,7 +30,7 @@ fn make_luks(image: &Path, uuid: &str) {
 }
 
 fn in_lab(bench: &Bench, words: &str) -> Ran {
-    bench.run(&format!("--lab lab {words}"))
+    bench.in_lab(words)
 }
 
 fn device<'a>(list: &'a Value, name: &str) -> &'a Value {

@@ -11,9 +11,8 @@ use serde_json::Value;
 use crate::{Bench, Ran};
 
 impl Bench {
-    /// Runs a command line on the lab of this bench, which is made on first use.
     fn lab(&self, words: &str) -> Ran {
-        self.run(&format!("--lab lab {words}"))
+        self.in_lab(words)
     }
 
     /// The same, with JSON, which must end with `status`.
@@ -321,4 +320,379 @@ fn an_unreadable_copy_is_told_with_its_reason() {
     assert_eq!(copy["state"], "unreadable");
     assert!(copy["checksum_stored"].is_null() && copy["reason"].is_string());
     assert_eq!(seen["copies"][2]["state"], "valid");
+}
+
+/// Every file below a directory with its bytes, and every link with where it leads.
+fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = path.symlink_metadata().unwrap().file_type();
+            let bytes = match () {
+                () if kind.is_symlink() => {
+                    let target = std::fs::read_link(&path).unwrap();
+                    target.as_os_str().as_bytes().to_vec()
+                }
+                () if kind.is_dir() => {
+                    folders.push(path.clone());
+                    Vec::new()
+                }
+                () => std::fs::read(&path).unwrap(),
+            };
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+#[test]
+fn looking_makes_no_lab_and_neither_does_a_run_that_changes_nothing() {
+    let bench = Bench::new();
+    let nothing = tree(bench.directory.path());
+    for words in [
+        "--lab nowhere inspect attic",
+        "--lab nowhere scan",
+        "--lab nowhere scan --scan-only",
+        "--lab nowhere status",
+        "--lab nowhere status attic",
+        "--lab nowhere log",
+        "--lab nowhere allow",
+        "--lab nowhere allow attic",
+        "--lab nowhere remove attic",
+        "--lab nowhere corrupt attic --copy 1 --confirm attic",
+        "--lab nowhere undo",
+        "--lab nowhere list --dry-run",
+        "--lab nowhere list --read-only",
+        "--lab nowhere lab --read-only",
+        "--lab nowhere scenario torn-write --dry-run",
+        "--lab nowhere scenario torn-writ",
+        "--lab nowhere/else list",
+        "--lab list",
+        "--lab scan --json",
+        "lab inspect",
+        "--lab=--json list",
+        "--lab= list",
+    ] {
+        let ran = bench.run(words);
+        assert!((1..=2).contains(&ran.status), "{words}: {}", ran.stderr);
+        assert!(ran.stdout.is_empty(), "{words}: {}", ran.stdout);
+        assert_eq!(tree(bench.directory.path()), nothing, "{words}");
+    }
+    let told = bench.run("--lab nowhere scan").stderr;
+    assert!(told.contains("dmremap-tui lab nowhere"), "{told}");
+
+    // A directory of somebody's, with and without images.
+    std::fs::create_dir(bench.path("mine")).unwrap();
+    for name in ["rescued.img", "making", "thesis.txt"] {
+        std::fs::write(bench.path("mine").join(name), "dear to me").unwrap();
+        let before = tree(bench.directory.path());
+        let mut wanted = vec!["--lab mine list"];
+        if name != "rescued.img" {
+            // Beside images a lab is made for who asks for just that.
+            wanted.push("lab mine");
+        }
+        for words in wanted {
+            let ran = bench.run(words);
+            assert_ne!(ran.status, 0, "{words}: {}", ran.stdout);
+            assert_eq!(tree(bench.directory.path()), before, "{words}");
+        }
+    }
+    std::fs::create_dir(bench.path("empty")).unwrap();
+    assert_eq!(bench.run("--lab empty list").status, 0);
+}
+
+#[test]
+fn a_tilde_is_the_home_directory_wherever_a_lab_is_named() {
+    let bench = Bench::new();
+    let home = bench.path("home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(bench.path("c.toml"), "lab = \"~/lab\"\n").unwrap();
+    for words in [
+        "--config c.toml list",
+        "--lab=~/lab scan --scan-only",
+        "--config=~/../c.toml log",
+        "lab ~/lab",
+    ] {
+        let ran = bench.run(words);
+        assert!(matches!(ran.status, 0 | 3), "{words}: {}", ran.stderr);
+        assert!(home.join("lab/lab.json").exists(), "{words}");
+        assert!(!bench.path("~").exists(), "{words}");
+    }
+    for (lab, home) in [
+        ("~", None),
+        ("~/lab", None),
+        ("~/lab", Some("")),
+        ("~/lab", Some("home")),
+        ("~somebody/lab", Some("/")),
+        ("", Some("/")),
+        ("relative", Some("/")),
+    ] {
+        let before = tree(bench.directory.path());
+        std::fs::write(bench.path("c.toml"), format!("lab = \"{lab}\"\n")).unwrap();
+        let mut command = bench.command(&["--config", "c.toml", "list"]);
+        command.env_remove("HOME");
+        command.envs(home.map(|home| ("HOME", home)));
+        let ran = Ran::from(command.output().unwrap());
+        assert!((1..=2).contains(&ran.status), "{lab}: {}", ran.stderr);
+        assert!(ran.stderr.contains(lab), "{lab}: {}", ran.stderr);
+        std::fs::write(bench.path("c.toml"), "lab = \"~/lab\"\n").unwrap();
+        assert_eq!(tree(bench.directory.path()), before, "{lab}");
+    }
+}
+
+#[test]
+fn a_lab_has_a_list_of_its_own() {
+    let bench = Bench::new();
+    let listed = |words: &str, status| bench.lab_json("allow", words, status);
+    assert_eq!(listed("allow", 0)["allowed"], serde_json::json!([]));
+    assert_eq!(listed("allow attic vault", 0)["changed"], true);
+    assert_eq!(listed("allow", 0)["allowed"].as_array().unwrap().len(), 2);
+    assert!(bench.path("lab/dmremap.toml").exists());
+    assert_eq!(bench.lab_json("config", "config", 0)["allowed"], 2);
+    assert_eq!(listed("allow --remove attic", 0)["changed"], true);
+    assert_eq!(listed("allow", 0)["allowed"][0]["name"], "vault");
+    assert_eq!(
+        bench.run("config --json").json("config")["allowed"],
+        0,
+        "the machine's own list"
+    );
+}
+
+#[test]
+fn nothing_outside_of_a_lab_is_written_wherever_its_files_lead() {
+    let bench = Bench::new();
+    bench.lab("remove attic");
+    let spare = bench.bytes("lab/disks/disk-d.img");
+    let main = bench.path("lab/disks/disk-c.img");
+    std::fs::write(bench.path("outside.img"), &spare).unwrap();
+    let (outside, disks) = (bench.path("outside.img"), bench.path("lab/disks"));
+    std::os::unix::fs::symlink(&outside, disks.join("link.img")).unwrap();
+    std::fs::create_dir(bench.path("elsewhere")).unwrap();
+    std::fs::copy(&outside, bench.path("elsewhere/deep.img")).unwrap();
+    std::os::unix::fs::symlink(bench.path("elsewhere"), disks.join("folder")).unwrap();
+    let ways = [
+        outside.display().to_string(),
+        "outside.img".to_owned(),
+        "lab/../outside.img".to_owned(),
+        "link".to_owned(),
+        "link.img".to_owned(),
+        disks.join("link.img").display().to_string(),
+        disks.join("folder/deep.img").display().to_string(),
+    ];
+    for way in &ways {
+        let seen = bench.lab(&format!("inspect {way}"));
+        assert_eq!(seen.status, 0, "looking is free: {}", seen.stderr);
+        for words in [
+            format!("corrupt {way} --copy 1 --confirm attic"),
+            format!("repair {way} --confirm attic"),
+            format!("migrate {way} --confirm attic"),
+            format!("reassemble {way}"),
+            format!("create new --main disk-f --spare {way} --replace --confirm attic"),
+            format!("create new --main {way} --spare disk-h --confirm new"),
+            format!(
+                "write-metadata --main disk-c --spare {way} --name x --replace --confirm attic"
+            ),
+        ] {
+            let ran = bench.lab(&words);
+            if !words.starts_with("repair") {
+                assert_ne!(ran.status, 0, "{words}: {}", ran.stdout);
+            }
+            assert!(bench.bytes("outside.img") == spare, "{words}");
+            assert!(bench.bytes("elsewhere/deep.img") == spare, "{words}");
+            bench.lab("remove new");
+            bench.lab("remove attic");
+        }
+    }
+    // What its registry says is up lies elsewhere, one way or the other.
+    let registry = bench.path("lab/lab.json");
+    let was = std::fs::read_to_string(&registry).unwrap();
+    for way in [
+        outside.to_str().unwrap(),
+        "../outside.img",
+        "disks/link.img",
+        "disks/folder/deep.img",
+        "/dev/null",
+    ] {
+        let mapped = format!(
+            "\"mapped\": [{{\"name\": \"attic\", \"main\": {:?}, \"spare\": {way:?}, \
+             \"scrub_interval_seconds\": 1, \"read_only\": false}}]",
+            main.display().to_string()
+        );
+        let text = was.replace("\"mapped\": []", &mapped);
+        assert_ne!(text, was);
+        std::fs::write(&registry, text).unwrap();
+        std::fs::remove_file(bench.path("lab/state/attic.json")).ok();
+        for words in [
+            "list",
+            "status",
+            "scrub attic",
+            "repair attic",
+            "write-metadata attic",
+            "corrupt attic --copy 1 --confirm attic",
+            "remove attic",
+        ] {
+            let ran = bench.lab(words);
+            assert!(bench.bytes("outside.img") == spare, "{way} {words}");
+            assert!(bench.bytes("elsewhere/deep.img") == spare, "{way} {words}");
+            let all = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(!all.contains("panicked"), "{way} {words}: {all}");
+        }
+        std::fs::write(&registry, &was).unwrap();
+    }
+}
+
+#[test]
+fn a_file_of_a_lab_that_is_a_link_is_not_followed() {
+    let bench = Bench::new();
+    bench.lab("corrupt disk-d --copy 1 --confirm attic");
+    std::fs::create_dir(bench.path("victims")).unwrap();
+    std::fs::write(bench.path("victims/file"), "precious\n").unwrap();
+    let before = tree(&bench.path("victims"));
+    for name in [
+        "lock",
+        "lab.json.new",
+        "events.jsonl",
+        "dmremap.toml",
+        "making",
+        "state/attic.json.new",
+        "state/attic.json",
+        "journal/journal.jsonl",
+        "journal/lock",
+        "journal/2.bin",
+        "history/attic.json",
+    ] {
+        let path = bench.path("lab").join(name);
+        let folder = path.parent().unwrap();
+        std::fs::create_dir_all(folder).unwrap();
+        let kept = std::fs::read(&path).ok();
+        std::fs::remove_file(&path).ok();
+        std::os::unix::fs::symlink(bench.path("victims/file"), &path).unwrap();
+        for words in [
+            "list",
+            "allow attic",
+            "scrub attic",
+            "corrupt disk-d --copy 2 --confirm attic",
+        ] {
+            bench.lab(words);
+            assert_eq!(tree(&bench.path("victims")), before, "{name}: {words}");
+        }
+        std::fs::remove_file(&path).ok();
+        if let Some(kept) = kept {
+            std::fs::write(&path, kept).unwrap();
+        }
+        assert_eq!(bench.lab("list").status, 0, "{name}");
+    }
+    for name in ["state", "journal", "backups", "history"] {
+        let path = bench.path("lab").join(name);
+        let away = bench.path("away");
+        std::fs::rename(&path, &away).ok();
+        std::os::unix::fs::symlink(bench.path("victims"), &path).unwrap();
+        for words in [
+            "list",
+            "scrub attic",
+            "corrupt disk-d --copy 2 --confirm attic",
+        ] {
+            let ran = bench.lab(words);
+            assert_eq!(ran.status, 5, "{name}: {words}: {}", ran.stdout);
+            assert!(ran.stderr.contains(name), "{}", ran.stderr);
+            assert_eq!(tree(&bench.path("victims")), before, "{name}: {words}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::rename(&away, &path).ok();
+    }
+    // The directory itself may be one.
+    std::os::unix::fs::symlink("lab", bench.path("also")).unwrap();
+    assert_eq!(bench.run("--lab also scrub attic").status, 0);
+}
+
+#[test]
+fn a_device_whose_images_are_gone_or_cut_short_is_not_well() {
+    for (disk, flag, words) in [
+        ("disk-d", "spare_failing", "The spare fails"),
+        ("disk-c", "main_suspect", "Main fails as a whole"),
+    ] {
+        for size in [None, Some(0), Some(1 << 20), Some((16 << 20) - 512)] {
+            for has_record in [true, false] {
+                let bench = Bench::new();
+                bench.settle();
+                let image = bench.path(&format!("lab/disks/{disk}.img"));
+                match size {
+                    None => std::fs::remove_file(&image).unwrap(),
+                    Some(size) => {
+                        let file = std::fs::File::options().write(true).open(&image).unwrap();
+                        file.set_len(size).unwrap();
+                    }
+                }
+                if !has_record {
+                    std::fs::remove_file(bench.path("lab/state/attic.json")).unwrap();
+                }
+                let what = format!("{disk} {size:?} {has_record}");
+                let ran = bench.lab("status attic --json");
+                let status = ran.json("status");
+                // Of a spare with nothing on it nothing is left to fail: it passes through.
+                if status["mode"] != "pass" {
+                    assert_eq!(status[flag], true, "{what}: {status}");
+                    assert!(ran.stdout.contains(words), "{what}: {status}");
+                }
+                if disk == "disk-d" && size.is_none_or(|size| size < 1 << 22) {
+                    assert_ne!(status["verdict"], "healthy", "{what}");
+                    assert_ne!(ran.status, 0, "{what}");
+                }
+                let list = bench.lab("list --json").json("list");
+                assert_eq!(row(&list, disk)["mapped"], "attic", "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_backup_and_the_journal_must_tell_of_the_same_device() {
+    let bench = Bench::new();
+    for words in [
+        "corrupt disk-d --copy 1 --confirm attic",
+        "corrupt disk-b --copy 2 --confirm vault",
+    ] {
+        assert_eq!(bench.lab(words).status, 0, "{words}");
+    }
+    let damaged = [
+        bench.bytes("lab/disks/disk-d.img"),
+        bench.bytes("lab/disks/disk-b.img"),
+    ];
+    let journal = bench.path("lab/journal");
+    let lines = std::fs::read_to_string(journal.join("journal.jsonl")).unwrap();
+    let exchange = |one: &str, other: &str| {
+        let (one, other) = (journal.join(one), journal.join(other));
+        let kept = std::fs::read(&one).unwrap();
+        std::fs::copy(&other, &one).unwrap();
+        std::fs::write(&other, kept).unwrap();
+    };
+    let refused = |what: &str| {
+        for token in ["attic", "vault"] {
+            let ran = bench.lab(&format!("undo 1 --confirm {token}"));
+            assert_eq!(ran.status, 5, "{what}: {} {}", ran.stdout, ran.stderr);
+            assert!(bench.bytes("lab/disks/disk-d.img") == damaged[0], "{what}");
+            assert!(bench.bytes("lab/disks/disk-b.img") == damaged[1], "{what}");
+        }
+    };
+    for side in ["bin", "after.bin"] {
+        exchange(&format!("1.{side}"), &format!("2.{side}"));
+        refused(side);
+    }
+    // Now both files are the other action's, and agree with each other.
+    for side in ["bin", "after.bin"] {
+        exchange(&format!("1.{side}"), &format!("2.{side}"));
+    }
+    for device in ["\"device\":null", "\"device\":\"/dev/sda\""] {
+        let path = bench.path("lab/disks/disk-d.img");
+        let named = format!("\"device\":\"{}\"", path.display());
+        let tampered = lines.replace(&named, device);
+        assert_ne!(tampered, lines);
+        std::fs::write(journal.join("journal.jsonl"), tampered).unwrap();
+        refused(device);
+    }
+    std::fs::write(journal.join("journal.jsonl"), lines).unwrap();
+    assert_eq!(bench.lab("undo 1 --confirm attic").status, 0);
 }

@@ -56,6 +56,15 @@ impl Bench {
         spare
     }
 
+    /// Runs a command line on the training lab of this bench, which is made at the first time.
+    fn in_lab(&self, words: &str) -> Ran {
+        if !self.path("lab").exists() {
+            let made = self.run("--lab lab list");
+            assert_eq!(made.status, 0, "{}", made.stderr);
+        }
+        self.run(&format!("--lab lab {words}"))
+    }
+
     /// Runs a command line of words without spaces.
     fn run(&self, words: &str) -> Ran {
         self.run_words(&words.split_whitespace().collect::<Vec<_>>())

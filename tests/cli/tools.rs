@@ -79,7 +79,7 @@ fn the_scan_takes_its_options_and_exits_by_what_it_met() {
 #[test]
 fn metadata_is_written_by_the_name_of_a_device_that_is_up() {
     let bench = Bench::new();
-    let before = bench.run("--lab lab inspect attic --json").json("inspect");
+    let before = bench.in_lab("inspect attic --json").json("inspect");
     let written = bench.tool("dm-remap-write-metadata attic --lab lab");
     assert_eq!(written.status, 0, "{}", written.stderr);
     let after = bench.run("--lab lab inspect attic --json").json("inspect");

@@ -31,8 +31,18 @@ fn a_lab_whose_making_was_cut_short_is_made_anew_and_nothing_else_is_touched() {
     let fixture = Fixture::new();
     drop(fixture.lab());
     fs::remove_file(fixture.file("lab.json")).unwrap();
-    fs::write(fixture.file("making"), "").unwrap();
     fs::write(fixture.file("disks/disk-a.img"), "half").unwrap();
+    for strange in [&b""[..], b"cakes"] {
+        fs::write(fixture.file("making"), strange).unwrap();
+        let told = fixture.try_lab().err().unwrap().to_string();
+        assert!(told.contains("and no lab"), "{told}");
+        assert_eq!(fs::read(fixture.file("disks/disk-a.img")).unwrap(), b"half");
+    }
+    fs::write(
+        fixture.file("making"),
+        "dmremap: a lab is being made here\n",
+    )
+    .unwrap();
     let mut lab = fixture.lab();
     assert_eq!(lab.devices().unwrap().len(), 8);
     assert_eq!(verdict(&mut lab, "disk-b"), Verdict::Degraded);

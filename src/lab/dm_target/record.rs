@@ -140,6 +140,19 @@ impl Record {
         Sectors::new(self.size_sectors)
     }
 
+    /// The least that main and the spare have: what the metadata states, as far as there is
+    /// any.
+    pub(in crate::lab) fn disk_sizes(&self) -> (Sectors, Sectors) {
+        let main = self.size();
+        match self.superblock() {
+            None => (main, Sectors::default()),
+            Some(superblock) => (main, superblock.spare_sectors),
+        }
+    }
+
+    /// The status of a target of which nothing is known.
+    pub(in crate::lab) const NOTHING: Status = NOTHING_KNOWN;
+
     /// When something is due next.
     pub(in crate::lab) fn due(&self, now: Now, boot_id: &str) -> Option<Millis> {
         let schedule = self.schedule(now, boot_id);
@@ -238,8 +251,8 @@ impl Record {
 }
 
 const NOTHING_KNOWN: Status = Status {
-    mode: Mode::PassThrough,
-    verdict: Verdict::None,
+    mode: Mode::ReadOnly,
+    verdict: Verdict::Lost,
     copies: PerSlot::new(['?'; Slot::COUNT]),
     sequence: Sequence::new(0),
     active: Blocks::new(0),
