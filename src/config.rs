@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Exit};
 use crate::own_file;
-use crate::text::escape_path;
+use crate::text::{escape_path, escape_str, guard};
 
 pub use edit::{keep, SettingsFile};
 pub use template::template;
@@ -123,9 +123,10 @@ impl Settings {
                 let before = text.get(..span.start).unwrap_or(text);
                 1 + before.matches('\n').count()
             });
+            let message = escape_str(error.message());
             let why = match line {
-                Some(line) => format!("line {line}: {}", error.message()),
-                None => error.message().to_owned(),
+                Some(line) => format!("line {line}: {message}"),
+                None => message.into_owned(),
             };
             broken(path, &why)
         })
@@ -158,7 +159,7 @@ pub const FLAW: &str = "settings";
 
 /// The error that something in a settings file is not as it must be.
 pub fn broken(path: &Path, why: &str) -> Error {
-    let why = crate::text::escape_str(why.trim()).into_owned();
+    let why = guard(why.trim()).into_owned();
     Error::failed(FLAW, format!("{}: {why}", escape_path(path)))
         .advise("Mend the file, or name another one with --config.")
         .exiting(Exit::Usage)

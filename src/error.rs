@@ -108,7 +108,7 @@ impl std::error::Error for Error {}
 
 impl From<HostError> for Error {
     fn from(error: HostError) -> Self {
-        let message = crate::text::escape_str(&error.to_string()).into_owned();
+        let message = crate::text::guard(&error.to_string()).into_owned();
         match error {
             HostError::NotFound(_) => {
                 Self::failed("not-found", message).advise("Check the path or the name.")

@@ -192,7 +192,7 @@ impl Policy {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| broken(path, &error.to_string()))
+        toml::from_str(text).map_err(|error| broken(path, &escape_lines(&error.to_string())))
     }
 
     /// Whether a device may be assembled without a person.
@@ -225,7 +225,7 @@ pub fn path_in_force(named: Option<&Path>, lab: Option<&Path>) -> PathBuf {
 }
 
 fn broken(path: &Path, why: &str) -> Error {
-    let why = escape_lines(why.trim());
+    let why = why.trim();
     Error::failed("policy", format!("{}: {why}", escape_path(path)))
         .advise(
             "Mend the file; until then nothing is assembled by itself. \
@@ -306,7 +306,7 @@ fn remove(
     gone: impl Fn(&Allowed) -> bool,
 ) -> Result<String, Error> {
     let document = toml_edit::Document::parse(text);
-    let document = document.map_err(|error| broken(path, &error.to_string()))?;
+    let document = document.map_err(|error| broken(path, &escape_lines(&error.to_string())))?;
     let by_hand = || {
         broken(
             path,

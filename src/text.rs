@@ -10,8 +10,12 @@
 //! the plain one, characters that never show, unassigned and private ones, a
 //! combining mark that would join what stands before the text, and bytes that are
 //! not UTF-8. A byte becomes `\xNN`, a character past ASCII `\u{N}`, both in
-//! lower-case hexadecimal. A backslash stays single, as paths under
-//! `/dev/disk/by-label` have them; the exact bytes are in the bytes view.
+//! lower-case hexadecimal, and a backslash two of them: no two texts look the same, and
+//! the text can be had back from what is shown.
+//!
+//! So a text is escaped once, where it comes in or where it is first put into a sentence.
+//! [`guard`] is for what was made from such pieces already: it lets nothing harmful through
+//! and leaves backslashes alone.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -21,21 +25,7 @@ use std::path::Path;
 
 /// Escapes bytes that may not even be UTF-8.
 pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = str::from_utf8(bytes) {
-        if shows_as_is(text) {
-            return Cow::Borrowed(text);
-        }
-    }
-    let mut out = String::with_capacity(bytes.len().saturating_mul(2));
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            push(&mut out, character);
-        }
-        for byte in chunk.invalid() {
-            push_byte(&mut out, *byte);
-        }
-    }
-    Cow::Owned(out)
+    spell_out(bytes, "\\\\")
 }
 
 /// Escapes text that is UTF-8 already.
@@ -51,6 +41,40 @@ pub fn escape_os(text: &OsStr) -> Cow<'_, str> {
 /// Escapes a path. The result is to be shown, not to be opened.
 pub fn escape_path(path: &Path) -> Cow<'_, str> {
     escape(path.as_os_str().as_bytes())
+}
+
+/// Makes sure of text that is to be fit to be shown: what was escaped stays as it is.
+pub fn guard(text: &str) -> Cow<'_, str> {
+    guard_bytes(text.as_bytes())
+}
+
+/// The same of bytes.
+pub fn guard_bytes(bytes: &[u8]) -> Cow<'_, str> {
+    spell_out(bytes, "\\")
+}
+
+/// The text with everything spelled out that would not show, and `backslash` for each of its
+/// backslashes.
+fn spell_out<'a>(bytes: &'a [u8], backslash: &str) -> Cow<'a, str> {
+    let stays = |text: &str| backslash.len() == 1 || !text.contains('\\');
+    if let Ok(text) = str::from_utf8(bytes) {
+        if shows_as_is(text) && stays(text) {
+            return Cow::Borrowed(text);
+        }
+    }
+    let mut out = String::with_capacity(bytes.len().saturating_mul(2));
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => out.push_str(backslash),
+                character => push(&mut out, character),
+            }
+        }
+        for byte in chunk.invalid() {
+            push_byte(&mut out, *byte);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// A count with its thousands apart: `132,104,192`.
@@ -180,6 +204,7 @@ mod tests {
     fn every_byte_alone_comes_out_harmless() {
         for byte in 0..=u8::MAX {
             let expected = match byte {
+                b'\\' => "\\\\".to_owned(),
                 b' '..=b'~' => char::from(byte).to_string(),
                 _ => format!("\\x{byte:02x}"),
             };
@@ -235,7 +260,9 @@ mod tests {
                 assert!(!harmful, "U+{number:04x} stayed");
                 stayed += 1;
             } else {
-                let expected = if number < 0x80 {
+                let expected = if character == '\\' {
+                    "a\\\\".to_owned()
+                } else if number < 0x80 {
                     format!("a\\x{number:02x}")
                 } else {
                     format!("a\\u{{{number:x}}}")
@@ -243,7 +270,7 @@ mod tests {
                 assert_eq!(escaped, expected);
                 assert!(!character.is_alphanumeric() || is_ignorable(character));
             }
-            assert_eq!(escaped == text, is_visible(character));
+            assert_eq!(escaped == text, is_visible(character) && character != '\\');
         }
         // All of Unicode's letters, not merely a few, came through.
         assert!(stayed > 140_000, "only {stayed} characters stayed");
@@ -266,7 +293,6 @@ mod tests {
     fn text_of_many_scripts_stays() {
         for text in [
             "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4",
-            "/dev/disk/by-partlabel/EFI\\x20System",
             "Größe",
             "Gro\u{308}ße",
             "диск",
@@ -301,12 +327,78 @@ mod tests {
         }
     }
 
-    #[test]
-    fn escaping_twice_changes_nothing_more() {
-        for character in '\0'..=char::MAX {
-            let once = escape_str(character.encode_utf8(&mut [0; 4])).into_owned();
-            assert_eq!(escape_str(&once), once);
+    /// What stood there before it was escaped.
+    fn taken_back(shown: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut rest = shown;
+        while let Some(character) = rest.chars().next() {
+            let mut put = |character: char| {
+                out.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
+            };
+            let behind = &rest[character.len_utf8()..];
+            rest = match (character, behind.as_bytes().first()) {
+                ('\\', Some(b'\\')) => {
+                    put('\\');
+                    &behind[1..]
+                }
+                ('\\', Some(b'x')) => {
+                    out.push(u8::from_str_radix(&behind[1..3], 16).unwrap());
+                    &behind[3..]
+                }
+                ('\\', _) => {
+                    let (number, behind) = behind[2..].split_once('}').unwrap();
+                    let number = u32::from_str_radix(number, 16).unwrap();
+                    put(char::from_u32(number).unwrap());
+                    behind
+                }
+                (character, _) => {
+                    put(character);
+                    behind
+                }
+            };
         }
+        out
+    }
+
+    #[test]
+    fn what_is_shown_tells_exactly_what_stood_there() {
+        let pieces: [&[u8]; 14] = [
+            b"a",
+            b"\\",
+            b"\\x1b",
+            b"\x1b",
+            b"\\u{202e}",
+            "\u{202e}".as_bytes(),
+            b"\\\\",
+            b"x1b",
+            b"\n",
+            b"\xff",
+            b"\xc3",
+            b"\xa4",
+            "\u{301}".as_bytes(),
+            b"u{",
+        ];
+        for one in pieces {
+            for two in pieces {
+                for three in pieces {
+                    let text = [one, two, three].concat();
+                    let shown = escape(&text);
+                    assert_eq!(taken_back(&shown), text, "{shown}");
+                    assert!(shown.chars().all(is_visible), "{shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_guard_lets_through_what_was_escaped_and_nothing_harmful() {
+        for character in '\0'..=char::MAX {
+            let raw = character.encode_utf8(&mut [0; 4]).to_owned();
+            let once = escape_str(&raw);
+            assert!(matches!(guard(&once), Cow::Borrowed(same) if same == once));
+            assert!(shows_as_is(&guard(&raw)), "{character:?}");
+        }
+        assert_eq!(guard("\\x1b \x1b"), "\\x1b \\x1b");
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Check {
 
 /// The same, beginning with a capital where it is advice and ending as given.
 fn sentence(text: &str, end: &str) -> String {
-    let text = crate::text::escape_str(text);
+    let text = crate::text::guard(text);
     let mut letters = text.chars();
     match (letters.next(), end) {
         (Some(first), ".") => format!("{}{}{end}", first.to_uppercase(), letters.as_str()),

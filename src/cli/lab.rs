@@ -13,6 +13,7 @@ use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
 use crate::lab::exercise::{Exercise, ExerciseError};
 use crate::lab::{Lab, LabIoError};
+use crate::own_file;
 use crate::remap_core::units::{Sector, Sectors, SECTOR_BYTES};
 use crate::tui;
 
@@ -157,7 +158,7 @@ pub(super) fn verify(
     report: &Path,
 ) -> Result<Exit, Error> {
     let mut lab = open_lab(session)?;
-    let file = File::open(report).map_err(|error| {
+    let file = own_file::open(File::options().read(true), report).map_err(|error| {
         let shown = crate::report::path_text(report);
         Error::failed("io", format!("{shown}: {error}"))
     })?;

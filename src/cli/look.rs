@@ -12,8 +12,8 @@ use super::change::find_mapped;
 use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inspect::{
-    inspect, inspect_table, log_findings, look, open_each, status_findings, Depth, Extent,
-    Inspection,
+    inspect, inspect_table, journal_finding, log_findings, look, open_each, status_findings, Depth,
+    Extent, Inspection,
 };
 use crate::port::{Access, BlockStore, DeviceInfo, Usage, Watcher};
 use crate::report::{self, ListRow, Seen};
@@ -186,14 +186,15 @@ fn inactive_status(
         return Err(error);
     };
     let json = json!({
-        "name": name,
+        "name": crate::text::escape_str(name),
         "active": false,
         "spare": report::path_text(&seen.path),
         "verdict": seen.verdict().name(),
         "working_sequence": seen.judgement.sequence.map(|sequence| sequence.get()),
     });
     let text = format!(
-        "{name}  not active\n  {}  {}\n",
+        "{}  not active\n  {}  {}\n",
+        crate::text::escape_str(name),
         session.style.verdict(seen.verdict(), 0),
         report::path_text(&seen.path)
     );
@@ -202,11 +203,13 @@ fn inactive_status(
 
 pub(super) fn log(session: &mut Session) -> Result<Exit, Error> {
     let actions = session.context.journal.actions()?;
+    let unread = session.context.journal.unread()?;
     let log = session.host.target_log()?;
-    let findings = log_findings(&log);
+    let mut findings = log_findings(&log);
+    findings.extend(journal_finding(unread));
     session.print(
         "log",
-        || report::log_json(&actions, &log, &findings),
+        || report::log_json(&actions, unread, &log, &findings),
         || report::log_text(&actions, &log, &findings, session.style),
     )?;
     Ok(Exit::Done)

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, TypedValueParser as _};
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::config::FLAW;
@@ -57,7 +58,7 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
     // Asked for before parsing: a command line that cannot be parsed is an error too.
     let json = arguments.iter().any(|word| word == "--json")
         || std::env::var_os("DMREMAP_JSON").is_some_and(|value| is_truth(&value));
-    let result = match parse(arguments) {
+    let result = match parse(arguments).map_err(escape_words) {
         Ok(cli) => dispatch(cli, ports),
         Err(error) if error.use_stderr() && json => {
             let text = error.render().to_string();
@@ -89,6 +90,27 @@ pub fn run(arguments: Vec<OsString>, ports: &Ports) -> ExitCode {
         signal.die();
     }
     ExitCode::from(exit.code())
+}
+
+/// The error with what was typed escaped: a word that a script took from a file or a disk is
+/// printed with it.
+fn escape_words(mut error: clap::Error) -> clap::Error {
+    let escaped = |word: &String| crate::text::escape_str(word).into_owned();
+    let typed: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(word) => Some((kind, ContextValue::String(escaped(word)))),
+            ContextValue::Strings(words) => {
+                let words = words.iter().map(escaped).collect();
+                Some((kind, ContextValue::Strings(words)))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in typed {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Whether this value of a variable turns its option on, read as the command line reads it.

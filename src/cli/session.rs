@@ -25,6 +25,7 @@ use crate::port::{Access, Host, Mapped};
 use crate::remap_core::units::Sectors;
 use crate::report::{self, style::Style};
 use crate::stop::Stop;
+use crate::text::escape_os;
 
 /// Where a journal is kept, in the directory of a lab or of the user's state.
 const JOURNAL: &str = "journal";
@@ -140,7 +141,7 @@ impl Session {
         let devices = self.host.devices()?;
         let named = devices
             .into_iter()
-            .find(|device| Path::new(&device.name) == word);
+            .find(|device| device.name == escape_os(word.as_os_str()));
         Ok(named.map_or(word.to_owned(), |device| device.path))
     }
 
@@ -397,7 +398,7 @@ fn require_meant(directory: &Path) -> Result<(), Error> {
     let shown = report::path_text(directory);
     Err(Error::failed(
         "usage",
-        format!("a lab is to be made in {shown:?}, a word of the command line"),
+        format!("a lab is to be made in \"{shown}\", a word of the command line"),
     )
     .advise(format!(
         "Name a directory: --lab DIR, then the command. If it is to be called so: ./{shown}"

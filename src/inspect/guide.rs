@@ -46,7 +46,7 @@ macro_rules! guide {
 
 /// Every kind of finding, first what is to be looked at first. One line is one kind.
 #[rustfmt::skip]
-pub const GUIDES: [Guide; 42] = [
+pub const GUIDES: [Guide; 43] = [
     guide!("main-held", Certain, "main-taken-past-its-device", "Somebody reads and writes main itself: what was moved to the spare is missing there, and old data stands in its place."),
     guide!("main-suspect", Likely, "main-or-the-spare-fails", "So much fails that it is no matter of single blocks: a cable, a controller, or the whole disk."),
     guide!("spare-failing", Likely, "main-or-the-spare-fails", "Blocks that fail on main from now on are errors: there is nowhere to move them to."),
@@ -87,6 +87,7 @@ pub const GUIDES: [Guide; 42] = [
     guide!("plain-format", Certain, "other-versions", "Damage of such copies shows only where they disagree."),
     guide!("idle-main", Certain, "names-and-paths", "The spare names this disk by what is stable about it."),
     guide!("not-ours", Likely, "somebody-elses-data", "This device plays no part here, or everything that said so is gone."),
+    guide!("journal-unread", Certain, "how-a-change-is-made", "Something was done that is not shown here."),
     guide!("kernel-log-unread", Certain, "what-targets-did", "The target tells the kernel's log what it does, and nobody else remembers it."),
     guide!("kernel-log-overwritten", Certain, "what-targets-did", "The log has room for so much and forgets what is older; it begins anew with each start."),
 ];

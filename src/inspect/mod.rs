@@ -27,7 +27,7 @@ pub use heal::{healing, Healing, Rewrite};
 pub use held_lints::{held_main, KnownMain};
 pub(crate) use lints::foreign_places;
 pub use lints::{idle_main, name_copies};
-pub use log_lints::log_findings;
+pub use log_lints::{journal_finding, log_findings};
 pub use scan::{look_at_each, open_each, scan_all, Array, MainMatch, Scan, Scanned};
 pub use standing::{standing, Disk, Loss, Matter, Repair};
 pub use status_lints::status_findings;

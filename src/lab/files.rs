@@ -8,8 +8,9 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
+use crate::own_file;
 use crate::port::HostError;
-use crate::text::{escape_path, escape_str};
+use crate::text::{escape_path, escape_str, guard};
 
 /// The suffix of a file that is being written and not yet what it will be.
 pub(super) const NEW_SUFFIX: &str = ".new";
@@ -28,11 +29,7 @@ pub(super) fn host_error(path: &Path, source: io::Error) -> HostError {
 
 /// A file of the lab that cannot be used. `remedy` says what to do and what that costs.
 pub(super) fn unusable(path: &Path, why: &str, remedy: &str) -> HostError {
-    HostError::Refused(format!(
-        "{}: {}; {remedy}",
-        escape_path(path),
-        escape_str(why)
-    ))
+    HostError::Refused(format!("{}: {}; {remedy}", escape_path(path), guard(why)))
 }
 
 /// Puts `bytes` in the place of the file at `path`: whoever reads it, and whatever
@@ -111,7 +108,7 @@ pub(super) fn read(path: &Path, remedy: &str) -> Result<Option<Vec<u8>>, HostErr
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     }
-    fs::read(path).map(Some).map_err(failed)
+    own_file::read(path).map(Some).map_err(failed)
 }
 
 /// Reads a file of JSON, or `None` if there is none.
@@ -124,5 +121,5 @@ pub(super) fn read_json<T: DeserializeOwned>(
     };
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|error| unusable(path, &error.to_string(), remedy))
+        .map_err(|error| unusable(path, &escape_str(&error.to_string()), remedy))
 }

@@ -18,7 +18,7 @@ use crate::remap_core::message::{Device, Fault, Message};
 use crate::remap_core::params::is_valid_name;
 use crate::remap_core::quorum::{judge, Verdict};
 use crate::remap_core::units::{ArrayUuid, BlockSize, MainBlock, Millis, Sectors};
-use crate::text::{escape_path, escape_str};
+use crate::text::{escape_os, escape_path, escape_str};
 
 /// Faults that one disk can have.
 const MOST_FAULTS: usize = 4096;
@@ -173,7 +173,7 @@ impl Lab {
             .map(|fault| FaultRange::from(fault).count.get())
             .fold(0, u64::saturating_add);
         Some(DeviceInfo {
-            name: name.unwrap_or_default().to_string_lossy().into_owned(),
+            name: escape_os(name.unwrap_or_default()).into_owned(),
             size: Sectors::from_bytes(bytes),
             logical_block,
             read_only,
@@ -255,7 +255,7 @@ impl Lab {
         let shown = escape_str(name);
         if !is_valid_name(name.as_bytes()) {
             return Err(HostError::Refused(format!(
-                "{shown:?} cannot name a mapped device: take 1 to 127 of A-Z a-z 0-9 # + - . : = @ _"
+                "\"{shown}\" cannot name a mapped device: take 1 to 127 of A-Z a-z 0-9 # + - . : = @ _"
             )));
         }
         if self.mapped_device(name).is_ok() {

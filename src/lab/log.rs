@@ -11,6 +11,7 @@ use crate::remap_core::event::Event;
 use crate::remap_core::policy::{Failure, PassUp, UsageMark};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{MainBlock, Replacement, Sequence, Timestamp};
+use crate::text::escape_str;
 
 /// Events kept when there are too many.
 const KEPT: usize = 2000;
@@ -76,8 +77,12 @@ impl EventLog {
         }
         let path = self.path.clone();
         let events = self.events()?;
-        let next = events.last().map_or(1, |last| last.id.saturating_add(1));
-        let added: Vec<LoggedEvent> = (next..)
+        let last = events.last().map_or(0, |last| last.id);
+        let count = happened.len() as u64;
+        if u64::MAX - last <= count {
+            return Err(unusable(&path, "its numbers are used up", REMEDY));
+        }
+        let added: Vec<LoggedEvent> = (last + 1..)
             .zip(happened)
             .map(|(id, event)| LoggedEvent {
                 id,
@@ -135,7 +140,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<LoggedEvent>, HostError> {
     let mut events: Vec<LoggedEvent> = Vec::new();
     for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         let wrong = |why: &str| unusable(path, &format!("line {number}: {why}"), REMEDY);
-        let line: Line = serde_json::from_slice(line).map_err(|error| wrong(&error.to_string()))?;
+        let line: Line =
+            serde_json::from_slice(line).map_err(|error| wrong(&escape_str(&error.to_string())))?;
         if events.last().is_some_and(|last| last.id >= line.id) {
             return Err(wrong("its number is not above the one before"));
         }

@@ -466,7 +466,7 @@ fn refusal(device: &Seen, obstacle: &Obstacle) -> Refusal {
         ),
         Obstacle::Unread(why) => Refusal::new(
             "unreadable",
-            format!("{path} could not be looked at: {}.", text::escape_str(why)),
+            format!("{path} could not be looked at: {}.", text::guard(why)),
             another,
         ),
         Obstacle::NoSectors => Refusal::new(

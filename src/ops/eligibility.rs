@@ -11,7 +11,7 @@ use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::layout::{Layout, LayoutError};
 use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
 use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors, Slot};
-use crate::text::escape_str;
+use crate::text::{escape_str, guard};
 
 /// What is known of a device that could become main or a spare.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +131,7 @@ impl Obstacle {
     /// In a few words, for a menu.
     pub fn remark(&self) -> String {
         match self {
-            Self::InUse(by) => format!("in use: {}", escape_str(by)),
+            Self::InUse(by) => format!("in use: {}", guard(by)),
             Self::Mapped {
                 name,
                 part: Part::Main,
@@ -141,7 +141,7 @@ impl Obstacle {
                 part: Part::Spare,
             } => format!("spare of {}", escape_str(name)),
             Self::ReadOnly => "read-only".to_owned(),
-            Self::Unread(why) => format!("not looked at: {}", escape_str(why)),
+            Self::Unread(why) => format!("not looked at: {}", guard(why)),
             Self::NoSectors => "it has no sectors".to_owned(),
             Self::IsSpare(_) => "it is a spare itself".to_owned(),
             Self::SameIdentity => "the same disk as main, or a clone of it".to_owned(),

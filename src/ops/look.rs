@@ -65,7 +65,7 @@ pub fn absolute(path: &Path) -> PathBuf {
 pub fn busy(path: &Path, by: &str) -> Refusal {
     Refusal::new(
         "busy",
-        format!("{} is in use by {}.", shown(path), text::escape_str(by)),
+        format!("{} is in use by {}.", shown(path), text::guard(by)),
         "Stop what uses it, or name another device.",
     )
 }

@@ -113,6 +113,13 @@ pub(super) fn plan(
 fn choose(context: &mut Context, id: Option<ActionId>) -> Result<ActionRecord, Refusal> {
     let actions = context.journal.actions()?;
     let Some(id) = id else {
+        if context.journal.unread()?.newer > 0 {
+            return Err(Refusal::new(
+                "newer-journal",
+                "A newer version has written to the journal, so the last action is not known here.",
+                "Name the action that is to be taken back: dmremap-tui log, then undo ID.",
+            ));
+        }
         let mut latest = actions.into_iter().rev();
         return latest
             .find(|action| can_be_undone(action).is_ok() && action.begun.undoes.is_none())

@@ -93,7 +93,7 @@ fn find(named: &[(String, PathBuf)], word: &OsStr) -> Option<PathBuf> {
 
 fn text(word: &OsStr) -> Result<&str, String> {
     let text = word.to_str();
-    text.ok_or_else(|| format!("{:?} is no text", escape_os(word)))
+    text.ok_or_else(|| format!("\"{}\" is no text", escape_os(word)))
 }
 
 /// What was said, by the place or the option that it stands at.

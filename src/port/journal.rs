@@ -106,6 +106,15 @@ pub struct BackupFiles<'a> {
     pub after: &'a [u8],
 }
 
+/// Lines of a journal that tell of actions nobody is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnreadLines {
+    /// Written by a newer version of this program.
+    pub newer: u64,
+    /// Cut short by a crash, or spoiled.
+    pub damaged: u64,
+}
+
 /// Where actions are logged, durably, before and after.
 pub trait Journal: Send {
     /// Looks whether an action can be logged, without making anything. Nothing is begun
@@ -116,7 +125,16 @@ pub trait Journal: Send {
     /// [`HostError`] says what lacks.
     fn ready(&self) -> Result<(), HostError>;
 
-    /// Every action, oldest first. A line that a crash cut short is passed over.
+    /// How many lines [`Journal::actions`] passes over.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if the journal cannot be read.
+    fn unread(&mut self) -> Result<UnreadLines, HostError> {
+        Ok(UnreadLines::default())
+    }
+
+    /// Every action, oldest first. Lines that cannot be read are passed over.
     ///
     /// # Errors
     ///

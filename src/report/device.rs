@@ -17,7 +17,7 @@ use crate::port::block::{describe_signatures, Properties, Signature};
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{IdentityDigest, Slot};
-use crate::text::escape_str;
+use crate::text::{escape_str, guard};
 
 /// A device with what was seen on it.
 pub struct ListRow {
@@ -81,13 +81,13 @@ impl ListRow {
         let mut remarks = Vec::new();
         remarks.extend(self.signatures().map(describe_signatures));
         if let Usage::InUse(by) = &self.info.usage {
-            remarks.push(format!("in use by {}", escape_str(by)));
+            remarks.push(format!("in use by {}", guard(by)));
         }
         if self.info.read_only {
             remarks.push("read-only".to_owned());
         }
         if let Err(error) = &self.seen {
-            remarks.push(format!("not looked at: {}", escape_str(&error.message)));
+            remarks.push(format!("not looked at: {}", guard(&error.message)));
         }
         remarks.retain(|remark| !remark.is_empty());
         remarks.join("; ")
@@ -156,7 +156,7 @@ pub fn list_json(rows: &[ListRow]) -> Listed<'_> {
     for alike in look_alikes(rows) {
         for row in &alike {
             let others = alike.iter().filter(|other| !std::ptr::eq(**other, *row));
-            let names = others.map(|other| escape_str(&other.info.name).into_owned());
+            let names = others.map(|other| guard(&other.info.name).into_owned());
             same.insert(&row.info.path, names.collect());
         }
     }
@@ -175,9 +175,9 @@ impl<'a> ListedDevice<'a> {
         let identity = row.identity();
         let known = row.properties();
         let of = known.unwrap_or(&NONE);
-        let texts = |texts: &'a [String]| texts.iter().map(|text| escape_str(text)).collect();
+        let texts = |texts: &'a [String]| texts.iter().map(|text| guard(text)).collect();
         Self {
-            name: escape_str(&row.info.name),
+            name: guard(&row.info.name),
             device: path_text(&row.info.path),
             size_sectors: row.info.size.get(),
             size_bytes: row.info.size.bytes(),
@@ -187,7 +187,7 @@ impl<'a> ListedDevice<'a> {
             mapped: row.mapped_name().map(escape_str),
             active: matches!(row.info.usage, Usage::Mapped { .. }),
             in_use_by: match &row.info.usage {
-                Usage::InUse(by) => Some(escape_str(by)),
+                Usage::InUse(by) => Some(guard(by)),
                 _ => None,
             },
             verdict: row.verdict().map(Verdict::name),
@@ -195,20 +195,16 @@ impl<'a> ListedDevice<'a> {
             signatures: row.signatures().map(signatures_json),
             identity: (!identity.is_none()).then(|| identity.to_string()),
             same_identity_as,
-            error: row
-                .seen
-                .as_ref()
-                .err()
-                .map(|error| escape_str(&error.message)),
+            error: row.seen.as_ref().err().map(|error| guard(&error.message)),
             kind: known.map_or("image", |known| known.kind.name()),
             number: known.map(|known| known.number.to_string()),
             parents: texts(&of.parents),
             holders: texts(&of.holders),
-            label: of.label.as_deref().map(escape_str),
-            model: of.model.as_deref().map(escape_str),
-            serial: of.serial.as_deref().map(escape_str),
-            wwid: of.wwid.as_deref().map(escape_str),
-            partition_uuid: of.partition_uuid.as_deref().map(escape_str),
+            label: of.label.as_deref().map(guard),
+            model: of.model.as_deref().map(guard),
+            serial: of.serial.as_deref().map(guard),
+            wwid: of.wwid.as_deref().map(guard),
+            partition_uuid: of.partition_uuid.as_deref().map(guard),
             physical_block_bytes: of.physical_block_bytes,
             rotational: of.rotational,
             mounts: texts(&of.mounts),
@@ -245,7 +241,7 @@ pub fn list_text(rows: &[ListRow], style: Style) -> String {
             let row = &rows[place.index];
             // What is ours goes by its own name, not by the kernel's.
             let own = tree::mapped_name(&row.info).filter(|name| ours.contains(name));
-            let name = escape_str(own.unwrap_or(&row.info.name));
+            let name = guard(own.unwrap_or(&row.info.name));
             (format!("{}{name}", tree::branch(place, style.ascii)), row)
         })
         .collect();
@@ -298,7 +294,7 @@ pub fn list_text(rows: &[ListRow], style: Style) -> String {
 /// What is to be said of several devices together.
 fn push_notes(out: &mut String, rows: &[ListRow]) {
     for alike in look_alikes(rows) {
-        let names: Vec<_> = alike.iter().map(|row| escape_str(&row.info.name)).collect();
+        let names: Vec<_> = alike.iter().map(|row| guard(&row.info.name)).collect();
         let _ = writeln!(
             out,
             "{} have one identity: one may be a clone of the other, or another way to it.",

@@ -7,16 +7,23 @@ use super::seen::findings_json;
 use super::style::Style;
 use super::time_text;
 use crate::inspect::Finding;
-use crate::port::journal::ActionRecord;
+use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::port::{LogEntry, TargetLog, Told};
 use crate::remap_core::event::Severity;
 use crate::remap_core::units::Timestamp;
-use crate::text::escape_str;
+use crate::text::{escape_str, guard};
 
 /// Actions and events as a program reads them.
-pub fn log_json(actions: &[ActionRecord], log: &TargetLog, findings: &[Finding]) -> Value {
+pub fn log_json(
+    actions: &[ActionRecord],
+    unread: UnreadLines,
+    log: &TargetLog,
+    findings: &[Finding],
+) -> Value {
     json!({
         "actions": actions.iter().map(action_json).collect::<Vec<_>>(),
+        "newer_lines": unread.newer,
+        "damaged_lines": unread.damaged,
         "events": log.entries.iter().map(entry_json).collect::<Vec<_>>(),
         "findings": findings_json(findings),
     })
@@ -50,7 +57,7 @@ fn action_line(action: &ActionRecord) -> String {
         action.id.to_string(),
         time_text(action.time),
         action_state(action),
-        escape_str(&action.begun.title)
+        guard(&action.begun.title)
     )
 }
 
@@ -109,17 +116,16 @@ fn action_state(action: &ActionRecord) -> &'static str {
 
 fn action_json(action: &ActionRecord) -> Value {
     let begun = &action.begun;
-    let shown = |text: &Option<String>| text.as_deref().map(|it| escape_str(it).into_owned());
     json!({
         "id": action.id.get(),
         "time_seconds": action.time.get(),
-        "operation": escape_str(&begun.operation),
-        "title": escape_str(&begun.title),
-        "command": escape_str(&begun.command),
-        "name": shown(&begun.name),
-        "device": shown(&begun.device),
+        "operation": guard(&begun.operation),
+        "title": guard(&begun.title),
+        "command": guard(&begun.command),
+        "name": begun.name.as_deref().map(escape_str),
+        "device": begun.device.as_deref().map(guard),
         "state": action_state(action),
-        "summary": action.ended.as_ref().map(|ended| escape_str(&ended.summary)),
+        "summary": action.ended.as_ref().map(|ended| guard(&ended.summary)),
         "undoable": action.has_backup && action.undone_by.is_none(),
         "undoes": begun.undoes.map(|id| id.get()),
         "undone_by": action.undone_by.map(|id| id.get()),

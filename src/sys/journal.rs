@@ -13,7 +13,7 @@ use super::{clock, host_error};
 use crate::format::backup::MAX_FILE_BYTES;
 use crate::own_file;
 use crate::port::journal::{
-    ActionId, ActionRecord, BackupFiles, BackupSide, Begun, Ended, Journal,
+    ActionId, ActionRecord, BackupFiles, BackupSide, Begun, Ended, Journal, UnreadLines,
 };
 use crate::port::HostError;
 use crate::remap_core::units::Timestamp;
@@ -55,6 +55,40 @@ enum What {
     End(Ended),
 }
 
+/// What the file of the lines holds.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Those that can be read.
+    read: Vec<Line>,
+    /// The others.
+    unread: UnreadLines,
+    /// The highest number in any of them.
+    last: Option<u64>,
+}
+
+/// What a line of any version has.
+#[derive(Debug, Deserialize)]
+struct AnyLine {
+    version: u32,
+    #[serde(default)]
+    id: Option<u64>,
+}
+
+impl Lines {
+    fn take(&mut self, line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
+        let any: Option<AnyLine> = serde_json::from_slice(line).ok();
+        self.last = self.last.max(any.as_ref().and_then(|any| any.id));
+        match (any, serde_json::from_slice(line)) {
+            (Some(any), _) if any.version > VERSION => self.unread.newer += 1,
+            (Some(any), Ok(line)) if any.version == VERSION => self.read.push(line),
+            _ => self.unread.damaged += 1,
+        }
+    }
+}
+
 impl FileJournal {
     /// The journal in `directory`, which need not exist yet.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
@@ -91,26 +125,26 @@ impl FileJournal {
         Ok(file)
     }
 
-    /// Every line that can be read. One that a crash cut short cannot.
-    fn lines(&self) -> Result<Vec<Line>, HostError> {
+    /// Every line. One that a crash cut short cannot be read.
+    fn lines(&self) -> Result<Lines, HostError> {
         let path = self.path(LINES);
         let text = match own_file::read(&path) {
             Ok(text) => text,
-            Err(error) if own_file::is_absent(&error) => return Ok(Vec::new()),
+            Err(error) if own_file::is_absent(&error) => return Ok(Lines::default()),
             Err(error) => return Err(host_error(&path, error)),
         };
-        let lines = text.split(|byte| *byte == b'\n');
-        Ok(lines
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .filter(|line: &Line| line.version == VERSION)
-            .collect())
+        let mut lines = Lines::default();
+        for line in text.split(|byte| *byte == b'\n') {
+            lines.take(line);
+        }
+        Ok(lines)
     }
 
     /// The number of the next action: above every line's and every backup's, for a
     /// crash can leave backups without a line.
     fn next_id(&self) -> Result<ActionId, HostError> {
         let failed = |source| host_error(&self.directory, source);
-        let mut last = self.lines()?.iter().map(|line| line.id.get()).max();
+        let mut last = self.lines()?.last;
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             let name = name.to_string_lossy();
@@ -120,7 +154,14 @@ impl FileJournal {
             });
             last = last.max(number);
         }
-        Ok(ActionId::new(last.unwrap_or(0) + 1))
+        let next = last.unwrap_or(0).checked_add(1);
+        next.map(ActionId::new).ok_or_else(|| {
+            HostError::Refused(format!(
+                "the journal in {} has an action of the highest number there is, so none can \
+                 follow: move the directory away to begin anew",
+                escape_path(&self.directory)
+            ))
+        })
     }
 
     /// Appends one line and returns when it is durable.
@@ -195,6 +236,10 @@ fn nearest(path: &Path) -> &Path {
 }
 
 impl Journal for FileJournal {
+    fn unread(&mut self) -> Result<UnreadLines, HostError> {
+        Ok(self.lines()?.unread)
+    }
+
     fn ready(&self) -> Result<(), HostError> {
         let place = nearest(&self.directory);
         let failed = |source| host_error(place, source);
@@ -215,7 +260,7 @@ impl Journal for FileJournal {
 
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
         let mut actions: Vec<ActionRecord> = Vec::new();
-        for line in self.lines()? {
+        for line in self.lines()?.read {
             match line.what {
                 What::Begin { begun, has_backup } => actions.push(ActionRecord {
                     id: line.id,
@@ -376,6 +421,54 @@ mod tests {
             assert_eq!(next.get(), 2);
             assert_eq!(journal.actions().unwrap().len(), 2, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_read_are_counted_and_their_numbers_not_used_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = FileJournal::new(directory.path());
+        journal.begin(&begun(None), None).unwrap();
+        let lines = directory.path().join(LINES);
+        let mut text = fs::read(&lines).unwrap();
+        text.extend(b"{\"version\":2,\"id\":7,\"kind\":\"of its own\"}\n");
+        text.extend(
+            b"{\"version\":3}\n\n{\"version\":1,\"id\":9}\n\xff\x1b[2J\n{}\n{\"version\":0}\n[",
+        );
+        fs::write(&lines, &text).unwrap();
+        let unread = UnreadLines {
+            newer: 2,
+            damaged: 5,
+        };
+        assert_eq!(journal.unread().unwrap(), unread);
+        assert_eq!(journal.actions().unwrap().len(), 1);
+        let next = journal.begin(&begun(None), None).unwrap();
+        assert_eq!(next.get(), 10);
+        assert_eq!(journal.unread().unwrap(), unread);
+        assert_eq!(journal.actions().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn no_action_follows_the_highest_number_there_is() {
+        for (name, text) in [
+            (LINES, "{\"version\":2,\"id\":18446744073709551615}\n"),
+            ("18446744073709551615.bin", ""),
+            ("18446744073709551615.after.bin", ""),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join(name), text).unwrap();
+            let mut journal = FileJournal::new(directory.path());
+            let refused = journal.begin(&begun(None), Some(FILES)).unwrap_err();
+            assert!(
+                matches!(refused, HostError::Refused(_)),
+                "{name}: {refused}"
+            );
+            let files = fs::read_dir(directory.path()).unwrap().count();
+            assert!(files <= 2, "{name}: nothing but a lock was made");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("18446744073709551616.bin"), "").unwrap();
+        let mut journal = FileJournal::new(directory.path());
+        assert_eq!(journal.begin(&begun(None), None).unwrap().get(), 1);
     }
 
     #[test]

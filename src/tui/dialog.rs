@@ -95,7 +95,7 @@ impl Prompt {
                 return Err(format!(
                     "{} is not {}; nothing was changed.",
                     crate::text::escape_str(&self.typed),
-                    crate::text::escape_str(token)
+                    crate::text::guard(token)
                 ))
             }
             (None, _) => plan.confirm(None),

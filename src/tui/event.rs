@@ -11,7 +11,7 @@ use super::state::Examined;
 use crate::config::SettingsFile;
 use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal, Share};
-use crate::port::journal::ActionRecord;
+use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::port::{DeviceInfo, LoggedEvent, Mapped};
 use crate::remap_core::units::Timestamp;
 use crate::signals::Caught;
@@ -91,8 +91,8 @@ pub enum Answer {
         /// The devices whose histories became longer.
         histories: Vec<recorder::Told>,
     },
-    /// The whole journal, oldest first.
-    Journal(Vec<ActionRecord>),
+    /// The whole journal, oldest first, and how much of it cannot be read.
+    Journal(Vec<ActionRecord>, UnreadLines),
     /// How far a plan's making or its carrying out came.
     Progress {
         /// Which question it is about.

@@ -31,7 +31,7 @@ impl Held {
             Answer::Listed { .. } => self.listed = Some((now, answer)),
             Answer::Examined(found) => self.examined.extend(found),
             Answer::Remaps(_) => self.remaps = Some(answer),
-            Answer::Journal(_) => self.journal = Some(answer),
+            Answer::Journal(..) => self.journal = Some(answer),
             Answer::History {
                 now: time,
                 histories,

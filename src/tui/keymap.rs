@@ -81,7 +81,7 @@ impl std::fmt::Display for KeyMapError {
         match self {
             Self::UnknownAction(name, near) => {
                 let name = crate::text::escape_str(name);
-                write!(f, "there is no action {name:?}")?;
+                write!(f, "there is no action \"{name}\"")?;
                 match near {
                     Some(near) => write!(f, "; did you mean {near}?"),
                     None => f.write_str("; config --template lists them"),
@@ -91,7 +91,7 @@ impl std::fmt::Display for KeyMapError {
                 let word = crate::text::escape_str(word);
                 write!(
                     f,
-                    "{action}: {word:?} is no key; a character, ctrl- and a letter, or one of \
+                    "{action}: \"{word}\" is no key; a character, ctrl- and a letter, or one of \
                      {}",
                     Key::names()
                 )

@@ -128,17 +128,17 @@ impl Palettes {
             Some((_, palette)) => *palette,
             None => {
                 let base = crate::text::escape_str(base);
-                return Err(format!("there is no theme {base:?} to begin with"));
+                return Err(format!("there is no theme \"{base}\" to begin with"));
             }
         };
         for (part, text) in parts.iter().filter(|(part, _)| *part != "base") {
             let style = palette.part_mut(part).ok_or_else(|| {
                 let part = crate::text::escape_str(part);
                 let parts = Palette::PARTS.join(", ");
-                format!("there is no part {part:?}, but {parts}")
+                format!("there is no part \"{part}\", but {parts}")
             })?;
             let read = parse_style(text);
-            *style = read.map_err(|why| format!("{part}: {}", crate::text::escape_str(&why)))?;
+            *style = read.map_err(|why| format!("{part}: {}", crate::text::guard(&why)))?;
         }
         Ok(palette)
     }

@@ -431,7 +431,7 @@ pub fn state(options: Options, width: u16, height: u16) -> State {
         },
         Answer::Examined(examined()),
         Answer::Logged(events()),
-        Answer::Journal(journal()),
+        Answer::Journal(journal(), Default::default()),
         history(),
     ];
     for answer in answers {

@@ -4,7 +4,7 @@
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::remap_core::units::Sectors;
-use crate::text::escape_str;
+use crate::text::guard;
 
 pub use crate::text::count;
 
@@ -117,7 +117,7 @@ pub enum Side {
 /// Text at exactly `width` columns: padded, or cut off with `ellipsis` at its end.
 /// What would not show is spelled out first, so that the columns are those it takes.
 pub fn fit(text: &str, width: usize, side: Side, ellipsis: &str) -> String {
-    let text = &*escape_str(text);
+    let text = &*guard(text);
     let needs = text.width();
     if needs > width {
         return cut(text, width, ellipsis);
@@ -132,7 +132,7 @@ pub fn fit(text: &str, width: usize, side: Side, ellipsis: &str) -> String {
 /// The end of a text in at most `width` columns, behind an `ellipsis` where it is longer:
 /// what a path ends in tells more than what it begins with.
 pub fn end_of(text: &str, width: usize, ellipsis: &str) -> String {
-    let text = &*escape_str(text);
+    let text = &*guard(text);
     if text.width() <= width {
         return text.to_owned();
     }
@@ -170,7 +170,7 @@ fn cut(text: &str, width: usize, ellipsis: &str) -> String {
 /// Text in lines of at most `width` columns, broken between words; a word that is
 /// longer than that is broken where the line ends. What would not show is spelled out.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let text = &*escape_str(text);
+    let text = &*guard(text);
     let width = width.max(1);
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

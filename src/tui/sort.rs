@@ -59,7 +59,7 @@ pub fn parse_sort(word: &str) -> Result<Sort, String> {
     by.map(|by| Sort { by, reversed }).ok_or_else(|| {
         let names = SortBy::ALL.map(SortBy::name).join(", ");
         format!(
-            "there is no order {:?}, but {names}",
+            "there is no order \"{}\", but {names}",
             crate::text::escape_str(name)
         )
     })

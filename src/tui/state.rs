@@ -25,7 +25,7 @@ use super::theme::Theme;
 use super::wizard::Wizard;
 use crate::inspect::{standing, Disk, Inspection, Matter};
 use crate::port::history::Sample;
-use crate::port::journal::ActionRecord;
+use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::port::{DeviceInfo, LoggedEvent};
 use crate::remap_core::event::Severity;
 use crate::remap_core::units::{IdentityDigest, Millis, Timestamp};
@@ -230,6 +230,8 @@ pub struct State {
     pub event_filter: EventFilter,
     /// What was done, newest last.
     pub journal: Vec<ActionRecord>,
+    /// Lines of it that tell of other actions.
+    pub journal_unread: UnreadLines,
     /// The last thing to say.
     pub notice: Option<Notice>,
     /// Numbers the questions to the worker, so that late answers are known as such.
@@ -308,6 +310,7 @@ impl State {
             events: VecDeque::new(),
             event_filter: EventFilter::default(),
             journal: Vec::new(),
+            journal_unread: UnreadLines::default(),
             notice: None,
             ticket: 0,
             zone: Zone::UNKNOWN,
@@ -369,7 +372,7 @@ impl State {
     /// What to call the device at `path`, escaped.
     pub fn name_of(&self, path: &Path) -> String {
         match self.device(path) {
-            Some(device) => crate::text::escape_str(&device.name).into_owned(),
+            Some(device) => crate::text::guard(&device.name).into_owned(),
             None => crate::inspect::last_component(path),
         }
     }

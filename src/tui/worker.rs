@@ -16,7 +16,7 @@ use super::state::Examined;
 use super::update::{Interest, Request};
 use crate::inspect::{self, Depth};
 use crate::ops;
-use crate::port::journal::ActionRecord;
+use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::port::{Access, DeviceInfo, Host, HostError, Mapped, RemapRow, Reply, Watcher};
 use crate::remap_core::message::Message;
 use crate::remap_core::units::MainBlock;
@@ -115,7 +115,7 @@ struct Worker {
     /// The number of the last event that was told.
     logged: u64,
     /// The journal that was told last.
-    journal: Vec<ActionRecord>,
+    journal: (Vec<ActionRecord>, UnreadLines),
     /// Devices still to be looked at.
     waiting: VecDeque<PathBuf>,
     /// What was found and not told yet.
@@ -160,7 +160,7 @@ impl Worker {
             mapped: Vec::new(),
             zone_told: false,
             logged: 0,
-            journal: Vec::new(),
+            journal: Default::default(),
             waiting: VecDeque::new(),
             found: Vec::new(),
             found_since: now,
@@ -411,10 +411,12 @@ impl Worker {
     }
 
     fn tell_journal(&mut self) {
-        match self.context.journal.actions() {
-            Ok(journal) if journal != self.journal => {
-                self.journal.clone_from(&journal);
-                self.tell(Answer::Journal(journal));
+        let journal = &mut self.context.journal;
+        let told = journal.actions();
+        match told.and_then(|actions| Ok((actions, journal.unread()?))) {
+            Ok(told) if told != self.journal => {
+                self.journal.clone_from(&told);
+                self.tell(Answer::Journal(told.0, told.1));
             }
             Ok(_) => {}
             Err(error) => self.trouble("the journal cannot be read", &error),
@@ -451,7 +453,7 @@ impl Worker {
                 }
                 Ok(Arc::new(seen))
             }
-            Err(error) => Err(crate::text::escape_str(&error.to_string()).into_owned()),
+            Err(error) => Err(crate::text::guard(&error.to_string()).into_owned()),
         }
     }
 
@@ -520,7 +522,7 @@ impl Worker {
 
     fn trouble(&self, what: &str, error: &dyn std::error::Error) {
         let text = format!("{what}: {error}");
-        let text = crate::text::escape_str(&text).into_owned();
+        let text = crate::text::guard(&text).into_owned();
         self.tell(Answer::Trouble(text));
     }
 }

@@ -4,6 +4,7 @@
 
 mod boot;
 mod contents;
+mod hostile;
 mod images;
 mod journal;
 mod json;

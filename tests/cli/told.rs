@@ -45,7 +45,7 @@ fn a_change_that_cannot_be_told_has_the_status_of_the_change() {
             bench.image("main.img", 65_536);
             bench.image("spare.img", 16_384);
             std::fs::write(bench.path("policy.toml"), "").unwrap();
-            let made = bench.run("--lab lab remove attic");
+            let made = bench.in_lab("remove attic");
             assert_eq!(made.status, 0, "{}", made.stderr);
             for (line, status) in CHANGES {
                 let line = format!("--policy policy.toml {line} {json}");

@@ -88,7 +88,7 @@ impl Target {
                 Piece::Spare { block, at } => {
                     let bytes = self.part_of(buffer, first, block, 1);
                     if let Err(errno) = read_whole(disks.spare, at, bytes) {
-                        self.counters.read_errors += 1;
+                        self.counters.read_errors = self.counters.read_errors.saturating_add(1);
                         lost_on_spare.push(FailedBlock { block, errno });
                     }
                 }
@@ -147,7 +147,7 @@ impl Target {
             match outcome {
                 Ok(()) => self.health.succeeded(),
                 Err(errno) => {
-                    self.counters.read_errors += 1;
+                    self.counters.read_errors = self.counters.read_errors.saturating_add(1);
                     lost.push(FailedBlock { block, errno });
                 }
             }
@@ -242,7 +242,8 @@ impl Target {
                 why: PassUp::NotOfBlocks(failure),
             });
             failed.extend(blocks.map(|(block, _)| FailedBlock { block, errno }));
-            self.counters.write_errors += (bytes.len() / unit) as u64;
+            let failed = (bytes.len() / unit) as u64;
+            self.counters.write_errors = self.counters.write_errors.saturating_add(failed);
             return;
         }
         let narrow = bytes.len() > unit;
@@ -254,7 +255,7 @@ impl Target {
             match outcome {
                 Ok(()) => self.health.succeeded(),
                 Err(errno) => {
-                    self.counters.write_errors += 1;
+                    self.counters.write_errors = self.counters.write_errors.saturating_add(1);
                     jobs.push(Job {
                         block,
                         data,

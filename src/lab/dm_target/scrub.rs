@@ -135,7 +135,7 @@ impl Target {
             self.schedule.next_scrub = None;
             return;
         };
-        self.counters.scrubs += 1;
+        self.counters.scrubs = self.counters.scrubs.saturating_add(1);
         self.schedule.last_scrub = Some(now.stamp);
         self.judged = Judged::from(&findings.judgement);
         self.adopt(&findings);
@@ -149,7 +149,7 @@ impl Target {
             self.raise(Event::ScrubClean);
             return;
         }
-        self.counters.corruption_detected += 1;
+        self.counters.corruption_detected = self.counters.corruption_detected.saturating_add(1);
         self.raise(Event::CorruptionDetected {
             copies: findings.damaged_copies(),
             table_blocks: findings.table_damage,
@@ -240,7 +240,7 @@ impl Target {
         if findings.contradiction {
             self.contradicted();
         }
-        self.counters.repair_attempts += 1;
+        self.counters.repair_attempts = self.counters.repair_attempts.saturating_add(1);
         let attempt = match self.schedule.backoff.phase() {
             Phase::Waiting { attempt, .. } => attempt,
             _ => 1,
@@ -259,7 +259,7 @@ impl Target {
             .attempt_ended(outcome.is_ok(), now.uptime)
         {
             Next::Done => {
-                self.counters.repairs_completed += 1;
+                self.counters.repairs_completed = self.counters.repairs_completed.saturating_add(1);
                 self.schedule.last_repair = Some(now.stamp);
                 self.raise(Event::RepairCompleted);
             }

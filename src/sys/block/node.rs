@@ -11,7 +11,7 @@ use super::udev;
 use crate::port::block::{DeviceNumber, Kind};
 use crate::port::identity::Stable;
 use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors};
-use crate::text::escape;
+use crate::text::{escape, escape_str, guard, guard_bytes};
 
 /// An attribute is a page at most, and a file of udev's database a few; what is longer is
 /// cut off.
@@ -71,12 +71,10 @@ impl Directory {
         }
     }
 
-    /// The text of a file in it, fit to be shown; none where it is empty, too.
-    fn text(&self, file: &str) -> Option<String> {
+    /// The text of a file in it; none where it is empty, too.
+    fn text(&self, file: &str) -> Option<Said> {
         let bytes = self.bytes(file)?;
-        let printable = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-        let text = escape(printable.trim_ascii()).into_owned();
-        (!text.is_empty()).then_some(text)
+        Said::new(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
     }
 
     fn number<T: std::str::FromStr>(&self, file: &str) -> Option<T> {
@@ -93,6 +91,26 @@ impl Directory {
             .collect();
         names.sort();
         names
+    }
+}
+
+/// What a device says of itself.
+#[derive(Debug)]
+struct Said {
+    /// Fit to be shown.
+    shown: String,
+    /// As identities are made from it: with backslashes as they are, for an identity that was
+    /// written down once must stay.
+    told: String,
+}
+
+impl Said {
+    fn new(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.trim_ascii();
+        (!bytes.is_empty()).then(|| Self {
+            shown: escape(bytes).into_owned(),
+            told: guard_bytes(bytes).into_owned(),
+        })
     }
 }
 
@@ -129,7 +147,7 @@ impl Node {
     pub(super) fn read(directory: &Path, udev_data: &Path) -> Option<Self> {
         let files = Directory::new(directory.to_owned());
         let name = directory.file_name()?.to_owned();
-        let number = DeviceNumber::parse(&files.text("dev")?)?;
+        let number = DeviceNumber::parse(&files.text("dev")?.told)?;
         let uevent = Uevent::parse(&files.bytes("uevent").unwrap_or_default());
         let is_partition = uevent.is_partition || directory.join("partition").exists();
         let database = Directory::new(udev_data.to_owned());
@@ -175,7 +193,7 @@ impl Node {
         self.kind = Kind::Partition;
         let uuid = uuid.or_else(|| {
             let uuid = self.udev.first(&["ID_PART_ENTRY_UUID"])?;
-            Some(escape(uuid.as_bytes()).into_owned())
+            Some(guard(uuid).into_owned())
         });
         self.partition_uuid = uuid.map(|uuid| uuid.to_ascii_lowercase());
         if let Some(uuid) = &self.partition_uuid {
@@ -197,15 +215,15 @@ impl Node {
             self.read_array(files);
         } else if driver.starts_with(b"loop") {
             self.kind = Kind::Loop;
-            self.label = files.text("loop/backing_file");
+            self.label = files.text("loop/backing_file").map(|file| file.shown);
         } else {
             self.read_hardware(files);
         }
     }
 
     fn read_mapped(&mut self, files: &Directory) {
-        self.label = files.text("dm/name");
-        let uuid = files.text("dm/uuid");
+        self.label = files.text("dm/name").map(|name| name.shown);
+        let uuid = files.text("dm/uuid").map(|uuid| uuid.told);
         let prefix = uuid.as_deref().and_then(|uuid| uuid.split_once('-'));
         let kind = match prefix.map(|(prefix, _)| prefix) {
             Some("LVM") => "lvm",
@@ -221,11 +239,12 @@ impl Node {
     }
 
     fn read_array(&mut self, files: &Directory) {
-        let level = files.text("md/level");
+        let level = files.text("md/level").map(|level| level.told);
         let is_word = |text: &String| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let level = level.filter(is_word).unwrap_or_else(|| "md".to_owned());
         self.kind = Kind::Array(level);
-        self.label = self.udev.first_encoded(&["MD_DEVNAME", "MD_NAME"]);
+        let label = self.udev.first_encoded(&["MD_DEVNAME", "MD_NAME"]);
+        self.label = label.map(|label| escape_str(&label).into_owned());
         if let Some(uuid) = self.udev.first(&["MD_UUID"]) {
             self.identity = Stable::Array(uuid).digest();
         }
@@ -246,16 +265,17 @@ impl Node {
             .text("serial")
             .or_else(|| files.text("device/serial"))
             .or_else(|| product_page(&files.bytes("device/vpd_pg80")?));
-        self.identity = identity_of_disk(
-            wwid.as_deref(),
-            model.as_deref(),
-            serial.as_deref(),
-            &self.udev,
-        );
-        let udev = |names: &[&str]| self.udev.first_encoded(names);
-        self.model = model.or_else(|| udev(&["ID_MODEL_ENC", "ID_MODEL"]));
-        self.wwid = wwid.or_else(|| udev(&["ID_WWN_WITH_EXTENSION", "ID_WWN"]));
-        self.serial = serial.or_else(|| udev(&["ID_SCSI_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"]));
+        fn told(said: &Option<Said>) -> Option<&str> {
+            said.as_ref().map(|said| said.told.as_str())
+        }
+        self.identity = identity_of_disk(told(&wwid), told(&model), told(&serial), &self.udev);
+        let shown = |said: Option<Said>, names: &[&str]| {
+            let udev = || Said::new(self.udev.first_encoded(names)?.as_bytes());
+            said.or_else(udev).map(|said| said.shown)
+        };
+        self.model = shown(model, &["ID_MODEL_ENC", "ID_MODEL"]);
+        self.wwid = shown(wwid, &["ID_WWN_WITH_EXTENSION", "ID_WWN"]);
+        self.serial = shown(serial, &["ID_SCSI_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"]);
     }
 }
 
@@ -283,12 +303,11 @@ fn identity_of_disk(
 
 /// The serial number on a SCSI disk's product page: four bytes of heading, the last two
 /// of them its length.
-fn product_page(page: &[u8]) -> Option<String> {
+fn product_page(page: &[u8]) -> Option<Said> {
     let length = u16::from_be_bytes([*page.get(2)?, *page.get(3)?]);
     let serial = page.get(4..)?;
     let serial = serial.get(..usize::from(length)).unwrap_or(serial);
-    let text = escape(serial.trim_ascii()).into_owned();
-    (!text.is_empty()).then_some(text)
+    Said::new(serial)
 }
 
 /// The kernel writes `!` where a device's name below `/dev` has a slash.
@@ -322,7 +341,7 @@ impl Uevent {
             } else if line == b"DEVTYPE=partition" {
                 uevent.is_partition = true;
             } else if let Some(uuid) = line.strip_prefix(b"PARTUUID=") {
-                let uuid = escape(uuid).into_owned();
+                let uuid = guard_bytes(uuid).into_owned();
                 uevent.partition_uuid = (!uuid.is_empty()).then_some(uuid);
             }
         }
@@ -336,10 +355,16 @@ mod tests {
 
     #[test]
     fn a_product_page_is_read_as_far_as_it_goes() {
-        assert_eq!(product_page(b"\0\x80\0\x04WD-1xx").as_deref(), Some("WD-1"));
-        assert_eq!(product_page(b"\0\x80\0\xffAB  ").as_deref(), Some("AB"));
-        assert_eq!(product_page(b"\0\x80\0\x02  "), None);
-        assert_eq!(product_page(b"\0\x80"), None);
+        let read = |page| product_page(page).map(|said| (said.shown, said.told));
+        let both = |shown: &str, told: &str| Some((shown.to_owned(), told.to_owned()));
+        assert_eq!(read(b"\0\x80\0\x04WD-1xx"), both("WD-1", "WD-1"));
+        assert_eq!(read(b"\0\x80\0\xffAB  "), both("AB", "AB"));
+        assert_eq!(
+            read(b"\0\x80\0\x06A\\\x1bB  "),
+            both("A\\\\\\x1bB", "A\\\\x1bB")
+        );
+        assert_eq!(read(b"\0\x80\0\x02  "), None);
+        assert_eq!(read(b"\0\x80"), None);
     }
 
     #[test]

@@ -48,7 +48,9 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
             state.clock = Some((now, state.now));
             state.histories.extend(histories);
         }
-        Answer::Journal(journal) => state.journal = journal,
+        Answer::Journal(journal, unread) => {
+            (state.journal, state.journal_unread) = (journal, unread);
+        }
         Answer::Progress { ticket, share } => match &mut state.mode {
             Mode::Plan(dialog) if dialog.ticket == ticket => dialog.share = Some(share),
             _ => {}

@@ -536,7 +536,11 @@ fn a_scenario_goes_on_once_its_step_is_done_and_came_true() {
     let mut done = journal[0].clone();
     done.id = crate::port::journal::ActionId::new(9);
     journal.push(done);
-    happen(&mut state, 1000, Event::Told(Answer::Journal(journal)));
+    happen(
+        &mut state,
+        1000,
+        Event::Told(Answer::Journal(journal, Default::default())),
+    );
     assert_eq!(at(&state), None);
     assert!(state.notice.as_ref().unwrap().text.contains("Done: Drill"));
 }

@@ -210,7 +210,7 @@ fn about(state: &State, row: &Row) -> String {
     };
     match &device.usage {
         Usage::Mapped { name, .. } => name.clone(),
-        Usage::InUse(by) => crate::text::escape_str(by).into_owned(),
+        Usage::InUse(by) => crate::text::guard(by).into_owned(),
         Usage::Free => state
             .inspection(&device.path)
             .and_then(|inspection| inspection.name.as_deref())
@@ -229,5 +229,5 @@ pub fn name_of_row(state: &State, row: &Row) -> String {
             .get(row.index)
             .map_or("", |device| device.name.as_str()),
     };
-    crate::text::escape_str(name).into_owned()
+    crate::text::guard(name).into_owned()
 }

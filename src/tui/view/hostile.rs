@@ -133,7 +133,10 @@ fn state(attack: &str, width: u16, height: u16) -> State {
             (hostile_path(&format!("z{attack}")), Err(unreadable)),
         ]),
         Answer::Logged(events().into_iter().map(event).collect()),
-        Answer::Journal(journal().into_iter().map(action).collect()),
+        Answer::Journal(
+            journal().into_iter().map(action).collect(),
+            Default::default(),
+        ),
     ];
     let mut state = State::new(COLOUR, Some("~/lab".to_owned()), Size::new(width, height));
     for answer in answers {

@@ -5,7 +5,8 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 
 use super::{detail_has_keyboard, mark_row, paragraph, put_line, put_lines};
-use crate::port::journal::ActionRecord;
+use crate::inspect::journal_finding;
+use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::tui::keymap::Command;
 use crate::tui::layout::first_row;
 use crate::tui::pages;
@@ -22,9 +23,26 @@ const FOOT_LINES: u16 = 5;
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let theme = state.theme();
     let count = state.journal.len();
+    let area = match journal_finding(state.journal_unread) {
+        None => area,
+        Some(finding) => {
+            let glyph = theme.health_glyph(Health::Warning);
+            let text = format!(" {glyph} {}", finding.summary);
+            let line = Line::styled(text, theme.health(Health::Warning));
+            put_line(frame, area, 0, &line);
+            let rest = area.height.saturating_sub(1);
+            Rect {
+                y: area.y + area.height - rest,
+                height: rest,
+                ..area
+            }
+        }
+    };
     if count == 0 {
-        let text = " nothing was done yet";
-        put_line(frame, area, 0, &Line::styled(text, theme.faint()));
+        if state.journal_unread == UnreadLines::default() {
+            let text = " nothing was done yet";
+            put_line(frame, area, 0, &Line::styled(text, theme.faint()));
+        }
         return;
     }
     let heading = format!(

@@ -47,7 +47,7 @@ use super::layout::Areas;
 use super::show::{self, Side};
 use super::state::{Mode, State};
 use super::theme::{Health, Theme};
-use crate::text::escape_str;
+use crate::text::guard;
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, state: &State) {
@@ -305,7 +305,7 @@ fn put_line(frame: &mut Frame<'_>, area: Rect, row: u16, line: &Line<'_>) {
 /// that is only left out would hide that two names differ.
 fn harmless<'a>(line: &'a Line<'_>) -> Line<'a> {
     let spans = line.spans.iter();
-    let spans = spans.map(|span| Span::styled(escape_str(&span.content), span.style));
+    let spans = spans.map(|span| Span::styled(guard(&span.content), span.style));
     Line {
         spans: spans.collect(),
         style: line.style,

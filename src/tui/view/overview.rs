@@ -295,7 +295,7 @@ fn usage_text(device: &DeviceInfo) -> String {
     let mut text = match &device.usage {
         Usage::Free => ", not in use".to_owned(),
         Usage::Mapped { name, .. } => format!(", part of {name}"),
-        Usage::InUse(by) => format!(", in use: {}", crate::text::escape_str(by)),
+        Usage::InUse(by) => format!(", in use: {}", crate::text::guard(by)),
     };
     if device.read_only {
         text.push_str(", read-only");

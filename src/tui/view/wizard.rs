@@ -157,11 +157,7 @@ fn line_of(
         Span::styled(glyph, theme.health(health)),
         Span::raw(" "),
         Span::styled(
-            fit(
-                &crate::text::escape_str(&candidate.name),
-                NAME_WIDTH,
-                Side::Left,
-            ),
+            fit(&crate::text::guard(&candidate.name), NAME_WIDTH, Side::Left),
             text_style,
         ),
         Span::styled(
