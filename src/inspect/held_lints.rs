@@ -7,7 +7,7 @@ use super::{Array, Finding, MainMatch, Scan, Scanned};
 use crate::command_line;
 use crate::port::{DeviceInfo, Usage};
 use crate::remap_core::units::{ArrayUuid, IdentityDigest};
-use crate::text::{escape_path, escape_str};
+use crate::text::{escape_path, escape_str, guard};
 
 /// Finding of the device `info`, if it is main of `name`, which is not active, and in use.
 pub fn held_main(info: &DeviceInfo, name: &str) -> Option<Finding> {
@@ -19,7 +19,7 @@ pub fn held_main(info: &DeviceInfo, name: &str) -> Option<Finding> {
         "main-held",
         format!(
             "{main}, main of {shown}, was taken past it: it is in use by {}.",
-            escape_str(by)
+            guard(by)
         ),
         format!(
             "What is read there lacks every block that was moved to the spare, and what is written there is lost \

@@ -59,14 +59,18 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Opens the lock file, which is created where there is none.
+    /// Opens the lock file, which is created where there is none. One that cannot be written,
+    /// as on a medium that takes no writes, will do for whoever only looks.
     pub(super) fn open(path: &Path) -> Result<Self, HostError> {
-        let file = own_file()
-            .read(true)
-            .write(true)
-            .create(true)
-            .open(path)
-            .map_err(|source| host_error(path, source))?;
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        let opened = own_file().read(true).write(true).create(true).open(path);
+        let file = match opened {
+            Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+                own_file().read(true).open(path).map_err(|_| error)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(|source| host_error(path, source))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -114,6 +118,19 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_cannot_be_written_will_do_for_looking() {
+        // Not even root opens this file for writing.
+        let lock = Lock::open(Path::new("/proc/version")).unwrap();
+        lock.share().unwrap();
+        assert!(lock.mark().unwrap().busy, "it is no mark");
+        let mark = Mark {
+            actions: 1,
+            busy: false,
+        };
+        assert!(lock.set_mark(mark).is_err());
+    }
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_anything_else_is_an_unended_action() {
