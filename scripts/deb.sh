@@ -86,6 +86,8 @@ application() {
     for name in "${tools[@]}"; do ln -s dmremap-tui "$root/usr/bin/$name"; done
     install -D -m 644 -t "$root/usr/lib/udev/rules.d" assets/udev/*.rules
     install -D -m 644 -t "$root/usr/lib/systemd/system" assets/systemd/*.service
+    install -D -m 755 -t "$root/usr/share/initramfs-tools/hooks" assets/initramfs-tools/dmremap
+    install -D -m 755 -t "$root/usr/lib/dracut/modules.d/90dmremap" assets/dracut/90dmremap/module-setup.sh
     install -D -m 644 -t "$root/etc" assets/dmremap.toml
     install -D -m 644 -t "$root/usr/share/doc/dmremap-tui" README.md docs/*.md
     "$binary" config --template | install -D -m 644 /dev/stdin "$root/usr/share/doc/dmremap-tui/examples/config.toml"

@@ -11,6 +11,7 @@ pub mod command_line;
 pub mod config;
 pub mod error;
 pub mod format;
+pub mod initramfs;
 pub mod inspect;
 pub mod lab;
 pub mod machine;

@@ -11,6 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Exit};
+use crate::inspect::KnownMain;
 use crate::own_file;
 use crate::remap_core::units::{ArrayUuid, IdentityDigest};
 use crate::text::{escape_path, escape_str};
@@ -205,6 +206,18 @@ impl Policy {
     pub fn array_of_main(&self, identity: IdentityDigest) -> Option<&Allowed> {
         let mut listed = self.listed();
         listed.find(|entry| !identity.is_none() && entry.main == Some(identity))
+    }
+
+    /// The mains that the list knows by their identity, whether their spares are here or not.
+    pub fn known_mains(&self) -> Vec<KnownMain<'_>> {
+        let known = self.listed().filter_map(|entry| {
+            Some(KnownMain {
+                array: entry.uuid?,
+                name: entry.name.as_deref(),
+                main: entry.main?,
+            })
+        });
+        known.collect()
     }
 
     /// What is listed, if the list counts.

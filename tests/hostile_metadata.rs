@@ -223,6 +223,7 @@ fn reports(seen: &Inspection) -> Vec<String> {
             properties: None,
         },
         seen: Ok(seen.clone()),
+        finding: None,
     };
     let part = Usage::Mapped {
         name: HOSTILE.to_owned(),

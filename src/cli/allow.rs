@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::AllowArgs;
 use super::session::Session;
 use crate::error::{Error, Exit};
+use crate::initramfs::Images;
 use crate::inspect::{inspect, Inspection};
 use crate::ops::Target;
 use crate::policy::{self, Allowed, Edited, Policy};
@@ -76,6 +77,7 @@ type Asked<'a> = (&'a Path, bool, &'a [(String, bool)]);
 
 fn print(session: &Session, policy: &Policy, asked: Option<Asked<'_>>) -> Result<(), Error> {
     let is_dry = session.global.dry_run;
+    let initramfs = asked.and_then(|(path, ..)| initramfs_advice(path, is_dry));
     let json = || {
         let allowed = policy.assembly.allow.iter().map(|entry| {
             json!({
@@ -90,6 +92,7 @@ fn print(session: &Session, policy: &Policy, asked: Option<Asked<'_>>) -> Result
             "allowed": allowed.collect::<Vec<_>>(),
             "changed": asked.is_some_and(|(_, _, changes)| changes.iter().any(|(_, did)| *did)),
             "dry_run": is_dry,
+            "advice": initramfs,
             "targets": changes
                 .map(|(what, changed)| json!({ "target": what, "changed": changed }))
                 .collect::<Vec<_>>(),
@@ -113,9 +116,25 @@ fn print(session: &Session, policy: &Policy, asked: Option<Asked<'_>>) -> Result
                     "{what} is on the list in {path}: it is assembled when its disks are there.\n"
                 ),
             });
-        lines.collect()
+        let mut text: String = lines.collect();
+        text.extend(initramfs.iter().map(|advice| format!("{advice}\n")));
+        text
     };
     session.print("allow", json, text)
+}
+
+/// Advice to make an initramfs anew that does not have the list as it is now.
+fn initramfs_advice(path: &Path, is_dry: bool) -> Option<String> {
+    if is_dry || path != Path::new(policy::PATH) {
+        return None;
+    }
+    match Images::look(Path::new("/")) {
+        Images::Stale { maker, .. } => Some(format!(
+            "The initramfs has an older list, and LVM and md may take main there. Make it anew: {}",
+            maker.command
+        )),
+        Images::None | Images::NoHook | Images::Fresh => None,
+    }
 }
 
 fn list(policy: &Policy) -> String {

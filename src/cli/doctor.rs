@@ -9,10 +9,13 @@ use super::session::{open_journal, print_bytes, wants_color};
 use super::Ports;
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
-use crate::inspect::scan_all;
+use crate::initramfs::Images;
+use crate::inspect::{scan_all, Contents, Finding, KnownMain, Leads, Scan};
 use crate::machine::Machine;
+use crate::ops;
 use crate::policy::{Allowed, Mode, Policy};
 use crate::port::device_mapper::{Control, Facilities, Lack, TargetModule};
+use crate::port::Access;
 use crate::remap_core::event::Severity;
 use crate::report::{self, style::Style};
 
@@ -70,6 +73,8 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
     };
     let facilities = ports.device_mapper.facilities();
     let policy = Policy::load(global.policy.as_deref());
+    let mut machine = Machine::new(ports.platform.clone(), ports.device_mapper.clone(), None);
+    let scan = scan_all(&mut machine).map_err(Error::from);
     let checks = [
         check_version(),
         check_kernel(&facilities),
@@ -83,7 +88,11 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         check_settings(flaw),
         check_journal(ports),
         check_policy(&policy),
-        check_listed(&policy, ports),
+        check_listed(&policy, &scan),
+        check_held(&policy, &scan),
+        check_tables(&policy, &scan, ports),
+        check_lvm(&policy, &scan, ports),
+        check_initramfs(&policy),
         check_libblkid(),
         check_lab(),
         check_terminal(),
@@ -322,18 +331,14 @@ fn check_policy(policy: &Result<Policy, Error>) -> Check {
 }
 
 /// Looks for devices that are listed and not here.
-fn check_listed(policy: &Result<Policy, Error>, ports: &Ports) -> Check {
+fn check_listed(policy: &Result<Policy, Error>, scan: &Result<Scan, Error>) -> Check {
     let listed: Vec<&Allowed> = policy.iter().flat_map(Policy::listed).collect();
     if listed.is_empty() {
         return Check::good("listed", "no device is waited for");
     }
-    let mut machine = Machine::new(ports.platform.clone(), ports.device_mapper.clone(), None);
-    let scan = match scan_all(&mut machine) {
+    let scan = match scan {
         Ok(scan) => scan,
-        Err(error) => {
-            let error = Error::from(error);
-            return Check::bad("listed", error.message, error.advice);
-        }
+        Err(error) => return Check::bad("listed", error.message.clone(), error.advice.clone()),
     };
     let is_here = |entry: &&Allowed| {
         let mut arrays = scan.arrays.iter();
@@ -353,6 +358,120 @@ fn check_listed(policy: &Result<Policy, Error>, ports: &Ports) -> Check {
             "whether the devices that are listed are here takes root to see",
             "Run it as root.",
         ),
+    }
+}
+
+/// Looks for mains that were taken past their devices.
+fn check_held(policy: &Result<Policy, Error>, scan: &Result<Scan, Error>) -> Check {
+    let known = policy.iter().flat_map(Policy::known_mains);
+    let known: Vec<KnownMain<'_>> = known.collect();
+    let held = scan.iter().flat_map(|scan| scan.held_mains(&known));
+    let held: Vec<Finding> = held.map(|held| held.finding).collect();
+    let Some(first) = held.first() else {
+        return Check::good("held", "no main is in use past its device");
+    };
+    let summaries: Vec<&str> = held.iter().map(|it| it.summary.as_str()).collect();
+    Check::bad("held", summaries.join(" "), first.advice.clone())
+}
+
+/// The mains of listed devices that are here, with what lies on each.
+fn listed_mains(
+    policy: &Result<Policy, Error>,
+    scan: &Result<Scan, Error>,
+    ports: &Ports,
+) -> Vec<(PathBuf, Contents)> {
+    let known: Vec<KnownMain<'_>> = policy.iter().flat_map(Policy::known_mains).collect();
+    let mains = scan.iter().flat_map(|scan| scan.mains(&known));
+    let contents = mains.filter_map(|main| {
+        let store = ports.platform.open(&main, Access::Read).ok()?;
+        Some((main, Contents::of(&*store)))
+    });
+    contents.collect()
+}
+
+/// Looks for names in the tables of the machine's start that lead past a listed device.
+fn check_tables(
+    policy: &Result<Policy, Error>,
+    scan: &Result<Scan, Error>,
+    ports: &Ports,
+) -> Check {
+    let mains = listed_mains(policy, scan, ports);
+    let mentions = mains
+        .iter()
+        .flat_map(|(main, contents)| ops::mentions_of_main(&*ports.platform, main, contents));
+    let past: Vec<String> = mentions
+        .filter(|(_, leads)| *leads == Leads::Past)
+        .map(|(mention, _)| mention.to_string())
+        .collect();
+    match past.is_empty() {
+        true => Check::good(
+            "tables",
+            "fstab, crypttab and mdadm.conf name no listed main past its device",
+        ),
+        false => Check::bad(
+            "tables",
+            format!("main itself is named, past its device: {}", past.join("; ")),
+            "Name /dev/mapper/NAME there, or what lies on it by UUID= or LABEL=.",
+        ),
+    }
+}
+
+/// Where LVM is told which devices it may look at.
+const LVM: [&str; 2] = ["/etc/lvm/lvm.conf", "/etc/lvm/lvmlocal.conf"];
+const LVM_DEVICES: &str = "/etc/lvm/devices/system.devices";
+
+/// Looks for volume groups on listed mains that LVM sees twice.
+fn check_lvm(policy: &Result<Policy, Error>, scan: &Result<Scan, Error>, ports: &Ports) -> Check {
+    let mains = listed_mains(policy, scan, ports).into_iter();
+    let volumes = mains.filter(|(_, contents)| contents.holds("LVM2_member"));
+    let volumes: Vec<String> = volumes.map(|(main, _)| report::path_text(&main)).collect();
+    let has_filter = |path: &&str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let mut lines = text.lines().map(str::trim_start);
+        lines.any(|line| line.starts_with("global_filter") || line.starts_with("filter"))
+    };
+    match (
+        volumes.is_empty(),
+        Path::new(LVM_DEVICES).exists() || LVM.iter().any(has_filter),
+    ) {
+        (true, _) => Check::good("lvm", "no volume group lies on a listed main"),
+        (false, true) => Check::good("lvm", "LVM is told which devices it may look at"),
+        (false, false) => Check::bad(
+            "lvm",
+            format!("a volume group lies on {}", volumes.join(", ")),
+            format!("{}.", ops::LVM_ADVICE),
+        ),
+    }
+}
+
+/// Looks for images that lack the rule, or have an older list.
+fn check_initramfs(policy: &Result<Policy, Error>) -> Check {
+    if policy.iter().flat_map(Policy::listed).next().is_none() {
+        return Check::good("initramfs", "no device is listed: nothing is hidden in it");
+    }
+    match Images::look(Path::new("/")) {
+        Images::None => Check::good("initramfs", "there is no initramfs in /boot"),
+        Images::Fresh => Check::good(
+            "initramfs",
+            "every initramfs is newer than the list and the rule that hides main",
+        ),
+        Images::NoHook => Check::bad(
+            "initramfs",
+            "no hook of ours is where the initramfs is made: LVM and md may take main there",
+            "Install the package, or assets/initramfs-tools/dmremap in /etc/initramfs-tools/hooks \
+             (for dracut: assets/dracut/90dmremap in /usr/lib/dracut/modules.d).",
+        ),
+        Images::Stale { older, maker } => {
+            let older: Vec<String> = older.iter().map(|path| report::path_text(path)).collect();
+            Check::bad(
+                "initramfs",
+                format!(
+                    "older than the list or the rule: {}: LVM and md may take main there",
+                    older.join(", ")
+                ),
+                format!("Make them anew: {}", maker.command),
+            )
+        }
     }
 }
 

@@ -7,14 +7,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{json, Value};
 
-use super::args::InspectArgs;
+use super::args::{Global, InspectArgs};
 use super::change::find_mapped;
 use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inspect::{
     inspect, inspect_table, journal_finding, log_findings, look, open_each, status_findings, Depth,
-    Extent, Inspection,
+    Extent, Inspection, Scan, Scanned,
 };
+use crate::policy::Policy;
 use crate::port::{Access, BlockStore, DeviceInfo, Usage, Watcher};
 use crate::report::{self, ListRow, Seen};
 
@@ -25,13 +26,31 @@ pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
         Ok(look_for_list(&*store?, path, devices.get(index)))
     });
     let rows = devices.iter().cloned().zip(seen);
-    let rows: Vec<ListRow> = rows.map(|(info, seen)| ListRow { info, seen }).collect();
+    let scanned = rows.map(|(info, seen)| Scanned { info, seen });
+    let rows = with_findings(Scan::of(scanned.collect()), &session.global);
     session.print(
         "list",
         || report::list_json(&rows),
         || report::list_text(&rows, session.style),
     )?;
     Ok(Exit::Done)
+}
+
+/// Rows of a list, with what is to be said of mains that were taken past their devices.
+fn with_findings(scan: Scan, global: &Global) -> Vec<ListRow> {
+    // A list that cannot be read knows no main; doctor says so.
+    let policy = Policy::load(global.policy.as_deref()).unwrap_or_default();
+    let held = scan.held_mains(&policy.known_mains());
+    let rows = scan.devices.into_iter().map(|Scanned { info, seen }| {
+        let own = held.iter().find(|held| held.path == info.path);
+        let finding = own.map(|held| held.finding.clone());
+        ListRow {
+            info,
+            seen,
+            finding,
+        }
+    });
+    rows.collect()
 }
 
 /// Looks at a device, and for what others wrote on it where the machine does not know.

@@ -170,7 +170,7 @@ fn of_main(entry: &Allowed, is_held: bool) -> Properties {
     told
 }
 
-/// Has the kernel forget the partitions of a disk that is hidden, or a partition of one.
+/// Has the kernel forget the partitions of a disk that is hidden.
 pub(super) fn hide(args: &ProbeArgs, ports: &Ports) -> Result<Exit, Error> {
     ports.platform.forget_partitions(&args.path)?;
     Ok(Exit::Done)

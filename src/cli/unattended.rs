@@ -13,7 +13,7 @@ use serde_json::{json, Value};
 use super::look::report_changes;
 use super::session::{Done, Session};
 use crate::error::{Error, Exit};
-use crate::inspect::{scan_all, Array, MainMatch, Scan};
+use crate::inspect::{scan_all, Array, Finding, MainMatch, Scan};
 use crate::ops::{Operation, Surroundings, Target};
 use crate::policy::Policy;
 use crate::port::identity;
@@ -79,8 +79,15 @@ fn attempt(session: &mut Session, policy: &Policy, uuid: ArrayUuid) -> Result<Tr
     let scan = scan_all(&mut *session.host)?;
     let array = scan.arrays.iter().find(|array| array.uuid == Some(uuid));
     let Some(array) = array else {
-        return Ok(Tried::Waiting {
-            why: format!("no spare of array {uuid} is here"),
+        let mut known = policy.known_mains();
+        known.retain(|main| main.array == uuid);
+        let held = scan.held_mains(&known).into_iter();
+        let mut held = held.filter(|held| held.array == Some(uuid));
+        return Ok(match held.next() {
+            Some(held) => Tried::Held(failure(held.finding, uuid)),
+            None => Tried::Waiting {
+                why: format!("no spare of array {uuid} is here"),
+            },
         });
     };
     if let Some(name) = &array.active_as {
@@ -114,20 +121,18 @@ fn attempt(session: &mut Session, policy: &Policy, uuid: ArrayUuid) -> Result<Tr
         });
     }
     require_fit(&scan, spare, &shown)?;
-    if let Some(error) = held(&scan, array) {
-        return Ok(Tried::Held(error));
+    if let Some(held) = scan.held(array) {
+        return Ok(Tried::Held(failure(held.finding, uuid)));
     }
     bring_up(session, spare.clone(), &shown)
 }
 
-/// The failure that a disk which others hold is: it was taken past the device.
-fn held(scan: &Scan, array: &Array) -> Option<Error> {
-    let (_, finding) = scan.held(array)?;
-    let unit = array.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
-    Some(Error::refused(finding.id, finding.summary).advise(format!(
-        "{} Then: systemctl start dmremap-assemble@{unit}",
+/// The failure that a main which others hold is: it was taken past its device.
+fn failure(finding: Finding, uuid: ArrayUuid) -> Error {
+    Error::refused(finding.id, finding.summary).advise(format!(
+        "{} By the unit: systemctl start dmremap-assemble@{uuid}",
         finding.advice
-    )))
+    ))
 }
 
 /// Whether main may still come. One that is known by the file system on it may also have got

@@ -41,12 +41,23 @@ pub struct KnownMain<'a> {
     pub main: IdentityDigest,
 }
 
+/// A main that is in use past its mapped device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldMain {
+    /// Main.
+    pub path: PathBuf,
+    /// The array whose main it is.
+    pub array: Option<ArrayUuid>,
+    /// What is to be said of it.
+    pub finding: Finding,
+}
+
 impl Scan {
-    /// Every main that is in use past its mapped device, with what is to be said of it: mains
-    /// that their spares tell of, and those that are `known` without a spare being here.
-    pub fn held_mains(&self, known: &[KnownMain<'_>]) -> Vec<(PathBuf, Finding)> {
+    /// Every main that is in use past its mapped device: mains that their spares tell of, and
+    /// those that are `known` without a spare being here.
+    pub fn held_mains(&self, known: &[KnownMain<'_>]) -> Vec<HeldMain> {
         let by_spare = self.arrays.iter().filter_map(|array| self.held(array));
-        let mut held: Vec<(PathBuf, Finding)> = by_spare.collect();
+        let mut held: Vec<HeldMain> = by_spare.collect();
         for entry in known {
             let is_here = |array: &Array| array.uuid == Some(entry.array);
             if self.arrays.iter().any(is_here) {
@@ -61,14 +72,25 @@ impl Scan {
                 .filter(|device| device.is_known_as(entry.main));
             for main in mains {
                 let finding = held_main(&main.info, &name);
-                held.extend(finding.map(|finding| (main.info.path.clone(), finding)));
+                held.extend(finding.map(|finding| HeldMain {
+                    path: main.info.path.clone(),
+                    array: Some(entry.array),
+                    finding,
+                }));
             }
         }
         held
     }
 
+    /// The mains of the arrays that are `known`, as far as they are here.
+    pub fn mains(&self, known: &[KnownMain<'_>]) -> Vec<PathBuf> {
+        let is_known = |device: &&Scanned| known.iter().any(|it| device.is_known_as(it.main));
+        let mains = self.devices.iter().filter(is_known);
+        mains.map(|device| device.info.path.clone()).collect()
+    }
+
     /// The main of `array`, if it is in use and the array is not active.
-    pub fn held(&self, array: &Array) -> Option<(PathBuf, Finding)> {
+    pub fn held(&self, array: &Array) -> Option<HeldMain> {
         let MainMatch::Found(main) = &array.main else {
             return None;
         };
@@ -78,7 +100,11 @@ impl Scan {
         let uuid = || array.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
         let name = array.name.clone().unwrap_or_else(uuid);
         let info = self.info_of(main)?;
-        Some((main.clone(), held_main(info, &name)?))
+        Some(HeldMain {
+            path: main.clone(),
+            array: array.uuid,
+            finding: held_main(info, &name)?,
+        })
     }
 
     fn info_of(&self, path: &Path) -> Option<&DeviceInfo> {
@@ -91,6 +117,7 @@ impl Scan {
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::port::block::Properties;
     use crate::port::Part;
     use crate::remap_core::event::Severity;
     use crate::remap_core::units::{BlockSize, Sectors};
@@ -131,7 +158,7 @@ mod tests {
             "the machine's swap",
         ] {
             let held = scan(Usage::InUse(by.to_owned()), None, main()).held_mains(&[]);
-            let [(path, finding)] = &held[..] else {
+            let [HeldMain { path, finding, .. }] = &held[..] else {
                 panic!("{by}: {held:?}");
             };
             assert_eq!(path, Path::new("/dev/sda"));
@@ -156,5 +183,28 @@ mod tests {
         ] {
             assert_eq!(scan(usage, active_as, main).held_mains(&[]), []);
         }
+    }
+
+    #[test]
+    fn a_main_that_the_list_knows_is_told_without_its_spare() {
+        let properties = Properties {
+            identity: IdentityDigest::new([3; 16]),
+            ..Properties::default()
+        };
+        let mut scan = scan(Usage::InUse("md0".to_owned()), None, MainMatch::NotFound);
+        scan.devices[0].info.properties = Some(std::sync::Arc::new(properties));
+        let known = |array, main| KnownMain {
+            array,
+            name: Some("attic"),
+            main: IdentityDigest::new([main; 16]),
+        };
+        let other = ArrayUuid::new([8; 16]);
+        let held = scan.held_mains(&[known(other, 3)]);
+        assert_eq!(held.len(), 1);
+        assert_eq!(held[0].array, Some(other));
+        assert!(held[0].finding.summary.contains("attic"), "{held:?}");
+        assert_eq!(scan.held_mains(&[known(other, 4)]), []);
+        // What its spare says is what counts, where that is here.
+        assert_eq!(scan.held_mains(&[known(ARRAY, 3)]), []);
     }
 }

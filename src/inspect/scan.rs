@@ -30,7 +30,8 @@ impl Scanned {
     /// Everything that it is known as.
     fn known_as(&self) -> impl Iterator<Item = IdentityDigest> {
         let seen = self.seen.as_ref().ok();
-        let stable = seen.map(|seen| seen.identity);
+        let told = || Some(self.info.properties.as_deref()?.identity);
+        let stable = seen.map(|seen| seen.identity).or_else(told);
         let contents = seen.and_then(|seen| seen.signatures.as_deref());
         let contents = contents.map(identity::of_contents);
         let contents = contents.filter(move |contents| Some(*contents) != stable);
@@ -116,6 +117,12 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// The scan of devices that were looked at already.
+    pub fn of(devices: Vec<Scanned>) -> Self {
+        let arrays = group(&devices);
+        Self { devices, arrays }
+    }
+
     /// The devices that are spares of ours. One that shows through another, as a disk
     /// does through its multipath device, is not counted twice.
     pub fn spares(&self) -> impl Iterator<Item = &Inspection> {
@@ -177,11 +184,7 @@ fn scan(host: &mut dyn Host, devices: Vec<DeviceInfo>) -> Scan {
     });
     let mut scanned: Vec<Scanned> = scanned.collect();
     look_for_contents(host, &mut scanned);
-    let arrays = group(&scanned);
-    Scan {
-        devices: scanned,
-        arrays,
-    }
+    Scan::of(scanned)
 }
 
 /// Looks for file systems where that alone can tell a main from others: it takes longer

@@ -125,6 +125,8 @@ mod tests {
             number: 5,
             start: Sector::new(2048),
             length: Sectors::new(100),
+            uuid: None,
+            label: None,
         };
         let device = device(&whole, &partition);
         assert_eq!(device.name, "vault-part5");

@@ -9,7 +9,7 @@ use super::plan::{copy_writes, Draft, PlannedWrite};
 use super::reassemble::Surroundings;
 use super::region;
 use super::step::{Basis, Puts, Step, WriteStep};
-use super::{adopt, Context, Operation, Plan, Refusal};
+use super::{adopt, start, Context, Operation, Plan, Refusal};
 use crate::command_line;
 use crate::format::backup::{Content, SavedRange};
 use crate::inspect::{scan_all, Inspection, MainMatch, Scan};
@@ -255,6 +255,9 @@ fn format_spare(
         text::count(layout.replacement_blocks.get())
     ));
     draft.notes.extend(pair.notes);
+    draft
+        .notes
+        .extend(start::notes(host, context, &main, parts.name));
     match stake {
         None => {}
         Some(Obstacle::Data) => draft

@@ -26,6 +26,7 @@ mod refusal;
 mod region;
 mod repair;
 mod rollback;
+mod start;
 mod step;
 mod undo;
 pub mod verbs;
@@ -42,6 +43,7 @@ pub use progress::{Progress, Share, Work};
 pub use reassemble::Surroundings;
 pub use refusal::Refusal;
 pub use rollback::INTERRUPTED;
+pub use start::{mentions_of_main, LVM_ADVICE};
 
 use crate::port::journal::Journal;
 use crate::port::{Host, Platform};

@@ -150,7 +150,7 @@ impl fmt::Display for Signature {
 }
 
 /// A partition in the table of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// Its number in the table.
     pub number: u32,
@@ -158,6 +158,10 @@ pub struct Partition {
     pub start: Sector,
     /// Its size.
     pub length: Sectors,
+    /// The UUID that it has in the table, where that is told.
+    pub uuid: Option<String>,
+    /// The label that it has in the table.
+    pub label: Option<String>,
 }
 
 /// Signatures in words, in the order in which they were found.

@@ -91,6 +91,16 @@ pub trait BlockStore: Send {
         Ok(Vec::new())
     }
 
+    /// What others wrote on a partition of it.
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`] if it could not be looked over.
+    fn signatures_in(&self, partition: &Partition) -> Result<Vec<Signature>, IoError> {
+        let _ = partition;
+        Ok(Vec::new())
+    }
+
     /// How the kernel numbers it, if it is one of its block devices: what was opened can
     /// be named so to the kernel, whatever became of the path meanwhile.
     fn number(&self) -> Option<DeviceNumber> {
@@ -595,8 +605,8 @@ pub trait Platform: Clock + Uptime + Send + Sync {
         None
     }
 
-    /// Has the kernel forget the partitions of the disk at `path`, or the partition at `path`,
-    /// except for those that are in use. Nothing on the disk changes.
+    /// Has the kernel forget the partitions of the disk at `path`, except for those that are in
+    /// use. Nothing on the disk changes.
     ///
     /// # Errors
     ///
@@ -625,6 +635,12 @@ pub trait Platform: Clock + Uptime + Send + Sync {
     /// [`HostError`] if they cannot be watched.
     fn watch_devices(&self) -> Result<Box<dyn Watcher>, HostError> {
         self.watch(&["/dev".into()], &[])
+    }
+
+    /// The tables that say which disks are mounted, opened and assembled at start: each with
+    /// its bytes. What cannot be read is left out.
+    fn start_tables(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        Vec::new()
     }
 
     /// Waits until udev is through with the events that it knows of, but no longer than

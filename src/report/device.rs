@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use serde_json::{json, Value};
 
+use super::seen::{findings_json, SeenFinding};
 use super::style::Style;
 use super::{path_text, size_text, tree};
 use crate::error::Error;
-use crate::inspect::Inspection;
+use crate::inspect::{Finding, Inspection};
 use crate::port::block::{describe_signatures, Properties, Signature};
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::Verdict;
@@ -25,6 +26,8 @@ pub struct ListRow {
     pub info: DeviceInfo,
     /// What was seen on it; or why it could not be opened.
     pub seen: Result<Inspection, Error>,
+    /// What is to be said of it, if it is a main that was taken past its device.
+    pub finding: Option<Finding>,
 }
 
 impl ListRow {
@@ -148,6 +151,7 @@ struct ListedDevice<'a> {
     mounts: Vec<Cow<'a, str>>,
     swap: bool,
     unread: Vec<Cow<'a, str>>,
+    findings: Vec<SeenFinding>,
 }
 
 /// Devices, as a program reads them.
@@ -210,6 +214,7 @@ impl<'a> ListedDevice<'a> {
             mounts: texts(&of.mounts),
             swap: of.is_swap,
             unread: texts(&of.unread),
+            findings: findings_json(row.finding.as_slice()),
         }
     }
 }
@@ -300,6 +305,10 @@ fn push_notes(out: &mut String, rows: &[ListRow]) {
             "{} have one identity: one may be a clone of the other, or another way to it.",
             names.join(" and ")
         );
+    }
+    for finding in rows.iter().filter_map(|row| row.finding.as_ref()) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{}\n  {}", finding.summary, finding.advice);
     }
     let denied = rows.iter().filter(|row| {
         let error = row.seen.as_ref().err();

@@ -360,6 +360,14 @@ impl BlockStore for BlockFile {
     }
 
     #[cfg(feature = "blkid")]
+    fn signatures_in(
+        &self,
+        partition: &crate::port::block::Partition,
+    ) -> Result<Vec<crate::port::block::Signature>, IoError> {
+        self.through_cache(|file| super::signature::find_in(file, partition))
+    }
+
+    #[cfg(feature = "blkid")]
     fn signature_places(&self) -> Result<Vec<crate::port::block::Signature>, IoError> {
         let hidden = self.through_cache(super::signature::places)?;
         super::signature::with_the_rest(self, hidden)

@@ -15,6 +15,7 @@ mod lock_owner;
 mod second_superblocks;
 #[cfg(feature = "blkid")]
 mod signature;
+mod start_tables;
 mod uevent;
 mod watch;
 
@@ -107,6 +108,10 @@ impl Platform for ThisMachine {
             // Where the kernel's events cannot be heard, new nodes are still seen.
             Err(_) => self.watch(&["/dev".into()], &[]),
         }
+    }
+
+    fn start_tables(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        start_tables::read(Path::new("/etc"))
     }
 
     fn settle(&self, limit: Duration) {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 
-use libblkid_rs::{BlkidErr, BlkidProbe, BlkidProbeRet, BlkidSublks, BlkidSublksFlags};
+use libblkid_rs::{
+    BlkidErr, BlkidPartition, BlkidProbe, BlkidProbeRet, BlkidSublks, BlkidSublksFlags,
+};
 
 use super::second_superblocks;
 use crate::port::block::{Partition, Signature, SignatureUse};
@@ -22,8 +24,29 @@ const MOST: usize = 64;
 ///
 /// [`IoError`] if the device cannot be looked over and nothing was found before.
 pub(super) fn find(file: &File) -> Result<Vec<Signature>, IoError> {
+    find_within(file, 0, 0)
+}
+
+/// The same on a partition of it.
+///
+/// # Errors
+///
+/// The same.
+pub(super) fn find_in(file: &File, partition: &Partition) -> Result<Vec<Signature>, IoError> {
+    let bytes = |sectors: u64| sectors.saturating_mul(SECTOR_BYTES as u64);
+    let (start, length) = (partition.start.get(), partition.length.get());
+    let offset = i64::try_from(bytes(start)).unwrap_or(i64::MAX);
+    find_within(
+        file,
+        offset,
+        i64::try_from(bytes(length)).unwrap_or(i64::MAX),
+    )
+}
+
+/// What lies within so many bytes from `offset` on; within all of it for a length of 0.
+fn find_within(file: &File, offset: i64, length: i64) -> Result<Vec<Signature>, IoError> {
     let mut found: Vec<Signature> = Vec::new();
-    match probe(file, &mut found) {
+    match probe(file, offset, length, &mut found) {
         Err(error) if found.is_empty() => Err(io_error(&error)),
         // What was found is there, whatever could not be read behind it.
         _ => Ok(found),
@@ -47,8 +70,15 @@ pub(super) fn partitions(file: &File) -> Result<Vec<Partition>, IoError> {
     let data = each
         .filter(|entry| !entry.is_extended())
         .filter_map(|entry| {
+            let number = entry.get_partno().ok()?;
             Some(Partition {
-                number: entry.get_partno().ok()?,
+                number,
+                uuid: uuid_of(&entry, number),
+                label: entry
+                    .get_name()
+                    .ok()
+                    .flatten()
+                    .filter(|label| !label.is_empty()),
                 start: Sector::new(u64::try_from(*entry.get_start().as_ref()).ok()?),
                 length: Sectors::new(u64::try_from(*entry.get_size().as_ref()).ok()?),
             })
@@ -57,6 +87,15 @@ pub(super) fn partitions(file: &File) -> Result<Vec<Partition>, IoError> {
     partitions.sort_by_key(|partition| partition.number);
     partitions.dedup_by_key(|partition| partition.number);
     Ok(partitions)
+}
+
+/// The UUID of a partition: its own, or in a table without such the table's with its number.
+fn uuid_of(entry: &BlkidPartition<'_>, number: u32) -> Option<String> {
+    let own = entry.get_uuid().ok().flatten();
+    own.map(|uuid| uuid.to_string()).or_else(|| {
+        let table = entry.get_table().ok()?.get_id().ok()?;
+        (!table.is_empty()).then(|| format!("{table}-{number:02x}"))
+    })
 }
 
 /// Every place where a magic number lies by which others know `file`, found as if each had
@@ -186,8 +225,13 @@ pub(super) fn read_sector(
     Ok(sector)
 }
 
-fn probe(file: &File, found: &mut Vec<Signature>) -> Result<(), BlkidErr> {
-    let mut probe = begin(file)?;
+fn probe(
+    file: &File,
+    offset: i64,
+    length: i64,
+    found: &mut Vec<Signature>,
+) -> Result<(), BlkidErr> {
+    let mut probe = begin_within(file, offset, length)?;
     let mut seen = HashSet::new();
     for _ in 0..MOST {
         if probe.do_probe()? == BlkidProbeRet::Done {
@@ -205,10 +249,15 @@ fn probe(file: &File, found: &mut Vec<Signature>) -> Result<(), BlkidErr> {
 
 /// A probe of superblocks and partition tables.
 fn begin(file: &File) -> Result<BlkidProbe, BlkidErr> {
+    begin_within(file, 0, 0)
+}
+
+/// The same within so many bytes from `offset` on; within all of it for a length of 0.
+fn begin_within(file: &File, offset: i64, length: i64) -> Result<BlkidProbe, BlkidErr> {
     let mut probe = BlkidProbe::new()?;
     // The descriptor outlives the probe, which does not close it; its offset is nobody's:
     // every other read says where.
-    probe.set_device(file.as_raw_fd(), 0, 0)?;
+    probe.set_device(file.as_raw_fd(), offset, length)?;
     probe.enable_superblocks(true)?;
     probe.set_superblock_flags(BlkidSublksFlags::new(vec![
         BlkidSublks::Type,

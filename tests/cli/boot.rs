@@ -307,3 +307,145 @@ fn doctor_tells_of_the_list_and_of_what_is_missing_from_it() {
         "{policy}"
     );
 }
+
+impl Bench {
+    /// Runs a hook's script, with the machine's paths below this bench and `functions` as those
+    /// that the maker of images has, and gives what it said and what it put into the image.
+    fn in_image(
+        &self,
+        script: &str,
+        functions: &str,
+        call: &str,
+        list: &str,
+    ) -> (Ran, Vec<String>) {
+        let text = std::fs::read_to_string(script).unwrap();
+        std::fs::write(self.path("functions"), functions).unwrap();
+        std::fs::write(self.path("dmremap.toml"), list).unwrap();
+        std::fs::write(self.path("63-dmremap.rules"), "# the rule\n").unwrap();
+        let here = self.path("").display().to_string();
+        let here = here.trim_end_matches('/');
+        let text = text
+            .replace("/usr/bin/dmremap-tui", env!("CARGO_BIN_EXE_dmremap-tui"))
+            .replace(
+                "$(dmremap-tui",
+                concat!("$(", env!("CARGO_BIN_EXE_dmremap-tui")),
+            )
+            .replace(
+                "/usr/share/initramfs-tools/hook-functions",
+                &format!("{here}/functions"),
+            )
+            .replace("/etc/dmremap.toml", &format!("{here}/dmremap.toml"))
+            .replace("/etc/udev/rules.d ", &format!("{here} "));
+        std::fs::write(self.path("hook"), text).unwrap();
+        let _ = std::fs::remove_dir_all(self.path("image"));
+        std::fs::create_dir(self.path("image")).unwrap();
+        let call = call.replace("HERE", here);
+        let output = std::process::Command::new("bash")
+            .args(["-c", &call])
+            .env("DESTDIR", self.path("image"))
+            .env("DMREMAP_POLICY", self.path("dmremap.toml"))
+            .output()
+            .unwrap();
+        let mut files = Vec::new();
+        let mut waiting = vec![self.path("image")];
+        while let Some(directory) = waiting.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => waiting.push(path),
+                    false => files.push(path.file_name().unwrap().to_str().unwrap().to_owned()),
+                }
+            }
+        }
+        files.sort();
+        (Ran::from(output), files)
+    }
+}
+
+/// Lists, each with whether an image gets anything for it.
+const LISTS: [(&str, bool); 6] = [
+    ("", false),
+    (
+        "[assembly]\npolicy = \"none\"\n[[assembly.allow]]\nname = \"x\"\n",
+        false,
+    ),
+    ("[assembly]\npolicy = 7\n", false),
+    ("\0\u{1b}[2J", false),
+    ("[[assembly.allow]]\nname = \"x\"\n", true),
+    ("[assembly]\nallow = [{ name = \"x\" }]\n", true),
+];
+
+#[test]
+fn an_initramfs_gets_what_hides_main_if_anything_is_listed_and_never_fails() {
+    let bench = Bench::new();
+    let hook = |functions: &str, list: &str| {
+        let script = "assets/initramfs-tools/dmremap";
+        bench.in_image(script, functions, "sh HERE/hook", list)
+    };
+    let copies = "copy_exec() { mkdir -p \"$DESTDIR$2\" && cp \"$1\" \"$DESTDIR$2/\"; }\n";
+    for (list, is_put) in LISTS {
+        let (ran, files) = hook(copies, list);
+        assert_eq!(ran.status, 0, "{list:?}: {}", ran.stderr);
+        let put: &[&str] = match is_put {
+            true => &["63-dmremap.rules", "dmremap-tui", "dmremap.toml"],
+            false => &[],
+        };
+        assert_eq!(files, put, "{list:?}: {}", ran.stderr);
+    }
+    let listed = LISTS[4].0;
+    for broken in [
+        "copy_exec() { return 1; }\n",
+        "copy_exec() { exit 7; }\n",
+        "exit 7\n",
+        "(",
+    ] {
+        let (ran, _) = hook(broken, listed);
+        assert_eq!(ran.status, 0, "{broken}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("W: dmremap: "),
+            "{broken}: {}",
+            ran.stderr
+        );
+    }
+    let (asked, files) = bench.in_image(
+        "assets/initramfs-tools/dmremap",
+        "exit 7\n",
+        "sh HERE/hook prereqs",
+        listed,
+    );
+    assert_eq!(
+        (asked.status, asked.stdout.trim(), files.len()),
+        (0, "udev", 0)
+    );
+}
+
+#[test]
+fn dracut_takes_the_module_in_if_anything_is_listed_and_never_fails() {
+    let bench = Bench::new();
+    let script = "assets/dracut/90dmremap/module-setup.sh";
+    let good = "dwarn() { echo \"W: $*\" >&2; }\n\
+         inst_multiple() { cp \"$@\" \"$DESTDIR/\"; }\n\
+         inst_simple() { cp \"$1\" \"$DESTDIR/\"; }\n\
+         inst_rules() { echo rule > \"$DESTDIR/$1\"; }\n";
+    let call =
+        "dracutsysrootdir=; . HERE/functions; . HERE/hook; if check; then depends; install; fi";
+    for (list, is_put) in LISTS {
+        let (ran, files) = bench.in_image(script, good, call, list);
+        assert_eq!(ran.status, 0, "{list:?}: {}", ran.stderr);
+        assert_eq!(
+            files.len(),
+            if is_put { 3 } else { 0 },
+            "{list:?}: {files:?}"
+        );
+    }
+    for missing in ["inst_multiple", "inst_simple", "inst_rules"] {
+        let broken = format!("{good}{missing}() {{ return 1; }}\n");
+        let (ran, _) = bench.in_image(script, &broken, call, LISTS[4].0);
+        assert_eq!(ran.status, 0, "{missing}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("W: dmremap: "),
+            "{missing}: {}",
+            ran.stderr
+        );
+    }
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::libc::{c_int, c_void};
 
-use super::{block_number, node::Node, Roots};
+use super::{block_number, Roots};
 use crate::port::HostError;
 use crate::sys::host_error;
 
@@ -39,8 +39,8 @@ nix::ioctl_write_ptr_bad!(
     Request
 );
 
-/// Has the kernel forget the partitions of the disk at `path`, or the partition that lies
-/// there. Partitions that are in use stay.
+/// Has the kernel forget the partitions of the disk at `path`. Partitions that are in use stay,
+/// and a device that has none, as a partition itself, is left alone.
 ///
 /// # Errors
 ///
@@ -53,32 +53,21 @@ pub(in crate::sys) fn forget(roots: &Roots, path: &Path) -> Result<(), HostError
     let Some(directory) = roots.directory(number) else {
         return Ok(());
     };
-    let partition_number = |directory: &Path| -> Option<c_int> {
-        let text = std::fs::read_to_string(directory.join("partition")).ok()?;
+    let entries = std::fs::read_dir(&directory).into_iter().flatten();
+    let numbers = entries.filter_map(|entry| {
+        let text = std::fs::read_to_string(entry.ok()?.path().join("partition")).ok()?;
         text.trim().parse().ok()
-    };
-    let (disk, numbers) = match (partition_number(&directory), directory.parent()) {
-        (Some(number), Some(disk)) => (disk.to_owned(), vec![number]),
-        _ => {
-            let entries = std::fs::read_dir(&directory).into_iter().flatten();
-            let below = entries.filter_map(|entry| partition_number(&entry.ok()?.path()));
-            let numbers = below.collect();
-            (directory, numbers)
-        }
-    };
+    });
+    let numbers: Vec<c_int> = numbers.collect();
     if numbers.is_empty() {
         return Ok(());
     }
-    let Some(disk) = Node::read(&disk, &roots.udev_data()) else {
-        return Ok(());
-    };
-    let disk = roots.dev.join(disk.device_name);
-    let opened = File::open(&disk).map_err(|error| host_error(&disk, error))?;
+    let opened = File::open(path).map_err(|error| host_error(path, error))?;
     for number in numbers {
         match delete(&opened, number) {
             // In use, or gone meanwhile.
             Ok(()) | Err(Errno::EBUSY | Errno::ENXIO) => {}
-            Err(errno) => return Err(host_error(&disk, errno.into())),
+            Err(errno) => return Err(host_error(path, errno.into())),
         }
     }
     Ok(())
