@@ -128,6 +128,10 @@ pub(super) fn create(
 /// The last step of making a lab: it has a registry, so it is whole.
 pub(super) fn finish(directory: &Path) -> Result<(), HostError> {
     let making = directory.join(MAKING);
+    // Where nothing can be written, to remove what is not there is an error, too.
+    if !making.exists() {
+        return Ok(());
+    }
     match fs::remove_file(&making) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(host_error(&making, error))
