@@ -310,6 +310,10 @@ impl Journal for AtNoon {
         self.0.ready()
     }
 
+    fn beside(&self) -> Box<dyn Journal> {
+        Box::new(Self(self.0.clone()))
+    }
+
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
         let mut actions = self.0.actions()?;
         for action in &mut actions {

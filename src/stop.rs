@@ -24,6 +24,11 @@ impl Stop {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether anybody else has it, who may mind it.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// An early end where one was asked for.
     ///
     /// # Errors

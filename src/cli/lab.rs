@@ -67,7 +67,7 @@ pub(super) fn open_seat_here(
             .advise("Use the commands instead: dmremap-tui --help.")
             .exiting(Exit::Usage));
     }
-    let session = Session::open(global, ports, first_use)?;
+    let session = Session::open_at_rest(global, ports, first_use)?;
     let options = super::config::options(&session.global, &session.settings, session.style);
     let (mut options, flaw) = match options {
         Err(flaw) if session.global.theme.is_none() => {
@@ -88,8 +88,7 @@ pub(super) fn open_seat_here(
     // A dry run lets nothing happen that falls due, either, and so it is where something
     // lacks for changes.
     context.read_only |= options.dry_run || options.lack.is_some();
-    tui::run(host, context, options)
-        .map_err(|error| Error::failed("terminal", format!("the terminal: {error}")))?;
+    tui::run(host, context, options)?;
     Ok(Exit::Done)
 }
 

@@ -4,6 +4,9 @@ use std::io::{BufRead as _, BufWriter, IsTerminal as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use clap::CommandFactory as _;
 use serde::Serialize;
@@ -50,7 +53,27 @@ impl Session {
     /// # Errors
     ///
     /// Why there is none.
-    pub(super) fn open(
+    pub(super) fn open(global: Global, ports: &Ports, first_use: FirstUse) -> Result<Self, Error> {
+        let mut session = Self::open_at_rest(global, ports, first_use)?;
+        let global = &session.global;
+        if !global.read_only && !global.dry_run && session.flaw.is_none() {
+            // Where targets live in no process of their own, whoever comes next does what
+            // fell due meanwhile. A device that cannot be looked at is told of when it is
+            // asked for.
+            let host = &mut session.host;
+            let _ = told_if_long(global, "scrubbing and repairing what fell due", || {
+                host.run_due()
+            });
+        }
+        Ok(session)
+    }
+
+    /// As [`Session::open`], and leaves what fell due to the caller, who has threads for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::open`].
+    pub(super) fn open_at_rest(
         mut global: Global,
         ports: &Ports,
         mut first_use: FirstUse,
@@ -66,7 +89,7 @@ impl Session {
         global.read_only |= settings.read_only;
         global.dry_run |= settings.dry_run;
         global.ascii |= settings.ascii;
-        let mut host: Box<dyn Host> = match &global.lab {
+        let host: Box<dyn Host> = match &global.lab {
             Some(directory) => Box::new(open_lab(directory, &global, ports, first_use)?),
             None => Box::new(Machine::new(
                 ports.platform.clone(),
@@ -80,12 +103,6 @@ impl Session {
             read_only: global.read_only,
             progress: progress(&global),
         };
-        if !global.read_only && !global.dry_run && flaw.is_none() {
-            // Where targets live in no process of their own, whoever comes next does what
-            // fell due meanwhile. A device that cannot be looked at is told of when it is
-            // asked for.
-            let _ = host.run_due();
-        }
         let style = Style {
             ascii: global.ascii,
             color: wants_color(&global, settings.color),
@@ -457,13 +474,44 @@ pub(super) fn printed(written: std::io::Result<()>) -> Result<(), Error> {
     }
 }
 
+/// Whether a person waits at a terminal, on which a line can be overwritten.
+fn is_waited_for(global: &Global) -> bool {
+    let can_overwrite = || std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    !global.json && std::io::stderr().is_terminal() && can_overwrite()
+}
+
+/// Does something, and says what it is to a person who has waited for it for a while.
+pub(super) fn told_if_long<T>(global: &Global, what: &str, act: impl FnOnce() -> T) -> T {
+    const WHILE: Duration = Duration::from_secs(1);
+    if !is_waited_for(global) {
+        return act();
+    }
+    let say = |line: &str| {
+        // Whoever cannot be told waits all the same.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    };
+    thread::scope(|scope| {
+        let (done, waits) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if waits.recv_timeout(WHILE) == Err(RecvTimeoutError::Timeout) {
+                say(&format!("\x1b[K{what}\r"));
+                // Until it is done, which closes the channel.
+                let _ = waits.recv();
+                say("\x1b[K");
+            }
+        });
+        let outcome = act();
+        drop(done);
+        outcome
+    })
+}
+
 /// Tells how far something long came, to a person who waits for it at a terminal. The line is
 /// overwritten by whatever is said next.
 fn progress(global: &Global) -> Progress {
     /// What is smaller is done before anybody could read that.
     const LONG: Sectors = Sectors::new(64 << 11);
-    let can_overwrite = || std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-    if global.json || !std::io::stderr().is_terminal() || !can_overwrite() {
+    if !is_waited_for(global) {
         return Progress::silent();
     }
     Progress::told_to(|share| {

@@ -33,6 +33,7 @@ pub use mentions::{mentions, Contents, DiskName, Leads, Mention};
 pub use scan::{look_at_each, open_each, scan_all, Array, MainMatch, Scan, Scanned};
 pub use standing::{standing, Disk, Loss, Matter, Repair};
 pub use status_lints::status_findings;
+use table::inspect_table_until;
 pub use table::{inspect_table, EntryCounts, Extent, TableInspection};
 pub use why::verdict_reason;
 
@@ -45,6 +46,7 @@ use crate::remap_core::remap_table::{BlockFlaw, RegionHeader};
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{ArrayUuid, BlockSize, IdentityDigest, Sector, Sectors, Slot};
 use crate::remap_core::verdict::{Evidence, TableState};
+use crate::stop::Stop;
 
 /// How much is read of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +112,16 @@ pub fn inspect(store: &dyn BlockStore, path: &Path) -> Inspection {
 
 /// Looks at an opened device.
 pub fn look(store: &dyn BlockStore, path: &Path, depth: Depth) -> Inspection {
+    look_until(store, path, depth, &Stop::default())
+}
+
+/// The same, up to where nobody waits for it any more: what was seen is not whole then.
+pub fn look_until(store: &dyn BlockStore, path: &Path, depth: Depth, stop: &Stop) -> Inspection {
     let (survey, judgement) = judged_survey(store);
     let survey = Box::new(survey);
     let superblock = judgement.superblock(&survey);
     let headers = read_headers(store, &judgement, superblock.as_ref());
-    let in_use = |superblock| inspect_table(store, superblock, Extent::InUse);
+    let in_use = |superblock| inspect_table_until(store, superblock, Extent::InUse, stop);
     let mut inspection = Inspection {
         path: path.to_owned(),
         size: store.size(),

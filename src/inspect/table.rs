@@ -11,6 +11,7 @@ use crate::remap_core::superblock::Superblock;
 use crate::remap_core::table_update::Choice;
 use crate::remap_core::units::{Blocks, PerSlot, Replacement, Sector, Slot, BLOCK_4K_SECTORS};
 use crate::remap_core::verdict::TableState;
+use crate::stop::Stop;
 
 /// Entries by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +105,16 @@ pub fn inspect_table(
     superblock: &Superblock,
     extent: Extent,
 ) -> Option<TableInspection> {
+    inspect_table_until(store, superblock, extent, &Stop::default())
+}
+
+/// The same; `None` also where nobody waits for it any more.
+pub(super) fn inspect_table_until(
+    store: &dyn BlockStore,
+    superblock: &Superblock,
+    extent: Extent,
+    stop: &Stop,
+) -> Option<TableInspection> {
     let (layout, array) = superblock.layout().zip(superblock.array_uuid())?;
     let mut table = TableInspection {
         blocks: layout.table_blocks(),
@@ -116,6 +127,7 @@ pub fn inspect_table(
     // Nothing lies behind an untouched block: a target that comes up does not look there.
     let mut is_behind = false;
     for index in 0..layout.table_blocks() {
+        stop.check().ok()?;
         if is_behind && extent == Extent::InUse && !reader.has(index) {
             break;
         }

@@ -35,6 +35,18 @@ impl Host for Lab {
         Some(&self.directory)
     }
 
+    fn beside(&self) -> Result<Box<dyn Host>, HostError> {
+        let mut beside = Self::at(&self.directory, self.platform.clone())?;
+        beside.waits = false;
+        // What is known here is there to be told from the start, whatever goes on.
+        (beside.seen, beside.registry) = (self.seen, self.registry.clone());
+        Ok(Box::new(beside))
+    }
+
+    fn is_behind(&self) -> bool {
+        self.behind
+    }
+
     fn devices(&mut self) -> Result<Vec<DeviceInfo>, HostError> {
         self.look(|lab| {
             let mut devices: Vec<DeviceInfo> = Vec::new();

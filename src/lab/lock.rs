@@ -82,6 +82,15 @@ impl Lock {
         self.waited(self.file.lock_shared())
     }
 
+    /// As [`Lock::share`] without waiting: whether it is shared now.
+    pub(super) fn try_share(&self) -> Result<bool, HostError> {
+        match self.file.try_lock_shared() {
+            Ok(()) => Ok(true),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+            Err(std::fs::TryLockError::Error(source)) => Err(host_error(&self.path, source)),
+        }
+    }
+
     /// Waits until nobody works on the lab, and keeps everybody else from it.
     pub(super) fn take(&self) -> Result<(), HostError> {
         self.waited(self.file.lock())

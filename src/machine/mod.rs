@@ -241,6 +241,15 @@ impl Host for Machine {
         None
     }
 
+    fn beside(&self) -> Result<Box<dyn Host>, HostError> {
+        let (platform, device_mapper) = (self.platform.clone(), self.device_mapper.clone());
+        Ok(Box::new(Self::new(
+            platform,
+            device_mapper,
+            self.journal.clone(),
+        )))
+    }
+
     fn devices(&mut self) -> Result<Vec<DeviceInfo>, HostError> {
         let mut devices = self.platform.block_devices()?;
         // Whoever may not ask the targets still sees what else uses a device.

@@ -61,6 +61,18 @@ pub struct Context {
     pub progress: Progress,
 }
 
+impl Context {
+    /// The same for another thread, with nobody told how far anything came.
+    pub fn beside(&self) -> Self {
+        Self {
+            journal: self.journal.beside(),
+            platform: self.platform.clone(),
+            read_only: self.read_only,
+            progress: Progress::silent(),
+        }
+    }
+}
+
 /// Decides what an operation comes to, from what there is now. Opens nothing for
 /// writing.
 ///

@@ -125,6 +125,9 @@ pub trait Journal: Send {
     /// [`HostError`] says what lacks.
     fn ready(&self) -> Result<(), HostError>;
 
+    /// Another handle to the same journal, for another thread.
+    fn beside(&self) -> Box<dyn Journal>;
+
     /// How many lines [`Journal::actions`] passes over.
     ///
     /// # Errors
@@ -181,6 +184,10 @@ impl NoJournal {
 }
 
 impl Journal for NoJournal {
+    fn beside(&self) -> Box<dyn Journal> {
+        Box::new(Self)
+    }
+
     fn ready(&self) -> Result<(), HostError> {
         Self::refuse()
     }

@@ -417,6 +417,20 @@ pub trait Host: Send {
     /// The directory of a lab; `None` on a real machine.
     fn lab_directory(&self) -> Option<&Path>;
 
+    /// Another handle to the same devices, for a thread that looks while others work. It waits
+    /// for no work of theirs: as long as that goes on it may tell what was there before.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] if there can be no other.
+    fn beside(&self) -> Result<Box<dyn Host>, HostError>;
+
+    /// Whether the last answer told what was there before work that goes on: nothing may
+    /// tell of the end of that work, so this is to be asked again.
+    fn is_behind(&self) -> bool {
+        false
+    }
+
     /// Every device there is, sorted by name.
     ///
     /// # Errors

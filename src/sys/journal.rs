@@ -258,6 +258,10 @@ impl Journal for FileJournal {
         Ok(())
     }
 
+    fn beside(&self) -> Box<dyn Journal> {
+        Box::new(self.clone())
+    }
+
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
         let mut actions: Vec<ActionRecord> = Vec::new();
         for line in self.lines()?.read {

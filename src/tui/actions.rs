@@ -29,6 +29,16 @@ pub fn available(state: &State, command: Command) -> Result<(), String> {
                 false => Ok(()),
             };
         }
+        Command::Underway if state.underway.tasks.is_empty() => {
+            return Err("No work is under way.".to_owned());
+        }
+        Command::EndWork | Command::EndAndLeave => {
+            let mut tasks = state.underway.tasks.iter();
+            return match tasks.any(|task| task.can_end_early) {
+                true => Ok(()),
+                false => Err("It cannot end in its middle without harm.".to_owned()),
+            };
+        }
         Command::Tighten if state.tab == Tab::Events => return Ok(()),
         Command::Tighten => {
             let key = state.key(Command::Tab(Tab::Events as u8));

@@ -38,6 +38,8 @@ pub enum Context {
     Settings,
     /// Choosing a scenario.
     Scenarios,
+    /// Being asked what is to become of work that is under way.
+    Underway,
 }
 
 impl Context {
@@ -59,6 +61,7 @@ impl Context {
             Self::Actions => "what was done",
             Self::Settings => "the settings",
             Self::Scenarios => "the scenarios",
+            Self::Underway => "the work under way",
         }
     }
 }
@@ -174,6 +177,14 @@ pub enum Command {
     Step,
     /// Leave a scenario.
     LeaveScenario,
+    /// Show what is under way.
+    Underway,
+    /// Leave the application as soon as the work is done.
+    LeaveWhenDone,
+    /// End the work at its next safe point.
+    EndWork,
+    /// End it so, and leave the application then.
+    EndAndLeave,
     /// Go on.
     Accept,
     /// Leave everything as it is.
@@ -220,6 +231,7 @@ const SCROLLED: &[Context] = &[
     Context::Scenarios,
 ];
 const SCENARIOS: &[Context] = &[Context::Scenarios];
+const UNDERWAY: &[Context] = &[Context::Underway];
 const PROMPT: &[Context] = &[Context::Prompt];
 const ACTIONS: &[Context] = &[Context::Actions];
 const SETTINGS: &[Context] = &[Context::Settings];
@@ -262,6 +274,7 @@ pub(super) const EVERYWHERE: &[Context] = &[
     Context::Actions,
     Context::Settings,
     Context::Scenarios,
+    Context::Underway,
 ];
 
 macro_rules! bind {
@@ -332,6 +345,7 @@ pub const BINDINGS: &[Binding] = &[
     bind!("scenarios", WATCH, [Key::Char('t')], Command::Scenarios, "", "drills to go through, the first ten minutes among them"),
     bind!("scenario-step", WATCH, [Key::Ctrl('n')], Command::Step, "", "begin the next step of a scenario; a change shows its plan"),
     bind!("scenario-leave", WATCH, [Key::Ctrl('g')], Command::LeaveScenario, "", "leave a scenario; what was done stays"),
+    bind!("underway", &[Context::List, Context::Detail, Context::Inside, Context::Notice], [Key::Char('c')], Command::Underway, "work", "the work under way: end it, or leave when it is done"),
     bind!("refresh", WATCH, [Key::Ctrl('l')], Command::Refresh, "", "look at every device again and draw anew"),
     bind!("filter-keep", &[Context::Filter], [Key::Enter, Key::Down, Key::Up], Command::Accept, "keep", "keep the filter and go back to the list"),
     bind!("filter-clear", &[Context::Filter], [Key::Esc], Command::Cancel, "clear", "show every device"),
@@ -369,6 +383,10 @@ pub const BINDINGS: &[Binding] = &[
     bind!("actions-undo", ACTIONS, [Key::Char('u')], Command::Undo, "undo", "plan to take the chosen action back"),
     bind!("scenarios-close", SCENARIOS, [Key::Esc, Key::Char('q'), Key::Char('t')], Command::Cancel, "close", "back, and begin none"),
     bind!("scenarios-begin", SCENARIOS, [Key::Enter], Command::Accept, "begin", "begin the scenario under the pointer"),
+    bind!("underway-close", UNDERWAY, [Key::Esc, Key::Char('q'), Key::Char('c')], Command::Cancel, "stay", "stay; the work goes on"),
+    bind!("leave-when-done", UNDERWAY, [Key::Char('w')], Command::LeaveWhenDone, "leave when done", "leave as soon as the work is done"),
+    bind!("end-work", UNDERWAY, [Key::Char('e')], Command::EndWork, "end it", "end the work at its next safe point, and stay"),
+    bind!("end-and-leave", UNDERWAY, [Key::Char('x')], Command::EndAndLeave, "end it, leave", "end the work at its next safe point, and leave then"),
     bind!("settings-close", SETTINGS, [Key::Esc, Key::Char('q'), Key::Char(',')], Command::Cancel, "close", "back"),
     bind!("settings-before", SETTINGS, [Key::Left, Key::Char('h')], Command::Left, "", "the value before"),
     bind!("settings-next", SETTINGS, [Key::Right, Key::Char('l'), Key::Char(' '), Key::Enter], Command::Right, "change", "the next value"),

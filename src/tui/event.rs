@@ -100,6 +100,10 @@ pub enum Answer {
         /// How far.
         share: Share,
     },
+    /// Devices are being looked at, or that is over.
+    Looking(bool),
+    /// The host's own targets are doing what fell due, or that is over.
+    Due(bool),
     /// What an operation comes to.
     Planned {
         /// Which question this answers.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use super::sample;
 use crate::lab::ram::RamDisk;
@@ -27,6 +27,35 @@ pub struct World {
     pub events: Vec<LoggedEvent>,
     pub opened: Vec<PathBuf>,
     pub panics: bool,
+    /// The disk whose writes are held back.
+    pub gate: Arc<Gate>,
+}
+
+/// Holds back what is written to one disk for as long as that is wanted.
+#[derive(Default)]
+pub struct Gate {
+    closed: Mutex<Option<PathBuf>>,
+    opened: Condvar,
+}
+
+impl Gate {
+    /// Holds back what is written to this disk from now on.
+    pub fn close(&self, path: PathBuf) {
+        *self.closed.lock().unwrap() = Some(path);
+    }
+
+    /// Lets everything go on.
+    pub fn open(&self) {
+        *self.closed.lock().unwrap() = None;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self, path: &Path) {
+        let mut closed = self.closed.lock().unwrap();
+        while closed.as_deref() == Some(path) {
+            closed = self.opened.wait(closed).unwrap();
+        }
+    }
 }
 
 /// A host on a shared world.
@@ -64,6 +93,7 @@ impl FakeHost {
 struct Handle {
     path: PathBuf,
     world: Arc<Mutex<World>>,
+    gate: Arc<Gate>,
 }
 
 impl Handle {
@@ -91,6 +121,7 @@ impl BlockStore for Handle {
     }
 
     fn write_at(&mut self, at: Sector, data: &[u8]) -> Result<(), IoError> {
+        self.gate.pass(&self.path);
         self.with(|disk| disk.write_at(at, data))
     }
 
@@ -102,6 +133,10 @@ impl BlockStore for Handle {
 impl Host for FakeHost {
     fn lab_directory(&self) -> Option<&Path> {
         None
+    }
+
+    fn beside(&self) -> Result<Box<dyn Host>, HostError> {
+        Ok(Box::new(self.clone()))
     }
 
     fn devices(&mut self) -> Result<Vec<DeviceInfo>, HostError> {
@@ -120,6 +155,7 @@ impl Host for FakeHost {
         world.opened.push(path.to_owned());
         Ok(Box::new(Handle {
             path: path.to_owned(),
+            gate: Arc::clone(&world.gate),
             world: Arc::clone(&self.0),
         }))
     }
@@ -172,9 +208,12 @@ impl Host for FakeHost {
     }
 }
 
-/// A journal in memory.
+/// A journal in memory, shared by its clones.
+#[derive(Clone, Default)]
+struct MemoryJournal(Arc<Mutex<Logged>>);
+
 #[derive(Default)]
-struct MemoryJournal {
+struct Logged {
     actions: Vec<ActionRecord>,
     backups: Vec<Option<[Vec<u8>; 2]>>,
 }
@@ -184,8 +223,12 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    fn beside(&self) -> Box<dyn Journal> {
+        Box::new(self.clone())
+    }
+
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
-        Ok(self.actions.clone())
+        Ok(self.0.lock().unwrap().actions.clone())
     }
 
     fn begin(
@@ -193,8 +236,9 @@ impl Journal for MemoryJournal {
         begun: &Begun,
         backup: Option<BackupFiles<'_>>,
     ) -> Result<ActionId, HostError> {
-        let id = ActionId::new(self.actions.len() as u64 + 1);
-        self.actions.push(ActionRecord {
+        let mut logged = self.0.lock().unwrap();
+        let id = ActionId::new(logged.actions.len() as u64 + 1);
+        logged.actions.push(ActionRecord {
             id,
             time: Timestamp::new(sample::MIDNIGHT),
             begun: begun.clone(),
@@ -203,19 +247,20 @@ impl Journal for MemoryJournal {
             undone_by: None,
         });
         let kept = backup.map(|files| [files.before.to_vec(), files.after.to_vec()]);
-        self.backups.push(kept);
+        logged.backups.push(kept);
         Ok(id)
     }
 
     fn end(&mut self, id: ActionId, ended: &Ended) -> Result<(), HostError> {
-        let action = self.actions.iter_mut().find(|action| action.id == id);
+        let mut logged = self.0.lock().unwrap();
+        let action = logged.actions.iter_mut().find(|action| action.id == id);
         action.unwrap().ended = Some(ended.clone());
         Ok(())
     }
 
     fn backup(&mut self, id: ActionId, side: BackupSide) -> Result<Vec<u8>, HostError> {
         let index = usize::try_from(id.get() - 1).unwrap();
-        let [before, after] = self.backups[index].clone().unwrap();
+        let [before, after] = self.0.lock().unwrap().backups[index].clone().unwrap();
         Ok(match side {
             BackupSide::Before => before,
             BackupSide::After => after,

@@ -46,6 +46,8 @@ impl Held {
             }
             Answer::Zone(_)
             | Answer::Progress { .. }
+            | Answer::Looking(_)
+            | Answer::Due(_)
             | Answer::Planned { .. }
             | Answer::Executed { .. }
             | Answer::Saved(_)

@@ -130,7 +130,7 @@ impl Headless {
 
 /// The screen as it is drawn for this state.
 pub(super) fn picture(state: &State) -> Buffer {
-    let size = state.size;
+    let size = state.screen;
     let mut terminal = match Terminal::new(TestBackend::new(size.width, size.height)) {
         Ok(terminal) => terminal,
         Err(never) => match never {},

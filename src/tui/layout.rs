@@ -11,6 +11,9 @@ pub const SMALLEST: Size = Size {
     height: 20,
 };
 
+/// As many lines as that has beside the line of what is under way.
+const LEAST_LINES: u16 = SMALLEST.height - 1;
+
 /// From this width on the list stands beside the detail.
 const SIDE_BY_SIDE: u16 = 110;
 
@@ -42,7 +45,7 @@ pub struct Areas {
 impl Areas {
     /// The places on a screen of this size, or `None` where there is no room.
     pub fn of(size: Size, focus: Focus) -> Option<Self> {
-        if size.width < SMALLEST.width || size.height < SMALLEST.height {
+        if size.width < SMALLEST.width || size.height < LEAST_LINES {
             return None;
         }
         let line = |y| Rect::new(0, y, size.width, 1);
@@ -169,7 +172,7 @@ mod tests {
             }
         }
         assert_eq!(Areas::of(Size::new(59, 20), Focus::List), None);
-        assert_eq!(Areas::of(Size::new(60, 19), Focus::List), None);
+        assert_eq!(Areas::of(Size::new(60, 18), Focus::List), None);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Every input is one `event::Event` on one channel. A key becomes a command through
 //! the key map, a command an action on the `state::State`. `update()` is pure: it
-//! returns effects. Those for devices go to the worker, a thread that owns the host and
-//! answers with events. `view` draws from the state and changes nothing.
+//! returns effects. Those for devices go to the worker's threads, which answer with
+//! events: one looks, one makes plans, one carries them out. `view` draws from the state
+//! and changes nothing.
 
 mod actions;
 mod bindings;
@@ -48,6 +49,7 @@ mod subject;
 mod svg;
 mod terminal;
 mod theme;
+mod underway;
 mod update;
 mod view;
 mod wizard;
@@ -57,6 +59,7 @@ use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::error::Error;
 use crate::ops;
 use crate::port::Host;
 use crate::remap_core::units::Millis;
@@ -89,8 +92,24 @@ const FAREWELL: Duration = Duration::from_millis(250);
 /// # Errors
 ///
 /// If there is no terminal, or it cannot be written to, or a part of the application
-/// panicked.
-pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::Result<()> {
+/// panicked; or work failed whose end the operator did not wait for.
+pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> Result<(), Error> {
+    let parting = run_on_terminal(host, context, options)
+        .map_err(|error| Error::failed("terminal", format!("the terminal: {error}")))?;
+    for outcome in parting {
+        say(&outcome?.summary);
+    }
+    Ok(())
+}
+
+/// What came of work after the operator chose to leave.
+type Parting = Vec<Result<ops::Outcome, Error>>;
+
+fn run_on_terminal(
+    host: Box<dyn Host>,
+    context: ops::Context,
+    options: Options,
+) -> io::Result<Parting> {
     let signals = Signals::block()?;
     let underway = Underway::default();
     let mut screen = Screen::take(options.mouse)?;
@@ -112,10 +131,11 @@ pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::
         started: Instant::now(),
     };
     let ended = application.serve(&received);
+    let parting = std::mem::take(&mut application.state.underway.parting);
     drop(application);
     let signal = match &ended {
         Ok(Ended::Signal(signal)) => Some(*signal),
-        Ok(Ended::TerminalGone) => Some(Caught::HANG_UP),
+        Ok(Ended::TerminalGone) | Err(_) => Some(Caught::HANG_UP),
         _ => None,
     };
     if let Some(signal) = signal.filter(|signal| underway.end(*signal)) {
@@ -127,7 +147,7 @@ pub fn run(host: Box<dyn Host>, context: ops::Context, options: Options) -> io::
     worker.end(FAREWELL);
     received.try_iter().for_each(|event| say_outcome(&event));
     match ended? {
-        Ended::Quit => Ok(()),
+        Ended::Quit => Ok(parting),
         Ended::Signal(signal) => signal.die(),
         Ended::TerminalGone => Caught::HANG_UP.die(),
         Ended::WorkerGone => Err(io::Error::other(
@@ -183,12 +203,18 @@ impl Application<'_> {
                 },
             };
             let more = events.try_iter().take(BURST);
+            let mut shows = false;
             for event in std::iter::once(first).chain(more) {
+                // That somebody looks is shown only where it takes too long.
+                let is_silent = matches!(event, Event::Told(Answer::Looking(_)));
+                shows |= !is_silent || self.state.underway.seconds_late().is_some();
                 if let Some(ended) = self.take(event)? {
                     return Ok(ended);
                 }
             }
-            self.screen.draw(|frame| view::draw(frame, &self.state))?;
+            if shows {
+                self.screen.draw(|frame| view::draw(frame, &self.state))?;
+            }
         }
     }
 
@@ -201,7 +227,7 @@ impl Application<'_> {
         for effect in update(&mut self.state, now, event) {
             match effect {
                 Effect::Ask(request) => self.worker.ask(request),
-                Effect::Redraw => self.screen.resize(self.state.size)?,
+                Effect::Redraw => self.screen.resize(self.state.screen)?,
                 Effect::Suspend => self.screen.suspend()?,
                 Effect::TakeAgain => self.screen.take_again()?,
                 Effect::Mouse(mouse) => self.screen.set_mouse(mouse)?,

@@ -8,8 +8,9 @@ use crate::remap_core::status::RepairStatus;
 
 /// How long until something that is shown counts on; `None` where nothing does.
 pub fn next_change(state: &State) -> Option<Duration> {
+    let underway = state.underway.next_change().map(Duration::from_millis);
     if state.frozen.is_some() {
-        return None;
+        return underway;
     }
     let repairs = state
         .up()
@@ -27,8 +28,9 @@ pub fn next_change(state: &State) -> Option<Duration> {
     repairs
         .chain(shown)
         .chain(changed)
-        .min()
         .map(Duration::from_millis)
+        .chain(underway)
+        .min()
 }
 
 /// Milliseconds until the countdown of a repair, which the line on top shows, goes on.

@@ -22,6 +22,7 @@ use super::rows::{self, Row, RowKey};
 use super::session::Actions;
 use super::subject::Subject;
 use super::theme::Theme;
+use super::underway::Underway;
 use super::wizard::Wizard;
 use crate::inspect::{standing, Disk, Inspection, Matter};
 use crate::port::history::Sample;
@@ -126,6 +127,11 @@ pub enum Mode {
     Actions(Actions),
     /// Looking at the settings of the session; the one under the pointer, from 0 on.
     Settings(usize),
+    /// Being asked what is to become of the work that is under way.
+    Underway {
+        /// What it lies over.
+        under: Box<Mode>,
+    },
     /// Choosing a scenario; the one under the pointer, from 0 on.
     Scenarios(usize, Vec<Scenario>),
 }
@@ -179,6 +185,8 @@ pub struct State {
     /// The lab's directory, to be shown; `None` on a real machine.
     pub lab: Option<String>,
     /// The terminal's size.
+    pub screen: Size,
+    /// As much of it as is there for all but the line of what is under way.
     pub size: Size,
     /// What time it is on the application's own clock.
     pub now: Millis,
@@ -250,6 +258,8 @@ pub struct State {
     pub said: Vec<String>,
     /// The question whose plan is carried out without a window, if it is a plan.
     pub unattended: Option<u64>,
+    /// The work that is under way.
+    pub underway: Underway,
 }
 
 /// Devices that are not part of anything that is active. It is kept, for the line on top
@@ -284,6 +294,7 @@ impl State {
         Self {
             options,
             lab,
+            screen: size,
             size,
             now: Millis::new(0),
             listing: None,
@@ -320,6 +331,7 @@ impl State {
             stopped: false,
             said: Vec::new(),
             unattended: None,
+            underway: Underway::default(),
         }
     }
 
@@ -346,6 +358,7 @@ impl State {
             Mode::Actions(_) => Context::Actions,
             Mode::Settings(_) => Context::Settings,
             Mode::Scenarios(..) => Context::Scenarios,
+            Mode::Underway { .. } => Context::Underway,
         }
     }
 

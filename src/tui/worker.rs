@@ -1,5 +1,9 @@
-//! The thread that owns the host: it alone looks at devices, plans and carries out.
+//! The threads that do what the screen asks for. This one looks at devices, and waits for no
+//! other: one makes plans, one carries them out. Each has a handle to the host of its own.
 
+mod hands;
+
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -22,10 +26,14 @@ use crate::remap_core::message::Message;
 use crate::remap_core::units::MainBlock;
 use crate::signals::Underway;
 use crate::stop::Stop;
+use hands::{Asked, Hand, Job};
 
 /// Changes made by others are looked at no more often than this: one that writes
 /// without end must not keep a core busy.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// As long as others keep a host to themselves, it is looked at no more often than this.
+const WHILE_BEHIND: Duration = Duration::from_millis(250);
 
 /// What was found is told in groups, so that a thousand devices are not a thousand frames.
 const GROUP: usize = 64;
@@ -34,29 +42,86 @@ const GROUP_TIME: Duration = Duration::from_millis(50);
 /// Remaps that are kept for the screen; the table holds the others.
 const REMAPS_KEPT: usize = 1 << 18;
 
-/// What the worker is told.
+/// What the thread that looks is told.
 enum Order {
     /// Do this.
     Ask(Request),
+    /// Look at this from now on, until that is not wanted any more.
+    Follow(Interest, Stop),
     /// Something about the host may have changed.
     Changed,
+    /// Look at once; what is sent along is dropped when that is done.
+    LookNow(Sender<()>),
     /// Nobody listens any more.
     End,
 }
 
-/// The way to the worker.
+/// The way to the threads.
 pub struct Handle {
     orders: Sender<Order>,
+    jobs: Sender<Job>,
+    plans: Sender<Asked>,
+    /// The wish of those who look elsewhere by now.
+    following: RefCell<Stop>,
+    underway: Underway,
+    /// The wish for the early end of each question that is not answered yet.
+    stops: RefCell<Vec<(u64, Stop)>>,
     ended: Receiver<()>,
 }
 
 impl Handle {
-    /// Asks the worker for something. One that panicked is told by an event of its own.
+    /// Asks for something. A thread that panicked is told by an event of its own.
     pub fn ask(&self, request: Request) {
-        let _ = self.orders.send(Order::Ask(request));
+        match request {
+            Request::Plan { ticket, operation } => {
+                let stop = self.stop_of(ticket);
+                let asked = Asked {
+                    ticket,
+                    operation,
+                    stop,
+                };
+                let _ = self.plans.send(asked);
+            }
+            Request::Execute { ticket, confirmed } => {
+                let stop = self.stop_of(ticket);
+                let piece = self.underway.begin(&stop);
+                let job = Job::Execute {
+                    ticket,
+                    confirmed,
+                    stop,
+                    piece,
+                };
+                let _ = self.jobs.send(job);
+            }
+            Request::Stop(ticket) => {
+                let stops = self.stops.borrow();
+                let meant = stops.iter().filter(|(of, _)| *of == ticket);
+                meant.for_each(|(_, stop)| stop.ask());
+            }
+            Request::Follow(interest) => {
+                let stop = Stop::default();
+                self.following.replace(stop.clone()).ask();
+                let _ = self.orders.send(Order::Follow(interest, stop));
+            }
+            Request::LookAgain => {
+                let _ = self.jobs.send(Job::RunDue);
+                let _ = self.orders.send(Order::Ask(Request::LookAgain));
+            }
+            request => {
+                let _ = self.orders.send(Order::Ask(request));
+            }
+        }
     }
 
-    /// Lets the worker end, and waits for that no longer than `patience`.
+    fn stop_of(&self, ticket: u64) -> Stop {
+        let stop = Stop::default();
+        let mut stops = self.stops.borrow_mut();
+        stops.retain(|(_, stop)| stop.is_shared());
+        stops.push((ticket, stop.clone()));
+        stop
+    }
+
+    /// Lets the thread that looks end, and waits for that no longer than `patience`.
     pub fn end(self, patience: Duration) {
         let _ = self.orders.send(Order::End);
         // Nothing is ever sent: the channel closes when the thread is over.
@@ -64,11 +129,11 @@ impl Handle {
     }
 }
 
-/// Starts the worker. It looks at every device at once, and tells what it finds.
+/// Starts the threads. Every device is looked at at once, and what is found is told.
 ///
 /// # Errors
 ///
-/// If there can be no such thread.
+/// If there can be no such threads, or the host gives no further handle.
 pub fn start(
     host: Box<dyn Host>,
     context: ops::Context,
@@ -78,16 +143,39 @@ pub fn start(
     let (orders, received) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
     let changes = orders.clone();
+    let beside = || -> io::Result<Hand> {
+        Ok(Hand {
+            host: host.beside().map_err(io::Error::other)?,
+            context: context.beside(),
+            events: events.clone(),
+        })
+    };
+    let looking: Hand = beside()?;
+    let plans = hands::start_planning(beside()?)?;
+    let hand = Hand {
+        host,
+        context,
+        events: events.clone(),
+    };
+    let jobs = hands::start_working(hand, orders.clone())?;
     thread::Builder::new()
-        .name("worker".to_owned())
+        .name("looking".to_owned())
         .spawn(move || {
             let _alive: Sender<()> = alive;
-            let _farewell = Farewell(events.clone());
-            let mut worker = Worker::new(host, context, events, underway);
+            let _farewell = Farewell(events);
+            let mut worker = Worker::new(looking);
             worker.watch(changes);
             worker.run(&received);
         })?;
-    Ok(Handle { orders, ended })
+    Ok(Handle {
+        orders,
+        jobs,
+        plans,
+        following: RefCell::default(),
+        underway,
+        stops: RefCell::default(),
+        ended,
+    })
 }
 
 /// Tells of the thread's end if that is a panic.
@@ -105,8 +193,9 @@ struct Worker {
     host: Box<dyn Host>,
     context: ops::Context,
     events: Sender<Event>,
-    underway: Underway,
     interest: Interest,
+    /// The wish of those who look elsewhere by now.
+    stop: Stop,
     /// The devices and mapped devices that were told last.
     devices: Vec<DeviceInfo>,
     mapped: Vec<Mapped>,
@@ -127,8 +216,8 @@ struct Worker {
     /// Whether something changed since the last look, and when that was.
     stale: bool,
     looked: Instant,
-    /// When the host's own targets have something to do.
-    due: Option<Instant>,
+    /// Whether it was told that devices are being looked at.
+    is_looking: bool,
     /// The counters over time.
     recorder: Recorder,
     /// Whether the last order was given.
@@ -136,12 +225,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(
-        host: Box<dyn Host>,
-        context: ops::Context,
-        events: Sender<Event>,
-        underway: Underway,
-    ) -> Self {
+    fn new(hand: Hand) -> Self {
+        let Hand {
+            host,
+            context,
+            events,
+        } = hand;
         let now = Instant::now();
         // Who only looks leaves no trace.
         let directory = host.lab_directory().map(Path::to_owned);
@@ -154,8 +243,8 @@ impl Worker {
             host,
             context,
             events,
-            underway,
             interest: Interest::default(),
+            stop: Stop::default(),
             devices: Vec::new(),
             mapped: Vec::new(),
             zone_told: false,
@@ -167,7 +256,7 @@ impl Worker {
             thorough: false,
             stale: false,
             looked: now,
-            due: None,
+            is_looking: false,
             recorder,
             over: false,
         }
@@ -188,7 +277,6 @@ impl Worker {
     }
 
     fn run(&mut self, orders: &Receiver<Order>) {
-        self.run_due();
         self.look(true);
         while !self.over {
             match self.next(orders) {
@@ -208,9 +296,9 @@ impl Worker {
                 Err(TryRecvError::Disconnected) => Some(Order::End),
             };
         }
-        let look = self.stale.then(|| self.looked + BETWEEN_LOOKS);
+        let look = self.stale.then(|| self.looked + self.between_looks());
         let save = self.recorder.due();
-        let Some(until) = look.into_iter().chain(self.due).chain(save).min() else {
+        let Some(until) = look.into_iter().chain(save).min() else {
             return Some(orders.recv().unwrap_or(Order::End));
         };
         let wait = until.saturating_duration_since(Instant::now());
@@ -223,14 +311,10 @@ impl Worker {
 
     /// Does what is to be done without an order: what is due, then looking.
     fn go_on(&mut self) {
-        if self.due.is_some_and(|due| due <= Instant::now()) {
-            self.run_due();
-            self.stale = true;
-        }
         if self.recorder.due().is_some_and(|due| due <= Instant::now()) {
             self.recorder.save();
         }
-        if self.stale && self.looked.elapsed() >= BETWEEN_LOOKS {
+        if self.stale && self.looked.elapsed() >= self.between_looks() {
             self.look(false);
         } else if let Some(path) = self.waiting.pop_front() {
             self.examine(path, Depth::Scan);
@@ -238,22 +322,30 @@ impl Worker {
         }
     }
 
+    fn between_looks(&self) -> Duration {
+        match self.host.is_behind() {
+            true => WHILE_BEHIND,
+            false => BETWEEN_LOOKS,
+        }
+    }
+
     fn obey(&mut self, order: Order, orders: &Receiver<Order>) {
         match order {
             Order::End => self.over = true,
             Order::Changed => self.stale = true,
-            Order::Ask(Request::Follow(interest)) => self.follow(interest, orders),
+            Order::LookNow(_looked) => self.look(false),
+            Order::Follow(interest, stop) => self.follow((interest, stop), orders),
             Order::Ask(request) => self.answer(request),
         }
     }
 
     /// Follows the operator's eye; where it went on meanwhile, only to its last place.
-    fn follow(&mut self, interest: Interest, orders: &Receiver<Order>) {
-        self.interest = interest;
+    fn follow(&mut self, eye: (Interest, Stop), orders: &Receiver<Order>) {
+        (self.interest, self.stop) = eye;
         let mut next = None;
         while next.is_none() {
             match orders.try_recv() {
-                Ok(Order::Ask(Request::Follow(later))) => self.interest = later,
+                Ok(Order::Follow(later, stop)) => (self.interest, self.stop) = (later, stop),
                 Ok(order) => next = Some(order),
                 Err(_) => break,
             }
@@ -266,10 +358,6 @@ impl Worker {
 
     fn answer(&mut self, request: Request) {
         match request {
-            Request::Follow(interest) => {
-                self.interest = interest;
-                self.examine_interest();
-            }
             Request::Save { path, text } => {
                 let saved = save(&path, &text).map(|()| path_text(&path));
                 let saved = saved.map_err(|error| match error.kind() {
@@ -284,53 +372,13 @@ impl Worker {
             Request::KeepSettings { path, values } => {
                 self.tell(Answer::SettingsKept(crate::config::keep(&path, &values)));
             }
-            Request::LookAgain => {
-                self.run_due();
-                self.look(true);
-            }
-            Request::Plan { ticket, operation } => {
-                self.tell_progress_of(ticket, Stop::default());
-                let plan = ops::plan(self.host.as_mut(), &mut self.context, &operation);
-                let plan = plan.map(Box::new);
-                self.tell(Answer::Planned { ticket, plan });
-            }
-            Request::Execute { ticket, confirmed } => {
-                let stop = Stop::default();
-                let _piece = self.underway.begin(&stop);
-                self.tell_progress_of(ticket, stop);
-                let outcome = ops::execute(self.host.as_mut(), &mut self.context, *confirmed);
-                // What is shown behind the outcome is to agree with it.
-                self.run_due();
-                self.look(false);
-                self.tell(Answer::Executed { ticket, outcome });
-            }
+            Request::LookAgain => self.look(true),
+            // Others do these.
+            Request::Follow(_)
+            | Request::Plan { .. }
+            | Request::Execute { .. }
+            | Request::Stop(_) => {}
         }
-    }
-
-    /// Has told from now on how far the answer to this question came.
-    fn tell_progress_of(&mut self, ticket: u64, stop: Stop) {
-        let events = self.events.clone();
-        self.context.progress = ops::Progress::told_to(move |share| {
-            // Without anybody there nobody needs to know.
-            let _ = events.send(Event::Told(Answer::Progress { ticket, share }));
-        })
-        .until(stop);
-    }
-
-    /// Lets the host's own targets do what is due: that changes devices, so not where
-    /// nothing may be changed.
-    fn run_due(&mut self) {
-        if self.context.read_only {
-            self.due = None;
-            return;
-        }
-        self.due = match self.host.run_due() {
-            Ok(wait) => wait.map(|millis| Instant::now() + Duration::from_millis(millis)),
-            Err(error) => {
-                self.trouble("what was due could not be done", &error);
-                None
-            }
-        };
     }
 
     /// Looks at what there is: lists at once, what the operator looks at next, then the
@@ -340,11 +388,17 @@ impl Worker {
         // On a real machine only what changed is looked at, each time as closely as can be.
         self.thorough |= everything || self.host.lab_directory().is_none();
         self.stale = false;
-        self.looked = Instant::now();
+        self.note_looking(true);
         let before = std::mem::take(&mut self.devices);
-        if let Err(error) = self.list() {
+        let listed = self.list();
+        self.looked = Instant::now();
+        if let Err(error) = listed {
             self.devices = before;
-            return self.trouble("devices cannot be listed", &error);
+            self.stale = self.host.is_behind();
+            if !self.stale {
+                self.trouble("devices cannot be listed", &error);
+            }
+            return self.note_looking(false);
         }
         self.tell_zone();
         self.tell_history();
@@ -364,11 +418,22 @@ impl Worker {
             .filter(|device| everything || !is_known(device))
             .map(|device| &device.path);
         let mut waiting: Vec<PathBuf> = spares.chain(listed).cloned().collect();
-        waiting.retain(|path| *path != self.interest.store);
+        let is_seen = |path: &PathBuf| *path == self.interest.store && !self.stop.is_asked();
+        waiting.retain(|path| !is_seen(path));
         waiting.dedup();
         self.waiting = waiting.into();
+        self.stale |= self.host.is_behind();
         if self.waiting.is_empty() {
             self.tell_found();
+        } else {
+            self.note_looking(true);
+        }
+    }
+
+    /// Tells whether devices are being looked at, where that is new.
+    fn note_looking(&mut self, is_looking: bool) {
+        if std::mem::replace(&mut self.is_looking, is_looking) != is_looking {
+            self.tell(Answer::Looking(is_looking));
         }
     }
 
@@ -427,27 +492,42 @@ impl Worker {
         if self.interest.store.as_os_str().is_empty() {
             return;
         }
-        let store = self.interest.store.clone();
+        let (store, stop) = (self.interest.store.clone(), self.stop.clone());
         self.waiting.retain(|path| *path != store);
-        self.examine(store, Depth::Full);
+        self.note_looking(true);
+        let examined = self.open_and_look(&store, Depth::Full, &stop);
+        if stop.is_asked() {
+            // The next order says what is looked at by now.
+            self.waiting.push_back(store);
+            return;
+        }
+        let seen = examined.as_ref().ok();
+        let table = seen.and_then(|seen| seen.table.as_ref());
+        let remaps = table.filter(|_| self.interest.remaps && self.interest.active.is_none());
+        let remaps = remaps.map(|table| table.remaps.clone());
+        self.note_found(store, examined);
         self.tell_found();
         if self.interest.remaps {
-            self.tell_remaps();
+            self.tell_remaps(remaps);
         }
     }
 
     fn examine(&mut self, path: PathBuf, depth: Depth) {
-        let examined = self.open_and_look(&path, depth);
+        let examined = self.open_and_look(&path, depth, &Stop::default());
+        self.note_found(path, examined);
+    }
+
+    fn note_found(&mut self, path: PathBuf, examined: Examined) {
         if self.found.is_empty() {
             self.found_since = Instant::now();
         }
         self.found.push((path, examined));
     }
 
-    fn open_and_look(&mut self, path: &Path, depth: Depth) -> Examined {
+    fn open_and_look(&mut self, path: &Path, depth: Depth, stop: &Stop) -> Examined {
         match self.host.open(path, Access::Read) {
             Ok(store) => {
-                let mut seen = inspect::look(store.as_ref(), path, depth);
+                let mut seen = inspect::look_until(store.as_ref(), path, depth, stop);
                 if self.thorough || depth == Depth::Full {
                     seen.look_for_signatures(store.as_ref());
                 }
@@ -472,14 +552,18 @@ impl Worker {
             self.tell(Answer::Examined(found));
         }
         self.thorough &= !self.waiting.is_empty();
+        if self.waiting.is_empty() {
+            self.note_looking(false);
+        }
     }
 
-    fn tell_remaps(&mut self) {
-        let list = match self.interest.active.clone() {
-            Some(name) => self.remaps_of_target(&name),
-            None => Ok(self.remaps_on_disk()),
+    /// Tells the remaps of what is shown: those of its target, or else those `on_disk`.
+    fn tell_remaps(&mut self, on_disk: Option<Vec<RemapRow>>) {
+        let rows = match self.interest.active.clone() {
+            Some(name) => self.remaps_of_target(&name).map(Some),
+            None => Ok(on_disk),
         };
-        match list {
+        match rows {
             Ok(Some(mut rows)) => {
                 let more = rows.len() > REMAPS_KEPT;
                 rows.truncate(REMAPS_KEPT);
@@ -492,7 +576,7 @@ impl Worker {
     }
 
     /// Asks a target for its remaps, from one block to the next.
-    fn remaps_of_target(&mut self, name: &str) -> Result<Option<Vec<RemapRow>>, HostError> {
+    fn remaps_of_target(&mut self, name: &str) -> Result<Vec<RemapRow>, HostError> {
         let mut rows: Vec<RemapRow> = Vec::new();
         let mut from = MainBlock::new(0);
         while rows.len() <= REMAPS_KEPT {
@@ -505,14 +589,7 @@ impl Worker {
             from = MainBlock::new(next);
             rows.extend(page);
         }
-        Ok(Some(rows))
-    }
-
-    /// Reads the remap table of a device that is not up; `None` where there is none.
-    fn remaps_on_disk(&mut self) -> Option<Vec<RemapRow>> {
-        let store = self.host.open(&self.interest.store, Access::Read).ok()?;
-        let seen = inspect::look(store.as_ref(), &self.interest.store, Depth::Scan);
-        Some(seen.table?.remaps)
+        Ok(rows)
     }
 
     /// Sends an answer. Where nobody listens any more, the orders end as well.
@@ -521,10 +598,24 @@ impl Worker {
     }
 
     fn trouble(&self, what: &str, error: &dyn std::error::Error) {
-        let text = format!("{what}: {error}");
-        let text = crate::text::guard(&text).into_owned();
-        self.tell(Answer::Trouble(text));
+        trouble(&self.events, what, error);
     }
+}
+
+fn trouble(events: &Sender<Event>, what: &str, error: &dyn std::error::Error) {
+    let text = format!("{what}: {error}");
+    let text = crate::text::guard(&text).into_owned();
+    let _ = events.send(Event::Told(Answer::Trouble(text)));
+}
+
+/// Has told how far the answer to a question came, until `stop` is asked for.
+fn tell_progress(events: &Sender<Event>, ticket: u64, stop: Stop) -> ops::Progress {
+    let events = events.clone();
+    let tell = move |share| {
+        // Without anybody there nobody needs to know.
+        let _ = events.send(Event::Told(Answer::Progress { ticket, share }));
+    };
+    ops::Progress::told_to(tell).until(stop)
 }
 
 fn path_text(path: &Path) -> String {

@@ -148,6 +148,11 @@ fn a_closed_terminal_ends_it_at_once() {
     let said = String::from_utf8(output.stdout).unwrap();
     let pid = said.split_once("window of ").unwrap().1;
     let pid: u32 = pid.split_whitespace().next().unwrap().parse().unwrap();
+    wait_until_gone(pid);
+}
+
+/// Waits for the end of a process that is not a child of this one.
+pub fn wait_until_gone(pid: u32) {
     let end = Instant::now() + PATIENCE;
     while is_running(pid) {
         assert!(Instant::now() < end, "it goes on without a terminal");
@@ -282,6 +287,10 @@ struct Panicking;
 impl Host for Panicking {
     fn lab_directory(&self) -> Option<&Path> {
         None
+    }
+
+    fn beside(&self) -> Result<Box<dyn Host>, HostError> {
+        Ok(Box::new(Panicking))
     }
 
     fn devices(&mut self) -> Result<Vec<DeviceInfo>, HostError> {

@@ -209,3 +209,49 @@ fn a_change_by_another_wakes_whoever_watches_and_a_look_wakes_nobody() {
         .recv_timeout(std::time::Duration::from_secs(600))
         .expect("damage wakes the watcher");
 }
+
+/// Whoever looks beside work is told what was there before it, and that it was before.
+#[test]
+fn a_handle_beside_others_waits_for_no_work_of_theirs() {
+    let fixture = Fixture::new();
+    let mut lab = fixture.lab();
+    let known = lab.mapped().unwrap();
+    let paths: Vec<_> = lab
+        .devices()
+        .unwrap()
+        .into_iter()
+        .map(|it| it.path)
+        .collect();
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(fixture.file("lock"));
+    let lock = lock.unwrap();
+    // Somebody works, and the handle is new.
+    lock.lock().unwrap();
+    let mut beside = lab.beside().unwrap();
+    assert!(!beside.is_behind(), "it was not asked yet");
+    assert_eq!(beside.mapped().unwrap().len(), known.len());
+    assert!(beside.is_behind());
+    let seen: Vec<_> = beside
+        .devices()
+        .unwrap()
+        .into_iter()
+        .map(|it| it.path)
+        .collect();
+    assert_eq!(seen, paths);
+    for path in &paths {
+        assert!(
+            beside.open(path, Access::Read).is_ok(),
+            "{}",
+            path.display()
+        );
+    }
+    beside.events(0).unwrap();
+    lock.unlock().unwrap();
+    assert_eq!(beside.mapped().unwrap().len(), known.len());
+    assert!(!beside.is_behind());
+    // What was done meanwhile is known from then on.
+    let name = known[0].name.clone();
+    lab.deactivate(&name).unwrap();
+    assert_eq!(beside.mapped().unwrap().len(), known.len() - 1);
+}

@@ -275,6 +275,10 @@ impl Host for Machine {
         None
     }
 
+    fn beside(&self) -> Result<Box<dyn Host>, HostError> {
+        Err(HostError::Refused("one at a time".to_owned()))
+    }
+
     fn devices(&mut self) -> Result<Vec<DeviceInfo>, HostError> {
         let paths: Vec<PathBuf> = self.disks.keys().cloned().collect();
         let info = |path: PathBuf| {

@@ -48,6 +48,10 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    fn beside(&self) -> Box<dyn Journal> {
+        Box::new(self.clone())
+    }
+
     fn actions(&mut self) -> Result<Vec<ActionRecord>, HostError> {
         let mut actions = MemoryJournal::actions(self);
         for index in (0..actions.len()).rev() {

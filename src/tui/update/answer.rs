@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal};
 use crate::port::{DeviceInfo, LoggedEvent};
 use crate::tui::corruption::Forecast;
-use crate::tui::dialog::{Prompt, Stage};
+use crate::tui::dialog::{Dialog, Prompt, Stage};
 use crate::tui::event::Answer;
 use crate::tui::listing::Listing;
 use crate::tui::rows::RowKey;
@@ -51,15 +51,27 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
         Answer::Journal(journal, unread) => {
             (state.journal, state.journal_unread) = (journal, unread);
         }
-        Answer::Progress { ticket, share } => match &mut state.mode {
-            Mode::Plan(dialog) if dialog.ticket == ticket => dialog.share = Some(share),
-            _ => {}
-        },
+        Answer::Progress { ticket, share } => {
+            if let Some(dialog) = dialog_of(&mut state.mode, ticket) {
+                dialog.share = Some(share);
+            }
+        }
+        Answer::Looking(_) | Answer::Due(_) => {}
         Answer::Planned { ticket, plan } => return planned(state, ticket, plan),
         Answer::Executed { ticket, outcome } => executed(state, ticket, outcome),
         Answer::Trouble(text) => say(state, Health::Bad, text),
     }
     Vec::new()
+}
+
+/// The window that waits for the answer to this question, also where it is asked meanwhile
+/// what is to become of the work.
+fn dialog_of(mode: &mut Mode, ticket: u64) -> Option<&mut Dialog> {
+    match mode {
+        Mode::Plan(dialog) => (dialog.ticket == ticket).then_some(dialog),
+        Mode::Underway { under } => dialog_of(under, ticket),
+        _ => None,
+    }
 }
 
 fn keep_events(state: &mut State, events: Vec<LoggedEvent>) {
@@ -73,28 +85,27 @@ fn planned(state: &mut State, ticket: u64, plan: Result<Box<Plan>, Refusal>) -> 
         state.unattended = None;
         return run_unattended(state, plan);
     }
-    match &mut state.mode {
-        Mode::Plan(dialog) if dialog.ticket == ticket => {
-            dialog.stage = match plan {
-                Ok(plan) => Stage::Prompting(Box::new(Prompt::new(*plan))),
-                Err(refusal) => Stage::Refused(refusal),
-            };
-        }
-        Mode::Corrupt(corruption) => {
-            if !matches!(corruption.forecast, Forecast::Asked(asked) if asked == ticket) {
-                return Vec::new();
-            }
-            corruption.forecast = match plan {
-                Ok(plan) => Forecast::Plan(plan),
-                Err(refusal) => Forecast::Refused(refusal),
-            };
-            if corruption.hurry {
-                return super::dialog::show_corruption_plan(state);
-            }
-        }
-        _ => {}
+    if let Some(dialog) = dialog_of(&mut state.mode, ticket) {
+        dialog.stage = match plan {
+            Ok(plan) => Stage::Prompting(Box::new(Prompt::new(*plan))),
+            Err(refusal) => Stage::Refused(refusal),
+        };
+        return Vec::new();
     }
-    Vec::new()
+    let Mode::Corrupt(corruption) = &mut state.mode else {
+        return Vec::new();
+    };
+    if !matches!(corruption.forecast, Forecast::Asked(asked) if asked == ticket) {
+        return Vec::new();
+    }
+    corruption.forecast = match plan {
+        Ok(plan) => Forecast::Plan(plan),
+        Err(refusal) => Forecast::Refused(refusal),
+    };
+    match corruption.hurry {
+        true => super::dialog::show_corruption_plan(state),
+        false => Vec::new(),
+    }
 }
 
 /// Carries out a plan that asks for no word, or says why there is none.
@@ -152,14 +163,12 @@ fn executed(state: &mut State, ticket: u64, outcome: Result<Outcome, Error>) {
     if let Ok(outcome) = &outcome {
         follow_outcome(state, outcome);
     }
-    if let Mode::Plan(dialog) = &mut state.mode {
-        if dialog.ticket == ticket {
-            dialog.stage = match outcome {
-                Ok(outcome) => Stage::Done(outcome),
-                Err(error) => Stage::Failed(error),
-            };
-            return;
-        }
+    if let Some(dialog) = dialog_of(&mut state.mode, ticket) {
+        dialog.stage = match outcome {
+            Ok(outcome) => Stage::Done(outcome),
+            Err(error) => Stage::Failed(error),
+        };
+        return;
     }
     match outcome {
         Ok(outcome) => say(state, Health::Good, outcome.summary),

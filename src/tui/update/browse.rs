@@ -98,7 +98,7 @@ fn back(state: &mut State) -> Vec<Effect> {
             state.focus = Focus::List;
             Vec::new()
         }
-        Focus::List => vec![Effect::End(super::Ended::Quit)],
+        Focus::List => super::underway::leave(state),
     }
 }
 

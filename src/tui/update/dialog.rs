@@ -16,8 +16,9 @@ pub fn on_corrupt_command(state: &mut State, command: Command) -> Vec<Effect> {
     };
     match command {
         Command::Cancel => {
+            let given_up = give_up_forecast(&corruption.forecast);
             state.mode = Mode::Browse;
-            return Vec::new();
+            return given_up;
         }
         Command::Accept => {
             corruption.hurry = matches!(corruption.forecast, Forecast::Asked(_));
@@ -48,15 +49,33 @@ fn ask_for_forecast(state: &mut State) -> Vec<Effect> {
     let Mode::Corrupt(corruption) = &mut state.mode else {
         return Vec::new();
     };
+    let mut effects = give_up_forecast(&corruption.forecast);
     let Some(operation) = corruption.operation() else {
         corruption.forecast = Forecast::Nothing;
-        return Vec::new();
+        return effects;
     };
     corruption.forecast = Forecast::Asked(ticket);
-    vec![Effect::Ask(Request::Plan {
+    effects.push(Effect::Ask(Request::Plan {
         ticket,
         operation: Box::new(operation),
-    })]
+    }));
+    effects
+}
+
+/// Ends the making of a plan that nobody waits for any more.
+fn give_up_forecast(forecast: &Forecast) -> Vec<Effect> {
+    match forecast {
+        Forecast::Asked(ticket) => vec![Effect::Ask(Request::Stop(*ticket))],
+        _ => Vec::new(),
+    }
+}
+
+/// The same for the plan that a window waits for.
+fn give_up_plan(dialog: &Dialog) -> Vec<Effect> {
+    match dialog.stage {
+        Stage::Planning => vec![Effect::Ask(Request::Stop(dialog.ticket))],
+        _ => Vec::new(),
+    }
 }
 
 /// Goes on from the choice to its plan, if that is there.
@@ -197,18 +216,21 @@ pub fn on_plan_command(state: &mut State, command: Command) -> Vec<Effect> {
         return Vec::new();
     };
     if command == Command::Cancel {
+        let given_up = give_up_plan(dialog);
         state.mode = Mode::Browse;
-        return Vec::new();
+        return given_up;
     }
     if command == Command::Back {
+        let given_up = give_up_plan(dialog);
         let form = match dialog.has_step_before() {
             true => dialog.form.take(),
             false => None,
         };
-        if let Some(form) = form {
-            state.mode = Mode::Wizard(Wizard::Form(*form));
-        }
-        return Vec::new();
+        let Some(form) = form else {
+            return Vec::new();
+        };
+        state.mode = Mode::Wizard(Wizard::Form(*form));
+        return given_up;
     }
     let Stage::Prompting(prompt) = &mut dialog.stage else {
         return Vec::new();

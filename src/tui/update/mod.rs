@@ -13,10 +13,12 @@ mod session_tests;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod underway;
 mod windows;
 
 use std::path::PathBuf;
 
+use super::actions;
 use super::dialog::{Dialog, Stage};
 use super::event::{Answer, Event};
 use super::export::Form;
@@ -28,6 +30,7 @@ use super::layout::Areas;
 use super::remaps::{MapView, Table};
 use super::state::{Mode, Notice, State, Tab};
 use super::theme::Health;
+use super::underway::Task;
 use super::wizard::Wizard;
 use crate::config::Values;
 use crate::ops::{Confirmed, Operation};
@@ -95,6 +98,9 @@ pub enum Request {
         /// What was said yes to.
         confirmed: Box<Confirmed>,
     },
+    /// End the answer to this question early: the plan is not waited for any more, or what
+    /// is carried out is to end at its next safe point.
+    Stop(u64),
     /// Write settings into their file.
     KeepSettings {
         /// Where.
@@ -127,6 +133,7 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
     if state.frozen.is_none() {
         state.now = now;
     }
+    state.underway.now = now;
     let before = interest(state);
     let mut effects = match event {
         Event::Key(key) => on_key(state, key),
@@ -135,14 +142,14 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
             Vec::new()
         }
         Event::Resized(size) => {
-            state.size = size;
+            state.screen = size;
             Vec::new()
         }
         Event::Tick => Vec::new(),
         Event::Signal(signal) => vec![Effect::End(Ended::Signal(signal))],
         Event::TerminalGone => vec![Effect::End(Ended::TerminalGone)],
         Event::WorkerGone => vec![Effect::End(Ended::WorkerGone)],
-        Event::Told(answer) => told(state, now, answer),
+        Event::Told(answer) => take_answer(state, now, answer),
         Event::Mouse(mouse) => mouse::on_mouse(state, mouse),
         Event::AskedToStop => stop(state),
         Event::Continued if std::mem::take(&mut state.stopped) => Vec::new(),
@@ -155,6 +162,8 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
     if state.frozen.is_some() && matches!(state.mode, Mode::Plan(_)) {
         effects.extend(windows::thaw(state, now));
     }
+    start_tasks(state, &effects);
+    super::underway::fit(state);
     let after = interest(state);
     if after != before {
         if after.store != before.store {
@@ -168,6 +177,29 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
 fn stop(state: &mut State) -> Vec<Effect> {
     state.stopped = true;
     vec![Effect::Suspend]
+}
+
+/// Keeps in sight whatever is carried out from now on.
+fn start_tasks(state: &mut State, effects: &[Effect]) {
+    let now = state.underway.now;
+    for effect in effects {
+        if let Effect::Ask(Request::Execute { ticket, confirmed }) = effect {
+            let task = Task::new(confirmed.plan(), *ticket, now);
+            state.underway.tasks.push(task);
+        }
+    }
+}
+
+/// Takes in what the worker tells.
+fn take_answer(state: &mut State, now: Millis, answer: Answer) -> Vec<Effect> {
+    state.underway.hear(&answer);
+    let is_outcome = matches!(answer, Answer::Executed { .. });
+    let mut effects = match is_outcome {
+        true => underway::settle(state),
+        false => Vec::new(),
+    };
+    effects.splice(0..0, told(state, now, answer));
+    effects
 }
 
 /// Takes in what the worker tells, or keeps it while the screen stands still.
@@ -220,8 +252,15 @@ fn obey(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         return Vec::new();
     }
     match command {
-        Command::Quit => vec![Effect::End(Ended::Quit)],
+        Command::Quit => underway::leave(state),
         Command::Suspend => stop(state),
+        Command::Underway => {
+            match actions::available(state, command) {
+                Ok(()) => underway::open(state),
+                Err(why) => say(state, Health::Neutral, why),
+            }
+            Vec::new()
+        }
         Command::Refresh => vec![Effect::Redraw, Effect::Ask(Request::LookAgain)],
         Command::Help => {
             open_help(state, context);
@@ -250,6 +289,7 @@ fn obey(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
             Context::Actions => windows::on_actions_command(state, command),
             Context::Settings => settings::on_command(state, command),
             Context::Scenarios => scenario::on_command(state, command),
+            Context::Underway => underway::on_command(state, command),
         },
     }
 }
@@ -270,6 +310,10 @@ const fn works_unseen(command: Command) -> bool {
             | Command::HalfPageDown
             | Command::First
             | Command::Last
+            | Command::Underway
+            | Command::LeaveWhenDone
+            | Command::EndWork
+            | Command::EndAndLeave
     )
 }
 
@@ -341,6 +385,7 @@ fn type_in(state: &mut State, character: char) {
         | Mode::Corrupt(_)
         | Mode::Actions(_)
         | Mode::Settings(_)
+        | Mode::Underway { .. }
         | Mode::Scenarios(..) => {}
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{browse, say, windows, Effect, Ended};
+use super::{browse, say, windows, Effect};
 use crate::command_line;
 use crate::ops::words;
 use crate::tui::export::Form;
@@ -174,7 +174,7 @@ fn run_own(
             let of: Context = state.context();
             super::open_help(state, of);
         }
-        _ => return Ok(vec![Effect::End(Ended::Quit)]),
+        _ => return Ok(super::underway::leave(state)),
     }
     Ok(Vec::new())
 }

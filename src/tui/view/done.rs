@@ -32,10 +32,10 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, actions: Actions) {
     let area = centred(state.size, width, height);
     let inner = window(frame, area, theme, title);
     if rows.is_empty() {
-        let text = if actions.undoable {
-            " nothing can be taken back"
-        } else {
-            " nothing was done yet"
+        let text = match state.underway.tasks.first() {
+            _ if actions.undoable => " nothing can be taken back".to_owned(),
+            Some(task) => format!(" under way: {}", task.title),
+            None => " nothing was done yet".to_owned(),
         };
         put_line(frame, inner, 0, &Line::styled(text, theme.faint()));
         return;

@@ -29,6 +29,7 @@ mod slips;
 mod strip;
 #[cfg(test)]
 mod tests;
+mod underway;
 #[cfg(test)]
 mod wander;
 mod wizard;
@@ -53,6 +54,7 @@ use crate::text::guard;
 pub fn draw(frame: &mut Frame<'_>, state: &State) {
     let Some(areas) = Areas::of(state.size, state.focus) else {
         reduced::draw(frame, state);
+        underway::draw_line(frame, state);
         return;
     };
     draw_headline(frame, areas.headline, state);
@@ -64,6 +66,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     }
     draw_mode(frame, state, &state.mode);
     draw_footer(frame, areas.footer, state);
+    underway::draw_line(frame, state);
 }
 
 fn draw_mode(frame: &mut Frame<'_>, state: &State, mode: &Mode) {
@@ -79,6 +82,10 @@ fn draw_mode(frame: &mut Frame<'_>, state: &State, mode: &Mode) {
         Mode::Help { of, scroll, under } => {
             draw_mode(frame, state, under);
             help::draw(frame, state, *of, *scroll);
+        }
+        Mode::Underway { under } => {
+            draw_mode(frame, state, under);
+            underway::draw(frame, state);
         }
     }
 }
@@ -141,16 +148,19 @@ fn draw_headline(frame: &mut Frame<'_>, area: Rect, state: &State) {
 }
 
 /// What keeps the screen or the devices from changing: always in sight.
-fn badges(state: &State) -> Vec<&'static str> {
+fn badges(state: &State) -> Vec<String> {
     let options = &state.options;
-    [
+    let late = state.underway.seconds_late();
+    let late = late.map(|seconds| format!("AS OF {} AGO", show::span(seconds)));
+    let fixed = [
         (state.frozen.is_some(), "FROZEN"),
         (options.read_only, "READ-ONLY"),
         (options.dry_run, "DRY RUN"),
     ]
     .into_iter()
-    .filter_map(|(is, badge)| is.then_some(badge))
-    .collect()
+    .filter(|(is, _)| *is)
+    .map(|(_, badge)| badge.to_owned());
+    late.into_iter().chain(fixed).collect()
 }
 
 fn draw_ribbon(frame: &mut Frame<'_>, area: Rect, state: &State) {

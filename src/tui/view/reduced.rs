@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{devices, mark_row, put_line, put_lines};
+use super::{devices, mark_row, put_line, put_lines, underway};
 use crate::tui::headline::headline;
 use crate::tui::keymap::{Command, Context};
 use crate::tui::layout::{first_row, SMALLEST};
@@ -22,7 +22,7 @@ const NAME_WIDTH: usize = 8;
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, state: &State) {
     let theme = state.theme();
-    let area = frame.area();
+    let area = Rect::new(0, 0, state.size.width, state.size.height);
     let width = usize::from(area.width);
     let said = headline(state);
     let text = format!("{} {}", theme.health_glyph(said.health), said.text);
@@ -57,6 +57,17 @@ fn foot(state: &State, width: usize) -> Vec<Line<'static>> {
         "more at {} columns, {} lines",
         SMALLEST.width, SMALLEST.height
     );
+    if state.context() == Context::Underway {
+        let choices = underway::choices(state).into_iter();
+        let choices = choices.filter(|(.., can)| *can);
+        let texts: Vec<String> = choices
+            .map(|(key, text, _)| format!("{key} {text}"))
+            .collect();
+        // The answer keeps its line.
+        let room = usize::from(state.size.height) - 1;
+        let lines = show::wrap(&texts.join("; "), width).into_iter().take(room);
+        return lines.map(|line| Line::styled(line, theme.key())).collect();
+    }
     let key = |command| state.options.keys.first_key(state.context(), command);
     let leaves = key(Command::Cancel).filter(|_| state.context() != Context::List);
     let text = match (leaves, key(Command::Back), key(Command::Quit)) {

@@ -77,6 +77,7 @@ kinds! {
     "undo_list": (Mode::Actions(Actions { undoable: true, .. }), _, _, _),
     "settings": (Mode::Settings(_), _, _, _),
     "scenarios": (Mode::Scenarios(..), _, _, _),
+    "underway": (Mode::Underway { .. }, _, _, _),
 }
 
 /// The made-up machine with somebody at it, and a host that makes plans.
@@ -234,6 +235,23 @@ pub(super) const SCENES: &[Scene] = &[
         let told = Answer::Progress { ticket, share };
         happen(&mut seat.state, 100, Event::Told(told));
     }),
+    ("underway", |seat| {
+        seat.ask_for_repair();
+        seat.press_only("cellar\n");
+        let ticket = seat.state.underway.tasks[0].ticket;
+        for (at, done) in [(1000, 0), (3000, 3 << 20)] {
+            let share = Share {
+                work: Work::Writing,
+                done: Sectors::new(done),
+                of: Sectors::new(8 << 20),
+                done_in_all: Sectors::new(done),
+                in_all: Sectors::new(8 << 20),
+            };
+            let told = Answer::Progress { ticket, share };
+            happen(&mut seat.state, at, Event::Told(told));
+        }
+        seat.press_only("c");
+    }),
     ("plan_done", |seat| {
         seat.ask_for_repair();
         seat.press("cellar\n");
@@ -271,17 +289,17 @@ pub(super) const SCENES: &[Scene] = &[
     ("scenarios", |seat| seat.press("t")),
     ("scenario_step", |seat| seat.press("t\n")),
     ("first_frame", |seat| {
-        seat.state = State::new(seat.state.options.clone(), None, seat.state.size);
+        seat.state = State::new(seat.state.options.clone(), None, seat.state.screen);
     }),
     ("empty_machine", |seat| {
-        seat.state = State::new(seat.state.options.clone(), None, seat.state.size);
+        seat.state = State::new(seat.state.options.clone(), None, seat.state.screen);
         seat.tell(Answer::Listed {
             devices: Vec::new(),
             mapped: Vec::new(),
         });
     }),
     ("without_root", |seat| {
-        seat.state = State::new(seat.state.options.clone(), None, seat.state.size);
+        seat.state = State::new(seat.state.options.clone(), None, seat.state.screen);
         let devices: Vec<_> = ["sda", "sdb"]
             .map(|name| {
                 sample::device(
@@ -410,7 +428,7 @@ fn monochrome_and_ascii_keep_to_themselves_on_every_screen() {
 
 #[test]
 fn what_cannot_be_seen_cannot_be_confirmed() {
-    for (keys, size) in [("cellar", Size::new(59, 24)), ("cellar", Size::new(80, 19))] {
+    for (keys, size) in [("cellar", Size::new(59, 24)), ("cellar", Size::new(80, 18))] {
         let mut seat = Seat::new(COLOUR, Size::new(80, 24));
         seat.ask_for_repair();
         seat.press(keys);

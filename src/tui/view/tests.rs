@@ -23,7 +23,7 @@ pub(super) const ASCII: Options = Options::with_theme(Theme {
 pub(super) const MONO: Options = Options::with_theme(Theme::COLOURLESS);
 
 pub(super) fn drawn(state: &State) -> Buffer {
-    let backend = TestBackend::new(state.size.width, state.size.height);
+    let backend = TestBackend::new(state.screen.width, state.screen.height);
     let mut terminal = Terminal::new(backend).unwrap();
     terminal.draw(|frame| draw(frame, state)).unwrap();
     terminal.backend().buffer().clone()

@@ -141,7 +141,7 @@ fn no_way_leads_past_the_typed_name() {
                     .any(|effect| matches!(effect, Effect::End(_)));
                 seat.answer(effects);
                 if is_over {
-                    seat = Seat::new(options.clone(), seat.state.size);
+                    seat = Seat::new(options.clone(), seat.state.screen);
                 }
             }
             if step % 3 == 0 {

@@ -152,6 +152,152 @@ fn a_plan_is_carried_out_and_what_is_shown_agrees_with_its_outcome() {
     worker.end(PATIENCE);
 }
 
+/// The operation that formats a blank spare and activates nothing.
+fn formats(spare: &str) -> Operation {
+    Operation::WriteInactive {
+        name: "late".to_owned(),
+        main: path("disk-a"),
+        spare: path(spare),
+        options: Default::default(),
+        replace: false,
+        adopt: false,
+    }
+}
+
+/// Begins to format disk-b, whose writes are held back.
+fn work_that_is_held(worker: &Handle, events: &Receiver<Event>, gate: &crate::tui::fake::Gate) {
+    let operation = Box::new(formats("disk-b"));
+    worker.ask(Request::Plan {
+        ticket: 1,
+        operation,
+    });
+    let plan = wait(events, |answer| match answer {
+        Answer::Planned { ticket: 1, plan } => Some(plan.unwrap()),
+        _ => None,
+    });
+    let token = plan.token.clone();
+    gate.close(path("disk-b"));
+    worker.ask(Request::Execute {
+        ticket: 2,
+        confirmed: Box::new(plan.confirm(token.as_deref()).unwrap()),
+    });
+    wait(events, |answer| match answer {
+        Answer::Progress { ticket: 2, share } if share.work == ops::Work::Writing => Some(()),
+        _ => None,
+    });
+}
+
+#[test]
+fn looking_and_planning_go_on_beside_work() {
+    let host = FakeHost::new(vec![blank("disk-a"), blank("disk-b"), damaged_spare()]);
+    let world = Arc::clone(&host.0);
+    let gate = Arc::clone(&world.lock().unwrap().gate);
+    let underway = Underway::default();
+    let (sender, events) = mpsc::channel();
+    let worker = start(Box::new(host), context(), sender, underway.clone()).unwrap();
+    work_that_is_held(&worker, &events, &gate);
+    let damage = |disk: &mut RamDisk| sample::damage(disk, Slot::S1, 100, b"more damage");
+    damage(
+        world
+            .lock()
+            .unwrap()
+            .disks
+            .get_mut(&path("disk-h"))
+            .unwrap(),
+    );
+    worker.ask(Request::LookAgain);
+    wait(&events, |answer| match answer {
+        Answer::Examined(found) => found.into_iter().find_map(|(at, examined)| {
+            let winners = examined.unwrap().judgement.winner_count();
+            (at == path("disk-h") && winners == 3).then_some(())
+        }),
+        Answer::Executed { .. } => panic!("the work is held"),
+        _ => None,
+    });
+    worker.ask(Request::Plan {
+        ticket: 3,
+        operation: Box::new(Operation::Repair {
+            target: Target::Path(path("disk-h")),
+            from: None,
+            rebuild: false,
+        }),
+    });
+    wait(&events, |answer| match answer {
+        Answer::Planned { ticket: 3, plan } => Some(plan.unwrap()),
+        Answer::Executed { .. } => panic!("the work is held"),
+        _ => None,
+    });
+    gate.open();
+    let outcome = wait(&events, |answer| match answer {
+        Answer::Executed { ticket: 2, outcome } => Some(outcome),
+        _ => None,
+    });
+    assert_eq!(outcome.unwrap().verdict, Some(Verdict::Healthy));
+    underway.wait_until_idle();
+    worker.end(PATIENCE);
+}
+
+#[test]
+fn work_is_under_way_until_its_outcome_is_told_and_ends_on_request() {
+    let host = FakeHost::new(vec![blank("disk-a"), blank("disk-b")]);
+    let before = host.copies(&path("disk-b"));
+    let look = host.clone();
+    let gate = Arc::clone(&host.0.lock().unwrap().gate);
+    let underway = Underway::default();
+    let (sender, events) = mpsc::channel();
+    let worker = start(Box::new(host), context(), sender, underway.clone()).unwrap();
+    work_that_is_held(&worker, &events, &gate);
+    worker.ask(Request::Stop(2));
+    gate.open();
+    let outcome = wait(&events, |answer| match answer {
+        Answer::Executed { ticket: 2, outcome } => Some(outcome),
+        _ => None,
+    });
+    assert_eq!(outcome.unwrap_err().code, ops::INTERRUPTED);
+    assert_eq!(look.copies(&path("disk-b")), before);
+    // A signal does the same, and all of it was told by the time that nothing is under way.
+    work_that_is_held(&worker, &events, &gate);
+    let signal = crate::signals::Caught::HANG_UP;
+    assert!(underway.end(signal));
+    gate.open();
+    underway.wait_until_idle();
+    assert!(!underway.end(signal));
+    let told = events.try_iter().filter_map(|event| match event {
+        Event::Told(Answer::Executed { outcome, .. }) => Some(outcome.unwrap_err().code),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [ops::INTERRUPTED]);
+    worker.end(PATIENCE);
+}
+
+#[test]
+fn a_plan_that_was_given_up_is_not_told() {
+    let host = FakeHost::new(vec![blank("disk-a"), blank("disk-b")]);
+    let (sender, events) = mpsc::channel();
+    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
+    for ticket in 1..=20 {
+        let operation = Box::new(formats("disk-b"));
+        worker.ask(Request::Plan { ticket, operation });
+        if ticket < 20 {
+            worker.ask(Request::Stop(ticket));
+        }
+    }
+    // Planned one after the other: the last one tells that all are over.
+    let mut planned = Vec::new();
+    wait(&events, |answer| match answer {
+        Answer::Planned { ticket, plan } => {
+            planned.push((ticket, plan.is_ok()));
+            (ticket == 20).then_some(())
+        }
+        _ => None,
+    });
+    assert!(
+        planned.iter().all(|(_, made)| *made),
+        "half a plan was told"
+    );
+    worker.end(PATIENCE);
+}
+
 #[test]
 fn every_remap_is_asked_for_however_many_answers_that_takes() {
     let host = FakeHost::new(vec![damaged_spare()]);
