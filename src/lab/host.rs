@@ -62,18 +62,28 @@ impl Host for Lab {
     fn open(&mut self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {
         self.look(|lab| {
             let path = lab.resolve(path)?;
-            if let (Access::Exclusive, Usage::Mapped { name, .. }) = (access, lab.used_for(&path)) {
-                return Err(HostError::Busy {
-                    what: escape_path(&path).into_owned(),
-                    by: format!("the mapped device {}", escape_str(&name)),
-                });
+            if access == Access::Exclusive {
+                let by = match lab.used_by_anybody(&path)? {
+                    Usage::Free => None,
+                    Usage::InUse(by) => Some(by),
+                    Usage::Mapped { name, .. } => {
+                        Some(format!("the mapped device {}", escape_str(&name)))
+                    }
+                };
+                if let Some(by) = by {
+                    let what = escape_path(&path).into_owned();
+                    return Err(HostError::Busy { what, by });
+                }
             }
             Ok(Box::new(lab.open_disk(&path, access)?) as Box<dyn BlockStore>)
         })
     }
 
     fn usage(&mut self, path: &Path) -> Result<Usage, HostError> {
-        self.look(|lab| lab.resolve(path).map(|path| lab.used_for(&path)))
+        self.look(|lab| {
+            let path = lab.resolve(path)?;
+            lab.used_by_anybody(&path)
+        })
     }
 
     fn mapped(&mut self) -> Result<Vec<Mapped>, HostError> {
@@ -242,6 +252,14 @@ impl Lab {
             status,
             name,
         })
+    }
+
+    /// What an image is used for in the lab, or by the machine that the lab is on.
+    fn used_by_anybody(&self, path: &Path) -> Result<Usage, HostError> {
+        match self.used_for(path) {
+            Usage::Free => self.platform.usage(path),
+            usage => Ok(usage),
+        }
     }
 
     fn used_for(&self, path: &Path) -> Usage {

@@ -272,6 +272,13 @@ impl Host for Machine {
                     by: format!("the mapped device {}", escape_str(&name)),
                 });
             }
+            // Whoever mounted a loop device of an image keeps nobody from opening the image.
+            if let Usage::InUse(by) = self.platform.usage(path)? {
+                return Err(HostError::Busy {
+                    what: escape_path(path).into_owned(),
+                    by,
+                });
+            }
         }
         self.platform.open(path, access)
     }

@@ -1,7 +1,7 @@
 //! Taking other disks for good than the metadata was written to: a copy of a spare, or of
 //! main, on a new disk.
 
-use super::look::{is_same_device, shown, Seen};
+use super::look::{is_same_device, require_apart, shown, Seen};
 use super::reassemble::{doubt_of_spare, require_single, Surroundings};
 use super::Refusal;
 use crate::port::Host;
@@ -33,6 +33,7 @@ pub(super) fn require_adoptable(
             "Name the disk whose data is to be kept.",
         ));
     }
+    require_apart(&host.devices()?, (&main.path, main.instance), spare)?;
     if main.is_ours() {
         return Err(Refusal::new(
             "main-is-a-spare",

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::compose;
-use super::eligibility::{self, Facts, Family, Fitness, Obstacle};
-use super::look::{busy, is_same_device, require_free, require_ours_alone, see, shown, Seen};
+use super::eligibility::{self, Facts, Fitness, Obstacle};
+use super::look::{
+    busy, is_same_device, require_apart, require_free, require_ours_alone, see, shown, Seen,
+};
 use super::plan::{copy_writes, Draft, PlannedWrite};
 use super::reassemble::Surroundings;
 use super::region;
@@ -376,9 +378,9 @@ fn see_pair(host: &mut dyn Host, parts: Parts<'_>) -> Result<Pair, Refusal> {
             bar => return Err(refusal(&main, &bar)),
         }
     }
-    if overlaps(&scan, parts) {
-        return Err(refusal(&spare, &Obstacle::Overlaps));
-    }
+    let devices = scan.devices.iter().map(|device| &device.info);
+    let seen = &main.inspection;
+    require_apart(devices, (parts.main, seen.instance), &spare.inspection)?;
     let least = main_facts.logical_block.max(spare_facts.logical_block);
     let unit = parts.options.block_size.unwrap_or(least).max(least);
     let obstacles = eligibility::against_spare(&spare_facts, &main_facts, unit);
@@ -418,19 +420,6 @@ fn name_of_idle_array<'a>(scan: &'a Scan, path: &Path) -> Option<&'a str> {
         |array| matches!(&array.main, MainMatch::Found(main) if is_same_device(main, path)),
     );
     Some(mains.next()?.name.as_deref().unwrap_or("another device"))
-}
-
-/// Whether main and spare lie on each other, as a partition does on its disk.
-fn overlaps(scan: &Scan, parts: Parts<'_>) -> bool {
-    let devices = || scan.devices.iter().map(|device| &device.info);
-    let name = |path: &Path| {
-        let found = devices().find(|device| is_same_device(&device.path, path))?;
-        Some(found.name.as_str())
-    };
-    match (name(parts.main), name(parts.spare)) {
-        (Some(main), Some(spare)) => Family::new(devices()).overlap(main, spare),
-        _ => false,
-    }
 }
 
 /// What is to be said where other devices have main's identity: after a restart there

@@ -3,10 +3,11 @@
 //! One rule for the menu, which goes by what is known already, and for the plan, which
 //! looks again. Nothing here looks at a device.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::inspect::Inspection;
-use crate::port::block::{describe_signatures, Signature};
+use crate::port::block::{describe_signatures, Properties, Signature};
+use crate::port::layers::Layers;
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::layout::{Layout, LayoutError};
 use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
@@ -253,45 +254,23 @@ fn held(device: &Facts<'_>) -> Option<Obstacle> {
     }
 }
 
-/// Which devices lie on which.
-pub struct Family<'a> {
-    by_name: HashMap<&'a str, &'a DeviceInfo>,
-}
-
-impl<'a> Family<'a> {
-    /// The family of all these devices.
-    pub fn new(devices: impl IntoIterator<Item = &'a DeviceInfo>) -> Self {
-        let devices = devices.into_iter();
-        Self {
-            by_name: devices
-                .map(|device| (device.name.as_str(), device))
-                .collect(),
-        }
+/// What each of these devices consists of.
+pub fn layers<'a>(devices: impl IntoIterator<Item = &'a DeviceInfo>) -> Layers {
+    let known = devices
+        .into_iter()
+        .filter_map(|device| Some((device.name.as_str(), device.properties.as_deref()?)));
+    let known: HashMap<&str, &Properties> = known.collect();
+    let mut layers = Layers::default();
+    for properties in known.values() {
+        let parents = properties.parents.iter();
+        let below = parents.filter_map(|name| Some(known.get(name.as_str())?.number));
+        layers.add(
+            properties.number,
+            properties.extents.clone(),
+            below.collect(),
+        );
     }
-
-    /// Whether one of two devices lies on the other, through whatever lies between them.
-    pub fn overlap(&self, one: &str, other: &str) -> bool {
-        self.lies_on(one, other) || self.lies_on(other, one)
-    }
-
-    fn lies_on(&self, upper: &str, lower: &str) -> bool {
-        let mut met: HashSet<&str> = HashSet::new();
-        let mut waiting = vec![upper];
-        while let Some(name) = waiting.pop() {
-            if name == lower {
-                return true;
-            }
-            let Some(device) = self.by_name.get(name) else {
-                continue;
-            };
-            if met.insert(name) {
-                let properties = device.properties.as_deref();
-                let parents = properties.into_iter().flat_map(|known| &known.parents);
-                waiting.extend(parents.map(String::as_str));
-            }
-        }
-        false
-    }
+    layers
 }
 
 #[cfg(test)]
@@ -300,7 +279,8 @@ mod tests {
     use crate::inspect::look;
     use crate::inspect::Depth;
     use crate::lab::ram::RamDisk;
-    use crate::port::block::{Properties, SignatureUse};
+    use crate::port::block::{DeviceNumber, Properties, SignatureUse};
+    use crate::port::layers::{Extent, Place};
     use crate::port::BlockStore as _;
     use crate::remap_core::units::Sector;
     use std::path::Path;
@@ -452,9 +432,12 @@ mod tests {
         assert_eq!(against_spare(&larger, &disk, BlockSize::B512), []);
     }
 
-    fn device(name: &str, parents: &[&str]) -> DeviceInfo {
+    /// A device of this number, which is as well its place in the list.
+    fn device(minor: u64, name: &str, parents: &[&str], extents: &[Extent]) -> DeviceInfo {
         let properties = Properties {
+            number: DeviceNumber { major: 8, minor },
             parents: parents.iter().map(|name| (*name).to_owned()).collect(),
+            extents: extents.to_vec(),
             ..Properties::default()
         };
         DeviceInfo {
@@ -471,16 +454,34 @@ mod tests {
 
     #[test]
     fn a_part_of_a_disk_and_what_lies_on_it_overlap_the_disk() {
+        let on = |place, bytes| Extent {
+            at: 0,
+            on: place,
+            bytes: Some(bytes),
+        };
+        let number = |minor| Place::Device(DeviceNumber { major: 8, minor });
+        let image = Place::File {
+            on: DeviceNumber { major: 8, minor: 2 },
+            inode: 7,
+        };
         let devices = [
-            device("sda", &[]),
-            device("sda1", &["sda"]),
-            device("sda2", &["sda"]),
-            device("dm-0", &["sda1", "sdb"]),
-            device("sdb", &[]),
-            device("a", &["b"]),
-            device("b", &["a"]),
+            device(0, "sda", &[], &[]),
+            device(1, "sda1", &["sda"], &[on(number(0), 0..100)]),
+            device(2, "sda2", &["sda"], &[on(number(0), 100..200)]),
+            device(3, "dm-0", &["sda1", "sdb"], &[]),
+            device(4, "sdb", &[], &[]),
+            device(5, "a", &["b"], &[]),
+            device(6, "b", &["a"], &[]),
+            device(7, "loop0", &[], &[on(image, 0..500)]),
+            device(8, "loop1", &[], &[on(image, 400..900)]),
+            device(9, "loop2", &[], &[on(image, 500..900)]),
+            device(10, "loop3", &[], &[on(number(1), 50..100)]),
         ];
-        let family = Family::new(&devices);
+        let layers = layers(&devices);
+        let place = |name: &str| match devices.iter().position(|device| device.name == name) {
+            Some(minor) => number(minor as u64),
+            None => image,
+        };
         for (one, other, expected) in [
             ("sda", "sda1", true),
             ("sda1", "sda", true),
@@ -489,9 +490,16 @@ mod tests {
             ("sda1", "sda2", false),
             ("sda2", "dm-0", false),
             ("a", "sda", false),
-            ("sda", "gone", false),
+            ("loop0", "loop1", true),
+            ("loop0", "loop2", false),
+            ("loop2", "image", true),
+            ("image", "sda", false),
+            ("loop3", "sda", true),
+            ("loop3", "dm-0", true),
+            ("loop3", "sda2", false),
         ] {
-            assert_eq!(family.overlap(one, other), expected, "{one} {other}");
+            let overlap = layers.overlap(place(one), place(other));
+            assert_eq!(overlap, expected, "{one} {other}");
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::eligibility::Facts;
+use super::eligibility::{self, Facts};
 use super::Refusal;
 use crate::command_line;
 use crate::inspect::{foreign_places, inspect, Inspection};
-use crate::port::{Access, BlockStore, Host, Part, Usage};
+use crate::port::block::Instance;
+use crate::port::{Access, BlockStore, DeviceInfo, Host, Part, Usage};
 use crate::remap_core::quorum::Verdict;
 use crate::text;
 
@@ -123,4 +124,28 @@ pub fn is_same_device(one: &Path, other: &Path) -> bool {
         (false, false) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
         _ => false,
     }
+}
+
+/// Refuses a main and a spare that have bytes in common, or of which one lies on the other:
+/// what is written to one changes the other. These are all `devices` that there are.
+pub fn require_apart<'a>(
+    devices: impl IntoIterator<Item = &'a DeviceInfo>,
+    (main, instance): (&Path, Option<Instance>),
+    spare: &Inspection,
+) -> Result<(), Refusal> {
+    let (Some(one), Some(other)) = (instance, spare.instance) else {
+        return Ok(());
+    };
+    if !eligibility::layers(devices).overlap(one.into(), other.into()) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "same-device",
+        format!(
+            "{} and {} lie on each other: what is written to one changes the other.",
+            shown(main),
+            shown(&spare.path)
+        ),
+        "Name another device.",
+    ))
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::look::{is_same_device, see, shown};
+use super::look::{is_same_device, require_apart, see, shown};
 use super::Refusal;
 use crate::inspect::{scan_all, Inspection, Scan};
 use crate::port::{Host, HostError};
@@ -66,6 +66,7 @@ pub(super) fn find(
     };
     let main = see(host, &path)?.inspection;
     require_possible(&main, spare, current)?;
+    require_apart(&host.devices()?, (&path, main.instance), spare)?;
     let identity = main.identity_as_main();
     if identity.is_none() {
         let why = format!("nothing about {} is stable", shown(&path));

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::look::{is_same_device, require_free, see, shown};
+use super::look::{is_same_device, require_apart, require_free, see, shown};
 use super::plan::Draft;
 use super::{compose, Operation, Plan, Refusal, Target};
 use crate::command_line;
@@ -138,6 +138,8 @@ pub(super) fn plan(
     let scan = surroundings.look(host)?;
     require_single(scan, &seen)?;
     let main = main_of(host, scan, &seen, words.main)?;
+    let devices = scan.devices.iter().map(|device| &device.info);
+    require_apart(devices, (&main.path, main.instance), &seen)?;
     let doubts = [
         main.doubt.clone(),
         doubt_of_spare(&seen),

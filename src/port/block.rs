@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::port::layers::Extent;
 use crate::remap_core::units::{IdentityDigest, Sector, Sectors};
 
 /// The number by which the kernel knows a device.
@@ -180,6 +181,8 @@ pub struct Properties {
     pub kind: Kind,
     /// The names of the devices that it lies on, sorted.
     pub parents: Vec<String>,
+    /// Where its bytes lie, if it is a stretch of another device or of a file.
+    pub extents: Vec<Extent>,
     /// The names of the devices that hold it, sorted.
     pub holders: Vec<String>,
     /// The name that device-mapper or an array has for it, or the file behind a loop.

@@ -8,6 +8,7 @@ pub mod history;
 pub mod identity;
 pub mod journal;
 pub mod kernel_log;
+pub mod layers;
 pub mod slots;
 pub mod table;
 

@@ -19,7 +19,9 @@ mod start_tables;
 mod uevent;
 mod watch;
 
-pub use block::{list as block_devices, Roots};
+pub use block::{
+    list as block_devices, list_with as block_devices_with, usage as block_usage, Roots, Tables,
+};
 pub use device_mapper::KernelDeviceMapper;
 pub use history::FileHistory;
 pub use journal::FileJournal;
@@ -30,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::port::block::DeviceNumber;
+use crate::port::device_mapper::{DeviceMapper as _, Line};
 use crate::port::{
     Access, BlockDevice, BlockStore, Clock, DeviceInfo, HostError, Platform, Uptime, Usage, Watcher,
 };
@@ -79,11 +82,11 @@ impl Platform for ThisMachine {
     }
 
     fn block_devices(&self) -> Result<Vec<DeviceInfo>, HostError> {
-        block::list(&Roots::default())
+        block::list_with(&Roots::default(), &table_of)
     }
 
     fn usage(&self, path: &Path) -> Result<Usage, HostError> {
-        block::usage(&Roots::default(), path)
+        block::usage(&Roots::default(), &table_of, path)
     }
 
     fn block_device(&self, number: DeviceNumber) -> Option<BlockDevice> {
@@ -128,6 +131,11 @@ impl Platform for ThisMachine {
             .and_then(|mut source| source.read_exact(bytes))
             .map_err(io)
     }
+}
+
+/// The table of a mapped device; to whoever may not ask it tells nothing.
+fn table_of(name: &str) -> Vec<Line> {
+    KernelDeviceMapper.table(name).unwrap_or_default()
 }
 
 /// What the operating system's error on `path` means to whoever asked.

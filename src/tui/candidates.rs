@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::show;
 use super::state::State;
-use crate::ops::eligibility::{self, Facts, Family, Fitness, Obstacle};
+use crate::ops::eligibility::{self, Facts, Fitness, Obstacle};
 use crate::port::block::describe_signatures;
+use crate::port::layers::{Layers, Place};
 use crate::port::DeviceInfo;
 use crate::remap_core::layout::Layout;
 use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
@@ -68,8 +69,8 @@ pub fn spares(state: &State, main: &Path) -> Vec<Candidate> {
         .devices()
         .iter()
         .filter(|device| device.path != main.path);
-    let family = Family::new(state.devices());
-    ranked(others.map(|device| as_spare(state, main, device, &family)))
+    let layers = eligibility::layers(state.devices());
+    ranked(others.map(|device| as_spare(state, main, device, &layers)))
 }
 
 fn ranked(candidates: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
@@ -79,16 +80,19 @@ fn ranked(candidates: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
     ranked
 }
 
-fn as_spare(
-    state: &State,
-    main: &DeviceInfo,
-    device: &DeviceInfo,
-    family: &Family<'_>,
-) -> Candidate {
+fn as_spare(state: &State, main: &DeviceInfo, device: &DeviceInfo, layers: &Layers) -> Candidate {
     let unit = main.logical_block.max(device.logical_block);
     let spare_facts = facts(state, device);
     let mut obstacles = eligibility::against_spare(&spare_facts, &facts(state, main), unit);
-    if family.overlap(&device.name, &main.name) {
+    let place = |device: &DeviceInfo| {
+        let properties = device.properties.as_deref();
+        properties.map(|known| Place::Device(known.number))
+    };
+    let is_apart = match (place(device), place(main)) {
+        (Some(one), Some(other)) => !layers.overlap(one, other),
+        _ => true,
+    };
+    if !is_apart {
         obstacles.insert(0, Obstacle::Overlaps);
     }
     let room =

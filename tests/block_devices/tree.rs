@@ -10,6 +10,8 @@ use dmremap::sys::Roots;
 pub struct Tree {
     pub directory: tempfile::TempDir,
     next_minor: u64,
+    /// Where the next partition begins.
+    next_start: u64,
     mountinfo: String,
     swaps: String,
 }
@@ -26,6 +28,7 @@ impl Tree {
         let tree = Self {
             directory: tempfile::tempdir().unwrap(),
             next_minor: 0,
+            next_start: 0,
             mountinfo: String::new(),
             swaps: "Filename\tType\tSize\tUsed\tPriority\n".to_owned(),
         };
@@ -68,8 +71,11 @@ impl Tree {
     /// A partition of a disk that is there.
     pub fn partition(&mut self, disk: &str, name: &str, sectors: u64) -> Device<'_> {
         let directory = self.path("sys/devices/block").join(disk).join(name);
+        let start = self.next_start;
+        self.next_start += sectors;
         self.add(directory, "partition", sectors)
             .set("partition", "1\n")
+            .set("start", format!("{start}\n"))
     }
 
     fn add(&mut self, directory: PathBuf, kind: &str, sectors: u64) -> Device<'_> {

@@ -10,6 +10,7 @@ mod journal;
 mod json;
 mod labs;
 mod lines;
+mod loops;
 mod many;
 mod names;
 mod needs;

@@ -3,25 +3,29 @@
 //! Every path begins at [`Roots`], so that a tree that was made up serves as well as the
 //! machine's own.
 
+mod backing;
 mod mounts;
 mod node;
 mod partitions;
 mod udev;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mounts::Mounts;
+use backing::{place_of, shows_another};
+use mounts::{on_mounts, Mounts};
 use node::Node;
 
 pub(super) use partitions::forget as forget_partitions;
 
 use super::host_error;
 use crate::port::block::{DeviceNumber, Kind, Properties};
+use crate::port::device_mapper::Line;
+use crate::port::layers::{meets, Extent, Ground, Layers, Place};
 use crate::port::{BlockDevice, DeviceInfo, HostError, Usage};
 use crate::remap_core::units::{BlockSize, IdentityDigest};
 use crate::text::escape_os;
@@ -85,13 +89,26 @@ impl Roots {
     }
 }
 
+/// Asks for the table of a mapped device by its name in device-mapper; nothing of one that
+/// cannot be asked.
+pub type Tables<'a> = &'a dyn Fn(&str) -> Vec<Line>;
+
+/// Every block device that has a size, sorted by name; where mapped devices lie is not asked.
+///
+/// # Errors
+///
+/// As those of [`list_with`].
+pub fn list(roots: &Roots) -> Result<Vec<DeviceInfo>, HostError> {
+    list_with(roots, &|_| Vec::new())
+}
+
 /// Every block device that has a size, sorted by name.
 ///
 /// # Errors
 ///
 /// [`HostError`] if the list cannot be read. What cannot be read of one device is told
 /// with it.
-pub fn list(roots: &Roots) -> Result<Vec<DeviceInfo>, HostError> {
+pub fn list_with(roots: &Roots, tables: Tables<'_>) -> Result<Vec<DeviceInfo>, HostError> {
     let class = roots.sys.join("class/block");
     let entries = match std::fs::read_dir(&class) {
         Ok(entries) => entries,
@@ -107,13 +124,9 @@ pub fn list(roots: &Roots) -> Result<Vec<DeviceInfo>, HostError> {
         let node = Node::read(&directory, &udev_data)?;
         (node.size.get() > 0).then(|| (node.name.clone(), node))
     });
-    let mut tree = Tree {
-        nodes: nodes.collect(),
-        mounts: roots.mounts(),
-        pools: roots.pools(),
-        partitions: BTreeMap::new(),
-    };
-    tree.link_partitions();
+    let mut tree = Tree::new(roots);
+    tree.nodes = nodes.collect();
+    tree.link(roots, tables);
     let mut devices: Vec<DeviceInfo> = tree
         .nodes
         .values()
@@ -123,18 +136,25 @@ pub fn list(roots: &Roots) -> Result<Vec<DeviceInfo>, HostError> {
     Ok(devices)
 }
 
-/// What the block device or image file at `path` is used for.
-pub(super) fn usage(roots: &Roots, path: &Path) -> Result<Usage, HostError> {
-    let number = match block_number(path)? {
-        Some(number) => number,
-        None => return Ok(Usage::Free),
-    };
-    let Some(directory) = roots.directory(number) else {
-        return Ok(Usage::Free);
-    };
-    let tree = Tree::around(roots, &directory);
-    let node = directory.file_name().and_then(|name| tree.nodes.get(name));
-    Ok(node.map_or(Usage::Free, |node| tree.usage(node)))
+/// What the block device or image file at `path` is used for: by itself, through what lies
+/// over it, and through what it lies on.
+///
+/// # Errors
+///
+/// [`HostError`] if there is nothing at `path`, or it cannot be looked at.
+pub fn usage(roots: &Roots, tables: Tables<'_>, path: &Path) -> Result<Usage, HostError> {
+    let found = std::fs::metadata(path).map_err(|error| host_error(path, error))?;
+    let place = place_of(&found);
+    let mut tree = Tree::new(roots);
+    if let Place::Device(number) = place {
+        tree.take_with_kin(roots, roots.directory(number));
+    }
+    tree.take_shown(roots);
+    // Twice: of a mapping it bears on its use what else holds the disks under it.
+    tree.take_holders(roots);
+    tree.take_holders(roots);
+    tree.link(roots, tables);
+    Ok(tree.usage(place))
 }
 
 /// What is stable about the block device of this number.
@@ -149,8 +169,11 @@ pub(super) fn identity(roots: &Roots, number: DeviceNumber) -> IdentityDigest {
 pub(super) fn find(roots: &Roots, number: DeviceNumber) -> Option<BlockDevice> {
     let directory = roots.directory(number)?;
     let node = Node::read(&directory, &roots.udev_data())?;
-    let tree = Tree::around(roots, &directory);
-    let disk = tree.disk_of(&node).unwrap_or(&node);
+    let disk = match node.disk {
+        Some(_) => Node::read(directory.parent()?, &roots.udev_data()),
+        None => None,
+    };
+    let disk = disk.as_ref().unwrap_or(&node);
     Some(BlockDevice {
         path: roots.dev.join(&node.device_name),
         logical_block: disk.logical_block.unwrap_or(BlockSize::B512),
@@ -171,9 +194,11 @@ pub(super) fn whole_disk(roots: &Roots, number: DeviceNumber) -> Option<PathBuf>
 
 /// The number of the block device at `path`; none for anything else.
 fn block_number(path: &Path) -> Result<Option<DeviceNumber>, HostError> {
-    let metadata = std::fs::metadata(path).map_err(|error| host_error(path, error))?;
-    let is_device = metadata.file_type().is_block_device();
-    Ok(is_device.then(|| number_of(metadata.rdev())))
+    let found = std::fs::metadata(path).map_err(|error| host_error(path, error))?;
+    Ok(match place_of(&found) {
+        Place::Device(number) => Some(number),
+        Place::File { .. } => None,
+    })
 }
 
 /// A device number as the system has it, taken apart.
@@ -189,69 +214,105 @@ struct Tree {
     nodes: BTreeMap<OsString, Node>,
     mounts: Mounts,
     pools: BTreeMap<OsString, String>,
-    /// The partitions of each disk.
-    partitions: BTreeMap<OsString, Vec<OsString>>,
+    names: HashMap<DeviceNumber, OsString>,
+    layers: Layers,
+    extents: BTreeMap<OsString, Vec<Extent>>,
+    /// The devices that lie in each place in the end, with the bytes that are theirs there.
+    sharing: HashMap<Place, Vec<(OsString, Range<u64>)>>,
 }
 
 impl Tree {
-    /// A device with what bears on its use: its partitions, or its disk.
-    fn around(roots: &Roots, directory: &Path) -> Self {
-        let udev_data = roots.udev_data();
-        let mut tree = Self {
+    fn new(roots: &Roots) -> Self {
+        Self {
             nodes: BTreeMap::new(),
             mounts: roots.mounts(),
             pools: roots.pools(),
-            partitions: BTreeMap::new(),
-        };
-        let Some(node) = Node::read(directory, &udev_data) else {
-            return tree;
-        };
-        let disk = match (&node.disk, directory.parent()) {
-            (Some(_), Some(disk)) => Node::read(disk, &udev_data),
-            _ => None,
-        };
-        if disk.is_none() {
-            let entries = std::fs::read_dir(directory).into_iter().flatten();
-            let below = entries.filter_map(|entry| Some(entry.ok()?.path()));
-            let partitions = below.filter(|path| path.join("partition").exists());
-            for partition in partitions.filter_map(|path| Node::read(&path, &udev_data)) {
-                tree.nodes.insert(partition.name.clone(), partition);
-            }
+            names: HashMap::new(),
+            layers: Layers::default(),
+            extents: BTreeMap::new(),
+            sharing: HashMap::new(),
         }
-        for node in disk.into_iter().chain([node]) {
-            tree.nodes.insert(node.name.clone(), node);
-        }
-        // Whoever holds one of them is told by its own name.
-        let holders = tree.nodes.values().flat_map(|node| node.holders.clone());
-        let holders: Vec<OsString> = holders.collect();
-        for holder in holders {
-            let link = roots.sys.join("class/block").join(&holder);
-            let holder = std::fs::canonicalize(link).ok();
-            let holder = holder.and_then(|directory| Node::read(&directory, &udev_data));
-            if let Some(holder) = holder {
-                tree.nodes.entry(holder.name.clone()).or_insert(holder);
-            }
-        }
-        tree.link_partitions();
-        tree
     }
 
-    fn link_partitions(&mut self) {
+    /// Takes up the device in this directory of sysfs with its disk and all its partitions.
+    fn take_with_kin(&mut self, roots: &Roots, directory: Option<PathBuf>) {
+        let udev_data = roots.udev_data();
+        let Some(directory) = directory else {
+            return;
+        };
+        let disk = match directory.parent() {
+            Some(disk) if directory.join("partition").exists() => disk.to_owned(),
+            _ => directory,
+        };
+        let entries = std::fs::read_dir(&disk).into_iter().flatten();
+        let below = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let partitions = below.filter(|path| path.join("partition").exists());
+        for directory in partitions.chain([disk.clone()]) {
+            if let Some(node) = Node::read(&directory, &udev_data) {
+                self.nodes.insert(node.name.clone(), node);
+            }
+        }
+    }
+
+    /// Takes up every device that shows a file or another device, and what it shows.
+    fn take_shown(&mut self, roots: &Roots) {
+        let class = roots.sys.join("class/block");
+        let entries = std::fs::read_dir(&class).into_iter().flatten();
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+        for name in names.filter(|name| shows_another(name.as_bytes())) {
+            let directory = class.join(&name);
+            if directory.join("loop").exists() || directory.join("pid").exists() {
+                self.take_with_kin(roots, std::fs::canonicalize(directory).ok());
+            }
+        }
+        let shown = self.nodes.values();
+        let shown = shown.flat_map(|node| backing::extents(roots, node, None, &[]));
+        let shown: Vec<Place> = shown.map(|extent| extent.on).collect();
+        for place in shown {
+            if let Place::Device(number) = place {
+                self.take_with_kin(roots, roots.directory(number));
+            }
+        }
+    }
+
+    /// Takes up whoever holds one of them, to be told by its own name, and what they lie on.
+    fn take_holders(&mut self, roots: &Roots) {
+        let nodes = self.nodes.values();
+        let kin = nodes.flat_map(|node| node.holders.iter().chain(&node.slaves));
+        let kin: Vec<OsString> = kin.cloned().collect();
+        for name in kin {
+            if !self.nodes.contains_key(&name) {
+                let link = roots.sys.join("class/block").join(&name);
+                self.take_with_kin(roots, std::fs::canonicalize(link).ok());
+            }
+        }
+    }
+
+    /// Finds out where the bytes of every device lie.
+    fn link(&mut self, roots: &Roots, tables: Tables<'_>) {
+        let number_of = |name: &OsString| Some(self.nodes.get(name)?.number);
         for node in self.nodes.values() {
-            if let Some(disk) = &node.disk {
-                let partitions = self.partitions.entry(disk.clone()).or_default();
-                partitions.push(node.name.clone());
+            let lines = match (&node.kind, &node.label) {
+                (Kind::Mapped(_), Some(name)) => tables(name),
+                _ => Vec::new(),
+            };
+            let disk = node.disk.as_ref().and_then(number_of);
+            let extents = backing::extents(roots, node, disk, &lines);
+            let below = node.slaves.iter().filter_map(number_of).collect();
+            self.layers.add(node.number, extents.clone(), below);
+            self.extents.insert(node.name.clone(), extents);
+        }
+        for node in self.nodes.values() {
+            self.names.insert(node.number, node.name.clone());
+            for (place, bytes) in self.layers.grounds(Place::Device(node.number)) {
+                let there = self.sharing.entry(place).or_default();
+                there.push((node.name.clone(), bytes));
             }
         }
     }
 
     fn disk_of(&self, node: &Node) -> Option<&Node> {
         self.nodes.get(node.disk.as_ref()?)
-    }
-
-    fn partitions_of<'a>(&'a self, node: &Node) -> impl Iterator<Item = &'a Node> {
-        let partitions = self.partitions.get(&node.name).into_iter().flatten();
-        partitions.filter_map(|name| self.nodes.get(name))
     }
 
     fn describe(&self, node: &Node, roots: &Roots) -> DeviceInfo {
@@ -275,6 +336,7 @@ impl Tree {
             number: node.number,
             kind: node.kind.clone(),
             parents: shown(&parents),
+            extents: self.extents.get(&node.name).cloned().unwrap_or_default(),
             holders: shown(&node.holders),
             label: node.label.clone(),
             model: disk.model.clone(),
@@ -295,47 +357,90 @@ impl Tree {
             size: node.size,
             logical_block: disk.logical_block.unwrap_or(BlockSize::B512),
             read_only: node.read_only,
-            usage: self.usage(node),
+            usage: self.usage(Place::Device(node.number)),
             faults: 0,
             properties: Some(Arc::new(properties)),
         }
     }
 
-    /// What the device is used for: by itself, or through its disk or its partitions.
-    fn usage(&self, node: &Node) -> Usage {
+    /// What a device or a file is used for: by itself, or through a device that has bytes in
+    /// common with it.
+    fn usage(&self, place: Place) -> Usage {
+        let grounds = self.layers.grounds(place);
         let name = |node: &Node| escape_os(&node.name).into_owned();
-        let own = self.own_use(node);
-        let of_disk = || {
-            let disk = self.disk_of(node)?;
-            Some(format!("{} on {}", self.own_use(disk)?, name(disk)))
+        let own = match place {
+            Place::Device(number) => {
+                let name = self.names.get(&number);
+                let node = name.and_then(|name| self.nodes.get(name));
+                node.and_then(|node| self.use_of(node, place, &grounds))
+            }
+            Place::File { .. } => self.mounts.use_of_file(place),
         };
-        let of_partitions = || {
-            let mut partitions = self.partitions_of(node);
-            partitions.find_map(|part| Some(format!("{} on {}", self.own_use(part)?, name(part))))
+        let through = || {
+            let mut kin = self.kin(place, &grounds).into_values();
+            kin.find_map(|it| {
+                Some(format!(
+                    "{} on {}",
+                    self.use_of(it, place, &grounds)?,
+                    name(it)
+                ))
+            })
         };
-        match own.or_else(of_disk).or_else(of_partitions) {
+        // A file that lies under a device may itself be the swap.
+        let below = || {
+            let mut below = grounds.iter().map(|(place, _)| *place);
+            below.find_map(|below| self.mounts.use_of_file(below).filter(|_| below != place))
+        };
+        match own.or_else(through).or_else(below) {
             Some(by) => Usage::InUse(by),
             None => Usage::Free,
         }
     }
 
-    /// Who uses the device itself.
-    fn own_use(&self, node: &Node) -> Option<String> {
+    /// The devices, by name, that have bytes in common with what lies on these grounds.
+    fn kin(&self, place: Place, grounds: &[Ground]) -> BTreeMap<&OsString, &Node> {
+        let there = grounds.iter().flat_map(|ground| {
+            let there = self.sharing.get(&ground.0).into_iter().flatten();
+            there.filter(move |(_, bytes)| meets(grounds, &(ground.0, bytes.clone())))
+        });
+        let nodes = there.filter_map(|(name, _)| self.nodes.get_key_value(name));
+        nodes
+            .filter(|(_, node)| Place::Device(node.number) != place)
+            .collect()
+    }
+
+    /// Who uses the device `node` so that it bears on the use of `place`, which lies on these
+    /// `grounds`.
+    fn use_of(&self, node: &Node, place: Place, grounds: &[Ground]) -> Option<String> {
         let places = self.places(node);
         if !places.is_empty() {
-            let mount = if places.len() == 1 {
-                "a mount"
-            } else {
-                "mounts"
-            };
-            return Some(format!("{mount} on {}", places.join(", ")));
+            return Some(on_mounts(&places));
         }
         if self.is_swap(node) {
             return Some("the machine's swap".to_owned());
         }
-        if !node.holders.is_empty() {
-            let holders = node.holders.iter().map(|holder| self.holder(holder));
-            return Some(holders.collect::<Vec<_>>().join(", "));
+        // A mapping holds the whole of what it is a stretch of: what it is used for itself, and
+        // whether it is another stretch, is seen by its bytes.
+        let bears = |holder: &&OsString| {
+            let Some(holder) = self.nodes.get(*holder) else {
+                return true;
+            };
+            let is_stretch = self
+                .extents
+                .get(&holder.name)
+                .is_some_and(|it| !it.is_empty());
+            let is_node = Place::Device(node.number) == place;
+            let is_itself = Place::Device(holder.number) == place;
+            let mut own = self
+                .layers
+                .grounds(Place::Device(holder.number))
+                .into_iter();
+            is_node || !is_stretch || (!is_itself && own.any(|it| meets(grounds, &it)))
+        };
+        let holders = node.holders.iter().filter(bears);
+        let holders: Vec<String> = holders.map(|holder| self.holder(holder)).collect();
+        if !holders.is_empty() {
+            return Some(holders.join(", "));
         }
         self.pools.get(&node.name).cloned()
     }
@@ -387,8 +492,11 @@ mod tests {
     fn an_image_file_is_free_and_a_missing_one_is_not_found() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let roots = Roots::default();
-        assert_eq!(usage(&roots, file.path()).unwrap(), Usage::Free);
-        let missing = usage(&roots, Path::new("/nonexistent/disk"));
+        assert_eq!(
+            usage(&roots, &|_| Vec::new(), file.path()).unwrap(),
+            Usage::Free
+        );
+        let missing = usage(&roots, &|_| Vec::new(), Path::new("/nonexistent/disk"));
         assert!(matches!(missing, Err(HostError::NotFound(_))));
     }
 }

@@ -1,8 +1,13 @@
 //! Which devices are mounted or swapped to, as the kernel's tables tell.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
+use super::backing::place_of;
 use crate::port::block::DeviceNumber;
+use crate::port::layers::Place;
 use crate::text::escape;
 
 /// Places where devices are mounted, and devices that are swapped to. Without a table
@@ -62,11 +67,34 @@ impl Mounts {
         places
     }
 
+    /// Who uses the file in this place: the machine's swap, or a mount of the file itself.
+    pub(super) fn use_of_file(&self, place: Place) -> Option<String> {
+        let is_it = |path: &[u8]| {
+            let path = Path::new(OsStr::from_bytes(path));
+            path.is_absolute() && std::fs::metadata(path).is_ok_and(|it| place_of(&it) == place)
+        };
+        if self.swaps.iter().any(|swap| is_it(swap)) {
+            return Some("the machine's swap".to_owned());
+        }
+        let mut mounted = self.by_source.iter().filter(|(source, _)| is_it(source));
+        mounted.next().map(|(_, places)| on_mounts(places))
+    }
+
     /// Whether the machine swaps to a device that is called by one of these `names`.
     pub(super) fn is_swap(&self, names: &[&[u8]]) -> bool {
         let mut swaps = self.swaps.iter();
         swaps.any(|swap| names.contains(&swap.as_slice()))
     }
+}
+
+/// What a device or file is used for that is mounted in these places.
+pub(super) fn on_mounts(places: &[String]) -> String {
+    let mount = if places.len() == 1 {
+        "a mount"
+    } else {
+        "mounts"
+    };
+    format!("{mount} on {}", places.join(", "))
 }
 
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {

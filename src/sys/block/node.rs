@@ -126,6 +126,8 @@ pub(super) struct Node {
     pub(super) number: DeviceNumber,
     pub(super) kind: Kind,
     pub(super) size: Sectors,
+    /// For a partition, where it begins on its disk.
+    pub(super) start: Option<Sectors>,
     pub(super) read_only: bool,
     pub(super) slaves: Vec<OsString>,
     pub(super) holders: Vec<OsString>,
@@ -162,6 +164,7 @@ impl Node {
             number,
             kind: Kind::Disk,
             size: Sectors::new(files.number("size")?),
+            start: None,
             read_only: files.number::<u8>("ro") == Some(1),
             slaves: files.names("slaves"),
             holders: files.names("holders"),
@@ -179,6 +182,7 @@ impl Node {
             name,
         };
         if is_partition {
+            node.start = files.number("start").map(Sectors::new);
             node.read_partition(uevent.partition_uuid);
         } else {
             node.read_disk(&files);

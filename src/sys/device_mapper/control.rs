@@ -159,7 +159,10 @@ impl KernelDeviceMapper {
         let listed = self.list().unwrap_or_default();
         let device = listed.into_iter().find(|device| device.name == name);
         let node = device.map(|device| format!("/dev/dm-{}", device.number.minor));
-        let usage = node.map(|node| block::usage(&Roots::default(), Path::new(&node)));
+        let usage = node.map(|node| {
+            let tables = |name: &str| self.table(name).unwrap_or_default();
+            block::usage(&Roots::default(), &tables, Path::new(&node))
+        });
         match usage {
             Some(Ok(Usage::InUse(by))) => by,
             _ => format!(
