@@ -3,10 +3,11 @@
 use std::fmt;
 
 use crate::port::HostError;
+use crate::privilege;
 use crate::remap_core::quorum::Verdict;
 
 /// The exit status of the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// Done, and healthy where health was asked.
     Done,
@@ -32,6 +33,26 @@ impl Exit {
             Self::Damaged => 3,
             Self::NotToBeAssembled => 4,
             Self::Refused => 5,
+        }
+    }
+
+    /// The worse of two, by what they mean and not by their numbers. What was damaged, not to
+    /// be assembled or refused is known; of what failed it is not known how it is.
+    #[must_use]
+    pub const fn worse(self, other: Self) -> Self {
+        const fn rank(exit: Exit) -> u8 {
+            match exit {
+                Exit::Done => 0,
+                Exit::Damaged => 1,
+                Exit::NotToBeAssembled => 2,
+                Exit::Refused => 3,
+                Exit::Failed => 4,
+                Exit::Usage => 5,
+            }
+        }
+        match rank(other) > rank(self) {
+            true => other,
+            false => self,
         }
     }
 
@@ -122,9 +143,32 @@ impl From<HostError> for Error {
                 Self::refused("stale", message).advise("Look at it again, and make a new plan.")
             }
             HostError::Refused(_) => Self::refused("refused", message),
-            HostError::NotPermitted(_) => Self::failed("not-permitted", message)
-                .advise("Run it as root, or as a user who may do this."),
+            HostError::NotPermitted(_) => {
+                Self::failed("not-permitted", message).advise(privilege::advice())
+            }
             HostError::Io { .. } => Self::failed("io", message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worse_of_two_goes_by_what_they_mean() {
+        let order = [
+            Exit::Done,
+            Exit::Damaged,
+            Exit::NotToBeAssembled,
+            Exit::Refused,
+            Exit::Failed,
+            Exit::Usage,
+        ];
+        for (place, one) in order.into_iter().enumerate() {
+            for (other_place, other) in order.into_iter().enumerate() {
+                assert_eq!(one.worse(other), order[place.max(other_place)]);
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod ops;
 mod own_file;
 pub mod policy;
 pub mod port;
+mod privilege;
 pub mod report;
 pub mod scenario;
 mod signals;

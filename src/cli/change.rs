@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{json, Value};
 
 use super::args::{CreateArgs, OptionArgs, ReassembleArgs, WriteMetadataArgs};
 use super::look::candidates;
@@ -86,12 +86,12 @@ pub(super) fn reassemble(session: &mut Session, args: ReassembleArgs) -> Result<
         ..
     } = args;
     let main = main.map(|main| session.device(&main)).transpose()?;
+    let mut unseen = Vec::new();
     let targets = if all {
-        let spares = candidates(session)?;
-        spares
-            .into_iter()
-            .map(|seen| Target::Path(seen.path))
-            .collect()
+        let found = candidates(session)?;
+        unseen = found.unseen;
+        let spares = found.spares.into_iter();
+        spares.map(|seen| Target::Path(seen.path)).collect()
     } else {
         let named = targets.iter().map(|word| session.target(word));
         named.collect::<Result<Vec<_>, _>>()?
@@ -128,24 +128,35 @@ pub(super) fn reassemble(session: &mut Session, args: ReassembleArgs) -> Result<
             }
             Err(error) => {
                 text += &format!("{what}: {}\n  {}\n", error.message, error.advice);
-                let row = json!({
-                    "changed": false,
-                    "error": { "code": error.code, "message": error.message, "advice": error.advice },
-                });
+                let row = failed_row(&error);
                 let exit = error.exit;
                 single = Some(error);
                 (exit, row)
             }
         };
-        worst = worst.max(exit);
+        worst = worst.worse(exit);
         rows.push(report::merge(json!({ "target": what }), row));
     }
     // With one target its error is the command's; with several each has its own row.
-    if let (Some(error), [_]) = (single, targets.as_slice()) {
+    if let (Some(error), [_], []) = (single, targets.as_slice(), unseen.as_slice()) {
         return Err(error);
+    }
+    for (path, error) in unseen {
+        let what = report::path_text(&path);
+        text += &format!("{}\n  {}\n", error.message, error.advice);
+        worst = worst.worse(error.exit);
+        rows.push(report::merge(json!({ "target": what }), failed_row(&error)));
     }
     session.print("reassemble", || json!({ "devices": rows }), || text)?;
     Ok(worst)
+}
+
+/// The row of what was not done.
+fn failed_row(error: &Error) -> Value {
+    json!({
+        "changed": false,
+        "error": { "code": error.code, "message": error.message, "advice": error.advice },
+    })
 }
 
 pub(super) fn remove(session: &mut Session, name: String) -> Result<Exit, Error> {

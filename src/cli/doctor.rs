@@ -16,6 +16,7 @@ use crate::ops;
 use crate::policy::{Allowed, Mode, Policy};
 use crate::port::device_mapper::{Control, Facilities, Lack, TargetModule};
 use crate::port::Access;
+use crate::privilege;
 use crate::remap_core::event::Severity;
 use crate::report::{self, style::Style};
 
@@ -79,6 +80,8 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         check_version(),
         check_kernel(&facilities),
         check_root(),
+        check_devices(ports),
+        check_mounts(),
         check_control(&facilities),
         check_module(&facilities),
         check_signatures(&facilities),
@@ -156,12 +159,40 @@ fn check_kernel(facilities: &Facilities) -> Check {
 }
 
 fn check_root() -> Check {
-    match nix::unistd::geteuid().is_root() {
-        true => Check::good("root", "this is root: devices can be changed"),
-        false => Check::bad(
+    match (privilege::is_root(), privilege::lacking().as_slice()) {
+        (true, []) => Check::good("root", "this is root: devices can be changed"),
+        (true, lacking) => Check::bad(
+            "root",
+            format!("this is root without {}", lacking.join(" and ")),
+            privilege::advice(),
+        ),
+        (false, _) => Check::bad(
             "root",
             "this is not root: what a device's node lets you read can be looked at",
             "Run it as root to change devices; the lab needs no root.",
+        ),
+    }
+}
+
+fn check_devices(ports: &Ports) -> Check {
+    match ports.platform.block_devices() {
+        Ok(devices) => Check::good("sysfs", format!("/sys shows {} devices", devices.len())),
+        Err(error) => Check::bad(
+            "sysfs",
+            Error::from(error).message,
+            "Mount it: mount -t sysfs sysfs /sys",
+        ),
+    }
+}
+
+fn check_mounts() -> Check {
+    const TABLE: &str = "/proc/self/mountinfo";
+    match std::fs::File::open(TABLE) {
+        Ok(_) => Check::good("mounts", format!("{TABLE} tells what is mounted")),
+        Err(error) => Check::bad(
+            "mounts",
+            format!("{TABLE}: {error}: what is mounted cannot be told, and nothing is changed"),
+            "Mount it: mount -t proc proc /proc",
         ),
     }
 }

@@ -1,6 +1,6 @@
 //! Commands that look: list, scan, inspect, status, log.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -33,7 +33,17 @@ pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
         || report::list_json(&rows),
         || report::list_text(&rows, session.style),
     )?;
-    Ok(Exit::Done)
+    let worst = rows.iter().fold(Exit::Done, |worst, row| match &row.seen {
+        Err(error) if is_unseen(error) => worst.worse(error.exit),
+        _ if row.has_unread_use() => worst.worse(Exit::Failed),
+        _ => worst,
+    });
+    Ok(worst)
+}
+
+/// Whether an error leaves it open what is on a device. What cannot be one of ours was seen.
+pub(super) fn is_unseen(error: &Error) -> bool {
+    error.code != "not-a-device"
 }
 
 /// Rows of a list, with what is to be said of mains that were taken past their devices.
@@ -92,22 +102,32 @@ pub(super) fn inspect_one(session: &mut Session, args: &InspectArgs) -> Result<E
     Ok(Exit::of_verdict(seen.verdict()))
 }
 
-/// Spares that may be assembled without a person and are not up.
-pub(super) fn candidates(session: &mut Session) -> Result<Vec<Inspection>, Error> {
-    let mut candidates = Vec::new();
+/// What is not up and may be.
+pub(super) struct Candidates {
+    /// Spares that nobody uses.
+    pub(super) spares: Vec<Inspection>,
+    /// Devices of which it could not be seen whether they are any.
+    pub(super) unseen: Vec<(PathBuf, Error)>,
+}
+
+/// Looks for spares that are not up.
+pub(super) fn candidates(session: &mut Session) -> Result<Candidates, Error> {
+    let mut found = Candidates {
+        spares: Vec::new(),
+        unseen: Vec::new(),
+    };
     for info in session.host.devices()? {
         if info.usage != Usage::Free {
             continue;
         }
         // A device that cannot be opened is no reason to leave the others down.
-        let Ok(seen) = session.look(&info.path, Depth::Full) else {
-            continue;
-        };
-        if seen.is_ours() {
-            candidates.push(seen);
+        match session.look(&info.path, Depth::Full) {
+            Ok(seen) if seen.is_ours() => found.spares.push(seen),
+            Err(error) if is_unseen(&error) => found.unseen.push((info.path, error)),
+            _ => {}
         }
     }
-    Ok(candidates)
+    Ok(found)
 }
 
 pub(super) fn status(
@@ -183,7 +203,7 @@ fn status_now(session: &mut Session, name: Option<&str>) -> Result<(Value, Strin
         let findings = status_findings(device);
         text += &report::mapped_text(device, &findings, session.style);
         rows.push(report::mapped_json(device, &findings));
-        worst = worst.max(Exit::of_verdict(device.status.verdict));
+        worst = worst.worse(Exit::of_verdict(device.status.verdict));
     }
     let json = match (name, rows.as_slice()) {
         (Some(_), [row]) => report::merge(row.clone(), json!({ "devices": rows })),
@@ -198,11 +218,22 @@ fn inactive_status(
     name: &str,
     error: Error,
 ) -> Result<(Value, String, Exit), Error> {
-    let spare = candidates(session)?
-        .into_iter()
-        .find(|seen| seen.name.as_deref() == Some(name));
-    let Some(seen) = spare else {
-        return Err(error);
+    let Candidates { spares, unseen } = candidates(session)?;
+    let mut spares = spares.into_iter();
+    let Some(seen) = spares.find(|seen| seen.name.as_deref() == Some(name)) else {
+        return Err(match unseen.as_slice() {
+            [] => error,
+            [(_, first), ..] => Error {
+                message: format!(
+                    "{}; {} of the devices here could not be looked at: {}",
+                    error.message,
+                    unseen.len(),
+                    first.message
+                ),
+                advice: first.advice.clone(),
+                ..error
+            },
+        });
     };
     let json = json!({
         "name": crate::text::escape_str(name),

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::args::ScanArgs;
+use super::look::is_unseen;
 use super::session::{Done, Session};
 use crate::command_line;
 use crate::error::{Error, Exit};
 use crate::inspect::{look_at_each, Inspection};
 use crate::ops::{Operation, Surroundings, Target};
 use crate::port::Usage;
+use crate::privilege;
 use crate::remap_core::quorum::{Assembly, Verdict};
 use crate::report::{path_text, scan_text, Form, ScanReport, ScanRow};
 
@@ -44,10 +46,16 @@ pub(super) fn scan(session: &mut Session, args: &ScanArgs) -> Result<Exit, Error
                 }
             }
             Ok(verdict) => {
-                if !args.scan_only {
-                    try_assemble(session, &mut surroundings, &mut row, verdict);
-                }
-                Exit::of_verdict(verdict)
+                let done = match args.scan_only {
+                    true => Exit::Done,
+                    false => try_assemble(session, &mut surroundings, &mut row, verdict),
+                };
+                Exit::of_verdict(verdict).worse(done)
+            }
+            Err(error) if !is_named && !is_unseen(&error) => {
+                row.outcome = "not-ours";
+                row.reason = Some(error.message);
+                Exit::Done
             }
             Err(error) => {
                 row.outcome = "refused";
@@ -56,7 +64,7 @@ pub(super) fn scan(session: &mut Session, args: &ScanArgs) -> Result<Exit, Error
                 error.exit
             }
         };
-        worst = worst.max(exit);
+        worst = worst.worse(exit);
         rows.push(row);
     }
     session.print("scan", || ScanReport::new(&rows), || scan_text(&rows))?;
@@ -70,11 +78,15 @@ struct Met {
     is_named: bool,
 }
 
-/// Devices that nobody named: ours are reported, and with `verbose` the others too.
+/// Devices that nobody named: ours are reported, and those of which it could not be seen
+/// whether they are; with `verbose` the others too.
 fn met_by_chance(session: &mut Session, paths: &[PathBuf], form: Form, verbose: bool) -> Vec<Met> {
     let keep = |path: &Path, seen: Result<Inspection, Error>| {
-        let is_ours = seen.as_ref().is_ok_and(Inspection::is_ours);
-        (is_ours || verbose).then(|| Met {
+        let is_told = match &seen {
+            Ok(seen) => seen.is_ours(),
+            Err(error) => is_unseen(error),
+        };
+        (is_told || verbose).then(|| Met {
             row: ScanRow::new(path.to_owned(), &seen, form),
             is_named: false,
         })
@@ -100,7 +112,11 @@ fn met_by_name(
         // What can be opened as a device is no directory, and most names are devices'.
         let images = row.verdict.is_err().then(|| files_in(&row.path)).flatten();
         match images {
-            Some(images) => met.extend(met_by_chance(session, &images, form, verbose)),
+            Some(Ok(images)) => met.extend(met_by_chance(session, &images, form, verbose)),
+            Some(Err(error)) => met.push(Met {
+                row: ScanRow::new(row.path, &Err(error), form),
+                is_named: true,
+            }),
             None => met.push(Met {
                 row,
                 is_named: true,
@@ -110,38 +126,55 @@ fn met_by_name(
     Ok(met)
 }
 
-/// The files in a directory, sorted by name; `None` if it is none, or cannot be read.
-fn files_in(directory: &Path) -> Option<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(directory).ok()?;
-    let files = entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
-    files.sort();
-    Some(files)
+/// The files in a directory, sorted by name, or why they cannot be told; `None` if it is
+/// none.
+fn files_in(directory: &Path) -> Option<Result<Vec<PathBuf>, Error>> {
+    let list = || -> std::io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                files.push(entry.path());
+            }
+        }
+        files.sort();
+        Ok(files)
+    };
+    let failed = |error: std::io::Error| {
+        let message = format!("{}: {error}", path_text(directory));
+        match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                Error::failed("not-permitted", message).advise(privilege::advice())
+            }
+            _ => Error::failed("io", message),
+        }
+    };
+    directory.is_dir().then(|| list().map_err(failed))
 }
 
-/// Assembles what may be assembled without a person, and says what came of it.
+/// Assembles what may be assembled without a person, and says what came of it. Tells the
+/// status of that, which the verdict does not tell.
 fn try_assemble(
     session: &mut Session,
     surroundings: &mut Surroundings,
     row: &mut ScanRow,
     verdict: Verdict,
-) {
+) -> Exit {
     let refused = |reason| Error::refused("refused", reason);
     row.outcome = "refused";
     let error = match session.host.usage(&row.path) {
         Ok(Usage::Mapped { .. }) => {
             row.outcome = "already-active";
-            return;
+            return Exit::Done;
         }
         Err(error) => error.into(),
         Ok(_) if !matches!(verdict.assembly(), Assembly::Yes | Assembly::WithEvent) => {
             let reason = format!("copies judged {verdict} are not assembled without a person");
-            refused(reason).advise(format!(
+            let refused = refused(reason).advise(format!(
                 "See what there is: {}",
                 command_line::line(["inspect", &path_text(&row.path)])
-            ))
+            ));
+            refused.exiting(Exit::of_verdict(verdict))
         }
         Ok(_) => match session.host.can_activate(&[&row.path]) {
             Err(why) => refused(why),
@@ -156,11 +189,11 @@ fn try_assemble(
                     Ok(Done::Planned(plan)) => {
                         row.outcome = "scan-only";
                         row.reason = Some(plan.title);
-                        return;
+                        return Exit::Done;
                     }
                     Ok(Done::CarriedOut(..)) => {
                         row.outcome = "assembled";
-                        return;
+                        return Exit::Done;
                     }
                     Err(error) => error,
                 }
@@ -169,6 +202,7 @@ fn try_assemble(
     };
     row.advice = advice_of(&error);
     row.reason = Some(error.message);
+    error.exit
 }
 
 /// What an error says is to be done, if anything.

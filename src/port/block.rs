@@ -207,7 +207,8 @@ pub struct Properties {
     pub signatures: Option<Vec<Signature>>,
     /// What is stable about the device itself, not about what lies on it.
     pub identity: IdentityDigest,
-    /// What should be there and could not be read.
+    /// What should be there and could not be read: attributes of the device by their names,
+    /// tables of who uses it by their paths.
     pub unread: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::port::block::DeviceNumber;
 use crate::port::{HostError, Watcher};
+use crate::privilege;
 use crate::remap_core::units::{Sector, Sectors};
 
 /// The kernel module that brings the target.
@@ -205,7 +206,8 @@ impl Facilities {
         match &self.control {
             Control::Open(_) => None,
             Control::NotPermitted => {
-                Some(lack("device-mapper answers root alone", "run it as root"))
+                let what = "device-mapper answers root alone, with CAP_SYS_ADMIN";
+                Some(lack(what, privilege::advice().trim_end_matches('.')))
             }
             Control::Missing => Some(lack(
                 "there is no /dev/mapper/control",

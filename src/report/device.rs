@@ -1,7 +1,7 @@
 //! The list of devices.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::inspect::{Finding, Inspection};
 use crate::port::block::{describe_signatures, Properties, Signature};
 use crate::port::{DeviceInfo, Part, Usage};
+use crate::privilege;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{IdentityDigest, Slot};
 use crate::text::{escape_str, guard};
@@ -60,6 +61,18 @@ impl ListRow {
     fn verdict(&self) -> Option<Verdict> {
         let seen = self.seen.as_ref().ok()?;
         seen.is_ours().then(|| seen.verdict())
+    }
+
+    /// Whether it could not be told who uses it: the tables of that could not be read.
+    pub fn has_unread_use(&self) -> bool {
+        self.unread_tables().next().is_some()
+    }
+
+    /// The tables that could not be read. Attributes of the device have no path.
+    fn unread_tables(&self) -> impl Iterator<Item = &String> {
+        let unread = self.properties().map(|known| known.unread.as_slice());
+        let unread = unread.unwrap_or_default().iter();
+        unread.filter(|file| file.starts_with('/'))
     }
 
     fn properties(&self) -> Option<&Properties> {
@@ -310,6 +323,14 @@ fn push_notes(out: &mut String, rows: &[ListRow]) {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{}\n  {}", finding.summary, finding.advice);
     }
+    let tables: BTreeSet<&String> = rows.iter().flat_map(ListRow::unread_tables).collect();
+    for table in tables {
+        let _ = writeln!(
+            out,
+            "{} could not be read: what is mounted is not known.",
+            escape_str(table)
+        );
+    }
     let denied = rows.iter().filter(|row| {
         let error = row.seen.as_ref().err();
         error.is_some_and(|error| error.code == "not-permitted")
@@ -319,8 +340,9 @@ fn push_notes(out: &mut String, rows: &[ListRow]) {
         count => {
             let _ = writeln!(
                 out,
-                "{count} of {} could not be looked at: that takes root, or a user who may read them.",
-                rows.len()
+                "{count} of {} could not be looked at. {}",
+                rows.len(),
+                privilege::advice()
             );
         }
     }

@@ -36,6 +36,7 @@ use crate::port::device_mapper::{DeviceMapper as _, Line};
 use crate::port::{
     Access, BlockDevice, BlockStore, Clock, DeviceInfo, HostError, Platform, Uptime, Usage, Watcher,
 };
+use crate::privilege;
 use crate::remap_core::units::{Millis, Timestamp};
 use crate::text::escape_path;
 use crate::zone::Zone;
@@ -143,9 +144,9 @@ fn host_error(path: &Path, source: std::io::Error) -> HostError {
     let shown = escape_path(path);
     match source.kind() {
         std::io::ErrorKind::NotFound => HostError::NotFound(shown.into_owned()),
-        std::io::ErrorKind::PermissionDenied => HostError::NotPermitted(format!(
-            "{shown}: permission denied; it takes a user who may open it"
-        )),
+        std::io::ErrorKind::PermissionDenied => {
+            HostError::NotPermitted(format!("{shown}: permission denied; {}", privilege::need()))
+        }
         _ => HostError::Io {
             what: shown.into_owned(),
             source,

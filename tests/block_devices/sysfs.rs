@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use dmremap::port::block::{Properties, SignatureUse};
 use dmremap::port::{DeviceInfo, Usage};
 use dmremap::remap_core::units::{BlockSize, Sectors};
-use dmremap::sys::block_devices;
+use dmremap::sys::{block_devices, block_usage};
 
 use crate::tree::Tree;
 
@@ -302,6 +302,25 @@ fn devices_that_hold_each_other_in_a_circle_are_listed_once_each() {
 fn a_machine_without_block_devices_has_an_empty_list() {
     let tree = Tree::new();
     assert_eq!(block_devices(&tree.roots()).unwrap(), []);
-    fs::remove_dir_all(tree.path("sys")).unwrap();
+    fs::remove_dir_all(tree.path("sys/class/block")).unwrap();
     assert_eq!(block_devices(&tree.roots()).unwrap(), []);
+}
+
+#[test]
+fn what_is_not_mounted_is_told_and_not_taken_for_a_machine_without_devices() {
+    let mut tree = Tree::new();
+    tree.disk("sda", 4096);
+    fs::remove_file(tree.path("proc/self/mountinfo")).unwrap();
+    let devices = block_devices(&tree.roots()).unwrap();
+    let table = tree.path("proc/self/mountinfo").display().to_string();
+    assert_eq!(properties(&devices, "sda").unread, [table.as_str()]);
+    let file = tree.path("a.img");
+    fs::write(&file, "").unwrap();
+    let refused = block_usage(&tree.roots(), &|_| Vec::new(), &file).unwrap_err();
+    assert!(refused.to_string().contains(&table), "{refused}");
+    fs::remove_dir_all(tree.path("sys")).unwrap();
+    fs::create_dir(tree.path("sys")).unwrap();
+    let refused = block_devices(&tree.roots()).unwrap_err().to_string();
+    let sys = tree.path("sys").display().to_string();
+    assert!(refused.contains(&sys), "{refused}");
 }

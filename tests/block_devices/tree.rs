@@ -41,6 +41,7 @@ impl Tree {
         ] {
             fs::create_dir_all(tree.path(folder)).unwrap();
         }
+        fs::write(tree.path("proc/self/mountinfo"), "").unwrap();
         tree
     }
 

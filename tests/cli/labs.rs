@@ -172,7 +172,7 @@ fn a_scan_assembles_what_may_be_and_exits_by_the_worst() {
         row(&bench.lab_json("list", "list", 0), "disk-b")["active"],
         false
     );
-    let scan = bench.lab_json("scan", "scan", 3);
+    let scan = bench.lab_json("scan", "scan", 5);
     let outcome = |name: &str| {
         let devices = scan["devices"].as_array().unwrap().iter();
         let mut ours = devices.filter(|device| device["name"] == name);

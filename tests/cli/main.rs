@@ -20,6 +20,7 @@ mod settings;
 mod statuses;
 mod told;
 mod tools;
+mod unseen;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -61,7 +61,7 @@ fn a_scan_of_many_says_of_each_what_a_scan_of_it_alone_says() {
         bench.run_words(&words)
     };
     let together = scan(&names, &["--json"]);
-    assert_eq!(together.status, 4, "the worst of all");
+    assert_eq!(together.status, 1, "one of them is not there");
     let report = together.json("scan");
     assert_eq!(report["scanned"], 151);
     let devices = report["devices"].as_array().unwrap();

@@ -9,8 +9,8 @@ use crate::{Bench, Ran};
 const LOOKS: [(&str, i32); 15] = [
     ("inspect spare.img", 0),
     ("inspect spare.img --json", 0),
-    ("list", 0),
-    ("list --json", 0),
+    ("--lab lab list", 0),
+    ("--lab lab list --json", 0),
     ("scan --scan-only --device spare.img", 0),
     ("status", 0),
     ("log", 0),

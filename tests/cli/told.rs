@@ -31,7 +31,7 @@ const CHANGES: [(&str, i32); 13] = [
     ("--lab lab scrub attic --no-wait", 0),
     ("--lab lab fault attic main --on read --from 1", 0),
     ("--lab lab remove attic", 0),
-    ("--lab lab scan", 3),
+    ("--lab lab scan", 5),
     ("--lab lab allow attic", 0),
     ("--lab lab allow --remove attic", 0),
     ("--lab fresh lab", 0),

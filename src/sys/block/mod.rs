@@ -28,7 +28,7 @@ use crate::port::device_mapper::Line;
 use crate::port::layers::{meets, Extent, Ground, Layers, Place};
 use crate::port::{BlockDevice, DeviceInfo, HostError, Usage};
 use crate::remap_core::units::{BlockSize, IdentityDigest};
-use crate::text::escape_os;
+use crate::text::{escape_os, escape_path};
 
 /// Where the kernel and udev tell of block devices.
 #[derive(Clone, Debug)]
@@ -65,9 +65,16 @@ impl Roots {
         std::fs::canonicalize(link).ok()
     }
 
-    fn mounts(&self) -> Mounts {
-        let read = |file: &str| std::fs::read(self.proc.join(file)).unwrap_or_default();
-        Mounts::parse(&read("self/mountinfo"), &read("swaps"))
+    fn mountinfo(&self) -> PathBuf {
+        self.proc.join("self/mountinfo")
+    }
+
+    /// What is mounted; where that cannot be read, why.
+    fn mounts(&self) -> Result<Mounts, std::io::Error> {
+        let mountinfo = std::fs::read(self.mountinfo())?;
+        // A kernel without swap has no table of it.
+        let swaps = std::fs::read(self.proc.join("swaps")).unwrap_or_default();
+        Ok(Mounts::parse(&mountinfo, &swaps))
     }
 
     /// File systems over several devices that are mounted, by the kernel's name of each
@@ -113,7 +120,9 @@ pub fn list_with(roots: &Roots, tables: Tables<'_>) -> Result<Vec<DeviceInfo>, H
     let entries = match std::fs::read_dir(&class) {
         Ok(entries) => entries,
         // A container without block devices may have no such directory.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return require_sysfs(&roots.sys).map(|()| Vec::new());
+        }
         Err(error) => return Err(host_error(&class, error)),
     };
     let udev_data = roots.udev_data();
@@ -124,8 +133,15 @@ pub fn list_with(roots: &Roots, tables: Tables<'_>) -> Result<Vec<DeviceInfo>, H
         let node = Node::read(&directory, &udev_data)?;
         (node.size.get() > 0).then(|| (node.name.clone(), node))
     });
-    let mut tree = Tree::new(roots);
+    let mounts = roots.mounts();
+    let unread = mounts
+        .is_err()
+        .then(|| escape_path(&roots.mountinfo()).into_owned());
+    let mut tree = Tree::new(roots, mounts.unwrap_or_default());
     tree.nodes = nodes.collect();
+    for node in tree.nodes.values_mut() {
+        node.unread.extend(unread.clone());
+    }
     tree.link(roots, tables);
     let mut devices: Vec<DeviceInfo> = tree
         .nodes
@@ -134,6 +150,20 @@ pub fn list_with(roots: &Roots, tables: Tables<'_>) -> Result<Vec<DeviceInfo>, H
         .collect();
     devices.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(devices)
+}
+
+/// Refuses to take it for a machine without devices where sysfs is not there.
+pub(super) fn require_sysfs(sys: &Path) -> Result<(), HostError> {
+    match sys.join("class").exists() {
+        true => Ok(()),
+        false => Err(HostError::Io {
+            what: format!(
+                "no sysfs is mounted on {}, so no device can be seen",
+                escape_path(sys)
+            ),
+            source: std::io::ErrorKind::NotFound.into(),
+        }),
+    }
 }
 
 /// What the block device or image file at `path` is used for: by itself, through what lies
@@ -145,7 +175,14 @@ pub fn list_with(roots: &Roots, tables: Tables<'_>) -> Result<Vec<DeviceInfo>, H
 pub fn usage(roots: &Roots, tables: Tables<'_>, path: &Path) -> Result<Usage, HostError> {
     let found = std::fs::metadata(path).map_err(|error| host_error(path, error))?;
     let place = place_of(&found);
-    let mut tree = Tree::new(roots);
+    let mounts = roots.mounts().map_err(|source| HostError::Io {
+        what: format!(
+            "{}: what is mounted cannot be told",
+            escape_path(&roots.mountinfo())
+        ),
+        source,
+    })?;
+    let mut tree = Tree::new(roots, mounts);
     if let Place::Device(number) = place {
         tree.take_with_kin(roots, roots.directory(number));
     }
@@ -222,10 +259,10 @@ struct Tree {
 }
 
 impl Tree {
-    fn new(roots: &Roots) -> Self {
+    fn new(roots: &Roots, mounts: Mounts) -> Self {
         Self {
             nodes: BTreeMap::new(),
-            mounts: roots.mounts(),
+            mounts,
             pools: roots.pools(),
             names: HashMap::new(),
             layers: Layers::default(),

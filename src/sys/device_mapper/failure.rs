@@ -47,7 +47,7 @@ pub(super) fn of_target(name: &str, error: &DmError, log: &mut KernelLog) -> Hos
 
 /// The refusal to all but root.
 pub(super) fn not_permitted() -> HostError {
-    HostError::NotPermitted("device-mapper answers root alone; run it as root".to_owned())
+    HostError::NotPermitted("device-mapper answers root alone, with CAP_SYS_ADMIN".to_owned())
 }
 
 /// The bindings' own words: of an ioctl they would print every field of its header.

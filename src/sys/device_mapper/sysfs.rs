@@ -9,12 +9,15 @@ use std::path::Path;
 use crate::port::block::DeviceNumber;
 use crate::port::device_mapper::Listed;
 use crate::port::HostError;
+use crate::sys::block::require_sysfs;
 use crate::sys::host_error;
 
+const SYS: &str = "/sys";
 const CLASS: &str = "/sys/class/block";
 
 /// Every mapped device there is, sorted by name.
 pub(super) fn list() -> Result<Vec<Listed>, HostError> {
+    require_sysfs(Path::new(SYS))?;
     list_in(Path::new(CLASS))
 }
 
