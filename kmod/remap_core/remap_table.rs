@@ -305,6 +305,12 @@ fn check_checksummed(raw: &RawBlock, magic: u32) -> Result<ArrayUuid, BlockFlaw>
     Ok(ArrayUuid::new(Array::get(raw)))
 }
 
+/// The array whose header or table block this is, wherever it belongs; `None` for anything else.
+pub fn array_of_block(raw: &RawBlock) -> Option<ArrayUuid> {
+    let of = |magic| check_checksummed(raw, magic).ok();
+    of(TABLE_MAGIC).or_else(|| of(HEADER_MAGIC))
+}
+
 /// The CRC-32C of a header or table block, its checksum field taken as zero.
 pub fn block_checksum(raw: &RawBlock) -> u32 {
     checksum::of_structure::<8, BLOCK_4K_BYTES>(raw)

@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use crate::config;
 use crate::ops::CorruptionKind;
 use crate::port::journal::ActionId;
+use crate::remap_core::units::ArrayUuid;
 
 /// Terminal administration of dm-remap-v4 devices: shows whether the metadata that finds
 /// your data again is intact, and lets you write, break, heal and reassemble it.
@@ -199,6 +200,9 @@ pub enum Command {
         /// Rebuild lost copies from a header of the remap table
         #[arg(long)]
         rebuild: bool,
+        /// The array to rebuild, where headers of several are left
+        #[arg(long, value_name = "UUID", requires = "rebuild", value_parser = crate::policy::parse_uuid)]
+        array: Option<ArrayUuid>,
     },
     /// Damage copies on purpose, to see what happens
     Corrupt {

@@ -15,7 +15,7 @@ use crate::port::Mapped;
 use crate::remap_core::message::{Device, Direction, Fault, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::status::RepairStatus;
-use crate::remap_core::units::{BlockSize, Blocks, MainBlock, Slot};
+use crate::remap_core::units::{ArrayUuid, BlockSize, Blocks, MainBlock, Slot};
 use crate::report;
 
 fn options(args: &OptionArgs) -> Options {
@@ -230,6 +230,7 @@ pub(super) fn repair(
     target: &str,
     from: Option<u32>,
     rebuild: bool,
+    array: Option<ArrayUuid>,
 ) -> Result<Exit, Error> {
     let target = session.target(target)?;
     let from = from.and_then(Slot::from_index);
@@ -239,6 +240,7 @@ pub(super) fn repair(
             target,
             from,
             rebuild,
+            array,
         },
     )?;
     Ok(outcome

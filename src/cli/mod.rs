@@ -206,7 +206,8 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
             target,
             from,
             rebuild,
-        } => change::repair(session, &target, from, rebuild),
+            array,
+        } => change::repair(session, &target, from, rebuild, array),
         Command::Corrupt {
             path,
             copy,

@@ -311,8 +311,11 @@ fn table_damaged(seen: &Inspection) -> Option<Finding> {
         Finding::warning(
             "table-damaged",
             format!("Remap table: {}.", parts.join("; ")),
-            "What is in use is whole in the other region. While the device is active its target rewrites \
-             it by itself.",
+            format!(
+                "What is in use is whole in the other region. While the device is active its target \
+                 rewrites it by itself; else run: {}",
+                command(seen, "repair", &[])
+            ),
         )
     })
 }
@@ -458,6 +461,12 @@ fn lost(seen: &Inspection) -> Option<Finding> {
                 header.superblock.sequence,
                 command(seen, "repair", &["--rebuild"])
             ),
+            None if seen.recoverable_arrays().len() > 1 => format!(
+                "Region headers of several arrays are left: {}. Nothing tells which is the present one; \
+                 choose it with: {}",
+                recoverable_in_words(seen),
+                command(seen, "repair", &["--rebuild", "--array", "UUID"])
+            ),
             None => "No region header is left to rebuild them from. Restore the backup of the last action, if \
                      there is one (dmremap-tui log)."
                 .to_owned(),
@@ -468,6 +477,18 @@ fn lost(seen: &Inspection) -> Option<Finding> {
             advice,
         )
     })
+}
+
+/// The arrays of which a region header is left, each with its name.
+pub(crate) fn recoverable_in_words(seen: &Inspection) -> String {
+    let arrays = seen.recoverable_arrays().into_iter();
+    let words = arrays.filter_map(|array| {
+        let header = seen.recoverable_as(array)?;
+        let name = text::escape(header.name.trimmed());
+        let sequence = header.superblock.sequence;
+        Some(format!("{array} ({name}, sequence {sequence})"))
+    });
+    words.collect::<Vec<_>>().join(" and ")
 }
 
 fn weak(seen: &Inspection) -> Option<Finding> {

@@ -5,6 +5,7 @@
 //! writes, and nothing here decides what may be written.
 
 mod finding;
+mod former;
 mod guide;
 mod heal;
 mod held_lints;
@@ -19,6 +20,7 @@ mod status_lints;
 mod table;
 mod why;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use crate::remap_core::params::{check_name, NameError};
@@ -26,7 +28,7 @@ pub use finding::{sort as sort_findings, Finding};
 pub use guide::{guide, Certainty, Guide, GUIDES};
 pub use heal::{healing, Healing, Rewrite};
 pub use held_lints::{held_main, HeldMain, KnownMain};
-pub(crate) use lints::foreign_places;
+pub(crate) use lints::{foreign_places, recoverable_in_words};
 pub use lints::{idle_main, name_copies};
 pub use log_lints::{journal_finding, log_findings};
 pub use mentions::{mentions, Contents, DiskName, Leads, Mention};
@@ -37,7 +39,7 @@ use table::inspect_table_until;
 pub use table::{inspect_table, EntryCounts, Extent, TableInspection};
 pub use why::verdict_reason;
 
-use crate::port::block::{Instance, Signature};
+use crate::port::block::{Instance, Signature, SignatureUse};
 use crate::port::slots::{find_headers, judged_survey, read_header};
 use crate::port::{identity, BlockStore};
 use crate::remap_core::layout::Region;
@@ -150,6 +152,10 @@ pub fn look_until(store: &dyn BlockStore, path: &Path, depth: Depth, stop: &Stop
 /// What others wrote on a device that is ours, place by place.
 fn signatures_beside(store: &dyn BlockStore, seen: &Inspection) -> Option<Vec<Signature>> {
     let mut found = store.signature_places().ok()?;
+    if *seen.judgement.winners.get(Slot::S0) {
+        // Partition tables of other kinds begin where copy 0 lies.
+        found.retain(|it| it.used_for != SignatureUse::PartitionTable || it.kind == "gpt");
+    }
     if let (false, Some(superblock)) = (found.is_empty(), &seen.superblock) {
         let winners = &seen.judgement.winners;
         let is_ours = |at| table::is_of_ours(store, superblock, winners, at);
@@ -174,7 +180,7 @@ fn read_headers(
                 header: Ok(Box::new(header)),
             })
         });
-        return found.collect();
+        return former::present(store, found.collect());
     };
     let Some((layout, array)) = superblock.layout().zip(superblock.array_uuid()) else {
         return Vec::new();
@@ -195,17 +201,29 @@ fn belongs(header: RegionHeader, array: ArrayUuid) -> Result<Box<RegionHeader>, 
 }
 
 fn name_of(headers: &[HeaderReading]) -> Option<String> {
-    let newest = newest_header(headers)?;
+    let newest = newest_header(headers, None)?;
     let name = newest.name.trimmed();
     check_name(name).ok()?;
     String::from_utf8(name.to_vec()).ok()
 }
 
-/// The valid header of the highest sequence; region A's among equals.
-fn newest_header(headers: &[HeaderReading]) -> Option<&RegionHeader> {
-    let valid = headers
-        .iter()
-        .filter_map(|read| read.header.as_deref().ok());
+/// The valid header of the highest sequence, region A's among equals: of this array where one
+/// is named, else of the only one there is.
+fn newest_header(headers: &[HeaderReading], of: Option<ArrayUuid>) -> Option<&RegionHeader> {
+    let valid = || {
+        let valid = headers.iter();
+        valid.filter_map(|read| read.header.as_deref().ok())
+    };
+    let of = match of {
+        Some(of) => of,
+        None => {
+            let first = valid().next()?.array()?;
+            valid()
+                .all(|it| it.array() == Some(first))
+                .then_some(first)?
+        }
+    };
+    let valid = valid().filter(|header| header.array() == Some(of));
     valid.reduce(|best, next| {
         if next.superblock.sequence > best.superblock.sequence {
             next
@@ -338,9 +356,23 @@ impl Inspection {
     }
 
     /// The region header from which lost copies could be rebuilt: the valid one of the
-    /// highest sequence.
+    /// highest sequence. `None` where headers of several arrays are left, and nothing tells
+    /// which is the present one: see [`Inspection::recoverable_arrays`].
     pub fn recoverable(&self) -> Option<&RegionHeader> {
-        newest_header(&self.headers)
+        newest_header(&self.headers, None)
+    }
+
+    /// The region header from which the copies of this array could be rebuilt.
+    pub fn recoverable_as(&self, array: ArrayUuid) -> Option<&RegionHeader> {
+        newest_header(&self.headers, Some(array))
+    }
+
+    /// Every array of which copies could be rebuilt.
+    pub fn recoverable_arrays(&self) -> Vec<ArrayUuid> {
+        let valid = self.headers.iter();
+        let valid = valid.filter_map(|read| read.header.as_deref().ok()?.array());
+        let arrays: BTreeSet<ArrayUuid> = valid.collect();
+        arrays.into_iter().collect()
     }
 
     /// What must be typed before the device is changed: the mapped device's name where

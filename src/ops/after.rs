@@ -86,7 +86,7 @@ impl After {
     /// What it leaves before it wipes anything, which comes last.
     pub fn before_wipes(step: &WriteStep) -> Self {
         let (mut kept, table) = match &step.puts {
-            Puts::Ranges(ranges) => (ranges.clone(), None),
+            Puts::Ranges(ranges) | Puts::Mends(ranges) => (ranges.clone(), None),
             Puts::NewTable {
                 superblock, name, ..
             } => {

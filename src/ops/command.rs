@@ -60,12 +60,16 @@ pub fn line_of(operation: &Operation, lab: Option<&Path>) -> String {
             target,
             from,
             rebuild,
+            array,
         } => {
             words.target(target);
             if let Some(slot) = from {
                 words.option("--from", slot.to_string());
             }
             words.flag("--rebuild", *rebuild);
+            if let Some(array) = array {
+                words.option("--array", array.to_string());
+            }
         }
         Operation::Migrate {
             path,

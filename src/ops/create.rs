@@ -7,21 +7,22 @@ use super::eligibility::{self, Facts, Fitness, Obstacle};
 use super::look::{
     busy, is_same_device, require_apart, require_free, require_ours_alone, see, shown, Seen,
 };
-use super::plan::{copy_writes, Draft, PlannedWrite};
+use super::mend;
+use super::plan::{copy_writes, Draft};
 use super::reassemble::Surroundings;
 use super::region;
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{adopt, start, Context, Operation, Plan, Refusal};
 use crate::command_line;
-use crate::format::backup::{Content, SavedRange};
+use crate::format::backup::SavedRange;
 use crate::inspect::{scan_all, Inspection, MainMatch, Scan};
 use crate::port::{Access, Activation, Host, Meant};
 use crate::remap_core::commit::{prepare, Authority, Intent};
-use crate::remap_core::layout::{Layout, Region};
+use crate::remap_core::layout::Layout;
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::superblock::{Extension, Superblock};
-use crate::remap_core::units::{BlockSize, IdentityDigest, Sector, Sectors, Slot};
+use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors, Slot};
 use crate::text;
 
 /// What a new device is made of.
@@ -246,12 +247,9 @@ fn format_spare(
             format!("copy {slot}, sequence {}", prepared.sequence())
         }));
     let wipes = wipes(&spare, &layout)?;
-    draft.writes.extend(wipes.iter().map(|wipe| PlannedWrite {
-        device: parts.spare.to_owned(),
-        at: wipe.at,
-        sectors: wipe.sectors(),
-        what: "zeros, over what others know it by".to_owned(),
-    }));
+    draft
+        .writes
+        .extend(mend::planned_wipes(parts.spare, &wipes));
     draft.notes.push(format!(
         "remap unit {block_size} bytes; room for {} blocks",
         text::count(layout.replacement_blocks.get())
@@ -302,37 +300,15 @@ fn format_spare(
     Ok((draft, formatted))
 }
 
-/// Zeros over the sectors by which others know the spare, as far as nothing else is written
-/// there: with their signatures left, others would still take it for theirs.
+/// What is wiped of others' signatures on a spare that gets a new table.
 fn wipes(spare: &Seen, layout: &Layout) -> Result<Vec<SavedRange>, Refusal> {
-    let has_any = spare
-        .inspection
-        .signatures
-        .iter()
-        .flatten()
-        .next()
-        .is_some();
-    let mut sectors = match has_any {
-        true => {
-            let places = spare.store.signature_places();
-            let places = places.map_err(region::unreadable)?;
-            places.iter().filter_map(|place| place.at).collect()
-        }
-        false => Vec::new(),
-    };
-    let is_table = |at: &Sector| {
-        let mut regions = Region::ALL.into_iter();
-        regions.any(|region| {
-            let start = layout.region_start(region).get();
-            (start..start + layout.region_sectors().get()).contains(&at.get())
-        })
-    };
-    sectors.retain(|at| !is_table(at) && Slot::ALL.iter().all(|slot| slot.sector() != *at));
-    let wipe = |at| SavedRange {
-        at,
-        content: Content::Zeros(Sectors::new(1)),
-    };
-    Ok(sectors.into_iter().map(wipe).collect())
+    let mut known = spare.inspection.signatures.iter().flatten();
+    if known.next().is_none() {
+        return Ok(Vec::new());
+    }
+    let places = spare.store.signature_places();
+    let places = places.map_err(region::unreadable)?;
+    Ok(mend::wipes(&places, Some(layout)))
 }
 
 /// Looks at main and spare, and refuses what cannot be joined.

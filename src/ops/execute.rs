@@ -9,11 +9,11 @@ use super::look::{absolute, is_same_device, shown};
 use super::plan::{Confirmed, Outcome, Plan};
 use super::progress::{Cut, Progress, Work};
 use super::rollback::{advise, interrupted, not_begun, roll_back};
-use super::step::{Basis, Puts, Step, WriteStep};
+use super::step::{Puts, Step, WriteStep};
 use super::undo;
 use super::{Context, Operation, Refusal, INTERRUPTED};
 use crate::error::{Error, Exit};
-use crate::format::backup::{Backup, SavedRange};
+use crate::format::backup::{Backup, Content, SavedRange};
 use crate::inspect::inspect;
 use crate::port::block::describe_signatures;
 use crate::port::journal::{ActionId, BackupFiles, BackupSide, Begun, Ended};
@@ -386,7 +386,7 @@ impl Writing {
         step: &WriteStep,
     ) -> Result<Self, Error> {
         let store = host.open(&step.path, step.access)?;
-        if Basis::read(&*store) != step.basis {
+        if !step.basis.holds(&*store, &step.path) {
             return Err(stale(step));
         }
         if let Some(id) = plan.undoes {
@@ -394,7 +394,7 @@ impl Writing {
         }
         let mut details = Vec::new();
         let mut after = After::of(step);
-        drop_unreadable(&*store, &mut after, &mut details);
+        drop_unreadable(&*store, step, &mut after, &mut details);
         let mut extents = after.extents();
         if !plan.undoable {
             // Too much to be kept: only copies and headers, in case something fails.
@@ -442,6 +442,14 @@ impl Writing {
             Puts::Ranges(ranges) => {
                 bytes::write_ranges(store, ranges, Work::Writing, progress).map_err(failed)?;
                 store.flush().map_err(io)?;
+                read_back(store, ranges, (plan, step), progress)?;
+            }
+            Puts::Mends(ranges) => {
+                let destroyed: Vec<SavedRange> = ranges.iter().map(destroyed).collect();
+                for ranges in [&destroyed, ranges] {
+                    bytes::write_ranges(store, ranges, Work::Writing, progress).map_err(failed)?;
+                    store.flush().map_err(io)?;
+                }
                 read_back(store, ranges, (plan, step), progress)?;
             }
             Puts::NewTable {
@@ -558,6 +566,14 @@ fn write_table(
     Ok(store.flush()?)
 }
 
+/// What no header and no table block begins with, in place of `range`.
+fn destroyed(range: &SavedRange) -> SavedRange {
+    SavedRange {
+        at: range.at,
+        content: Content::Raw(vec![0xff; range.sectors().get() as usize * SECTOR_BYTES]),
+    }
+}
+
 fn stale(step: &WriteStep) -> Error {
     Error::refused(
         "stale",
@@ -631,8 +647,6 @@ fn recheck_undo(context: &mut Context, id: ActionId, store: &dyn BlockStore) -> 
     Ok(undo::require_untouched(&action, store, &before, &after)?)
 }
 
-/// Leaves out copies that cannot be read now: what is there cannot be kept. Writing
-/// may well bring them back.
 /// What others would still find on a device from which all that was known of them was wiped.
 fn still_known(store: &dyn BlockStore, step: &WriteStep) -> Option<String> {
     let left = store.signatures().ok().filter(|left| !left.is_empty())?;
@@ -643,11 +657,23 @@ fn still_known(store: &dyn BlockStore, step: &WriteStep) -> Option<String> {
     ))
 }
 
-fn drop_unreadable(store: &dyn BlockStore, after: &mut After, details: &mut Vec<String>) {
+/// Leaves out copies, headers and table blocks that cannot be read now: what is there cannot be
+/// kept. Writing may well bring them back.
+fn drop_unreadable(
+    store: &dyn BlockStore,
+    step: &WriteStep,
+    after: &mut After,
+    details: &mut Vec<String>,
+) {
     let is_slot = |range: &SavedRange| Slot::ALL.iter().any(|slot| slot.sector() == range.at);
-    let mut sector = [0; SECTOR_BYTES];
+    let is_mended = |range: &SavedRange| match &step.puts {
+        Puts::Mends(ranges) => ranges.iter().any(|mend| mend.at == range.at),
+        Puts::Ranges(_) | Puts::NewTable { .. } => false,
+    };
     after.retain(|range| {
-        let lost = is_slot(range) && bytes::read(store, range.at, &mut sector).is_err();
+        let mut now = vec![0; range.sectors().get() as usize * SECTOR_BYTES];
+        let may_be_lost = is_slot(range) || is_mended(range);
+        let lost = may_be_lost && bytes::read(store, range.at, &mut now).is_err();
         if lost {
             details.push(format!(
                 "Sector {} could not be read before; what was there is not kept.",

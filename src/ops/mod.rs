@@ -15,6 +15,7 @@ mod create;
 pub mod eligibility;
 mod execute;
 mod look;
+mod mend;
 mod migrate;
 mod operation;
 mod overlay;
@@ -165,10 +166,12 @@ fn plan_operation(
             target,
             from,
             rebuild,
+            array,
         } => {
             let choices = repair::Choices {
                 from: *from,
                 rebuild: *rebuild,
+                array: *array,
             };
             repair::plan(host, operation, target, choices)
         }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::port::journal::ActionId;
 use crate::remap_core::message::Message;
 use crate::remap_core::params::Options;
-use crate::remap_core::units::{BlockSize, Slot};
+use crate::remap_core::units::{ArrayUuid, BlockSize, Slot};
 
 /// A mapped device or a spare, as the operator names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub enum Operation {
         from: Option<Slot>,
         /// Whether lost copies are to be rebuilt from a region header.
         rebuild: bool,
+        /// The array of that header, where headers of several are left.
+        array: Option<ArrayUuid>,
     },
     /// Give plain v4 checksums, identities, a name and a remap table.
     Migrate {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::format::backup::{Content, SavedRange};
-use crate::inspect::{look, Depth};
+use crate::inspect::{look, Depth, Inspection};
 use crate::port::block::{Instance, Signature};
 use crate::port::slots::judged_survey;
 use crate::port::{BlockStore, IoError};
@@ -29,7 +29,12 @@ impl Overlay {
 
     /// The verdict that the device would get.
     pub fn verdict(&self, path: &Path) -> Verdict {
-        look(self, path, Depth::Scan).verdict()
+        self.look(path).verdict()
+    }
+
+    /// What would be seen of the device.
+    pub fn look(&self, path: &Path) -> Inspection {
+        look(self, path, Depth::Scan)
     }
 
     /// Puts the patches into what was read from `at` on; returns how many bytes of

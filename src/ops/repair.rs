@@ -4,19 +4,23 @@ use std::path::Path;
 
 use super::active::active;
 use super::look::{require_free, see, shown, Seen};
+use super::mend::{self, Mends};
 use super::overlay::Overlay;
 use super::plan::{copy_writes, Draft};
 use super::reassemble::{find_spare, Found, Surroundings};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{Operation, Plan, Refusal, Target};
 use crate::format::backup::{Content, SavedRange};
-use crate::inspect::{foreign_places, Inspection};
-use crate::port::{Access, Host, Part, Usage};
+use crate::inspect::{
+    foreign_places, inspect_table, recoverable_in_words, verdict_reason, Extent, Inspection,
+};
+use crate::port::{Access, BlockStore, Host, Part, Usage};
 use crate::remap_core::commit::{self, prepare, Authority, Intent, Prepared};
 use crate::remap_core::message::Message;
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::remap_table::{RawBlock, RegionHeader};
-use crate::remap_core::units::{Slot, BLOCK_4K_BYTES};
+use crate::remap_core::remap_table::RegionHeader;
+use crate::remap_core::superblock::Superblock;
+use crate::remap_core::units::{ArrayUuid, Slot};
 
 /// What a person decided beforehand.
 #[derive(Clone, Copy)]
@@ -25,6 +29,8 @@ pub(super) struct Choices {
     pub(super) from: Option<Slot>,
     /// Whether lost copies are rebuilt from a region header.
     pub(super) rebuild: bool,
+    /// The array of that header, where headers of several are left.
+    pub(super) array: Option<ArrayUuid>,
 }
 
 /// Plans a repair: by its target where the device is active, else of the copies.
@@ -101,74 +107,123 @@ fn plan_copies(
     let Seen {
         store, inspection, ..
     } = seen;
-    let title = format!("Repair the copies of {}", inspection.token());
+    let title = format!("Repair the metadata of {}", inspection.token());
     let mut draft = Draft::new(operation, title);
     draft.seen(&inspection);
-    let headers = damaged_headers(&inspection);
-    if inspection.verdict() == Verdict::Healthy && choices.from.is_none() && headers.is_empty() {
+    if inspection.verdict() == Verdict::Healthy && choices.from.is_none() {
         draft.device = None;
         draft.predicted = Some(Verdict::Healthy);
         return Ok(draft.finish(host));
     }
-    if let Some(slot) = Slot::ALL
-        .into_iter()
-        .find(|slot| inspection.is_past_end(*slot))
-    {
-        return Err(Refusal::new(
-            "spare-shrunk",
-            format!(
-                "{} ends before slot {slot} begins: it is shorter than it was.",
-                shown(path)
-            ),
-            "Bring back its full size first.",
-        ));
-    }
+    require_whole_disk(&inspection)?;
     require_mendable_table(&inspection)?;
     let prepared = prepare_repair(&inspection, choices)?;
     let slots: Vec<Slot> = prepared.slots().collect();
-    if slots.is_empty() && headers.is_empty() {
+    let mends = mends(&*store, &inspection, choices)?;
+    let wipes = wipes(&inspection, choices)?;
+    draft.notes.extend(notes(&inspection, choices));
+    draft.notes.extend(mends.notes);
+    if slots.is_empty() && mends.ranges.is_empty() && wipes.is_empty() {
         draft.device = None;
         draft.predicted = Some(inspection.verdict());
-        draft.notes.extend(beyond_copies(&inspection));
+        draft.notes.extend(left_over(&inspection));
         return Ok(draft.finish(host));
     }
     draft.writes = copy_writes(path, &slots, |slot| {
         format!("copy {slot}, sequence {}", prepared.sequence())
     });
-    draft
-        .writes
-        .extend(headers.iter().map(|(region, range)| super::PlannedWrite {
-            device: path.to_owned(),
-            at: range.at,
-            sectors: range.sectors(),
-            what: format!("header of region {region}"),
-        }));
-    let puts: Vec<SavedRange> = headers.into_iter().map(|(_, range)| range).collect();
+    draft.writes.extend(mends.writes);
+    draft.writes.extend(mend::planned_wipes(path, &wipes));
     draft.token = Some(inspection.token());
-    draft.predicted = Some(predict(store, path, &puts, &prepared));
-    draft.notes.extend(notes(&inspection, choices));
+    let mut patches = mends.ranges.clone();
+    patches.extend(copy_ranges(&prepared));
+    patches.extend(wipes.iter().cloned());
+    let after = Overlay::new(store, patches).look(path);
+    require_mendable_table(&after)?;
+    draft.predicted = Some(after.verdict());
+    draft.notes.extend(left_over(&after));
     draft.undoable = true;
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path: path.to_owned(),
         access: Access::Exclusive,
-        basis: Basis::of(&inspection),
-        puts: Puts::Ranges(puts),
-        wipes: Vec::new(),
-        copies: Some(prepared),
+        basis: Basis::with_table(&inspection),
+        puts: Puts::Mends(mends.ranges),
+        wipes,
+        copies: (!slots.is_empty()).then_some(prepared),
     })));
     Ok(draft.finish(host))
 }
 
-/// What the copies will be judged once they are written.
-pub(super) fn predict(
-    store: Box<dyn crate::port::BlockStore>,
-    path: &Path,
-    puts: &[SavedRange],
-    prepared: &Prepared,
-) -> Verdict {
-    let mut patches = puts.to_vec();
-    patches.extend(copy_ranges(prepared));
-    Overlay::new(store, patches).verdict(path)
+/// What is written of headers and table: nothing where a person chose a copy, for the table may
+/// be of another one.
+fn mends(store: &dyn BlockStore, seen: &Inspection, choices: Choices) -> Result<Mends, Refusal> {
+    if choices.from.is_some() {
+        return Ok(Mends::default());
+    }
+    if !choices.rebuild {
+        let superblock = seen.superblock.as_ref();
+        let mends = superblock.map(|it| mend::table(store, seen, it, seen.table.as_ref()));
+        return Ok(mends.unwrap_or_default());
+    }
+    let superblock = rebuildable(seen, choices.array)?.superblock;
+    let table = inspect_table(store, &superblock, Extent::InUse);
+    Ok(mend::table(store, seen, &superblock, table.as_ref()))
+}
+
+/// What is wiped of others' signatures: all of them, for whoever typed the name was told.
+fn wipes(seen: &Inspection, choices: Choices) -> Result<Vec<SavedRange>, Refusal> {
+    let superblock = match choices.rebuild {
+        true => Some(rebuildable(seen, choices.array)?.superblock),
+        false => seen.superblock,
+    };
+    let layout = superblock.as_ref().and_then(Superblock::layout);
+    Ok(mend::wipes(seen.signatures.iter().flatten(), layout))
+}
+
+/// Refuses a disk that is not what the metadata was written for: no repair changes that.
+fn require_whole_disk(seen: &Inspection) -> Result<(), Refusal> {
+    if let Some(slot) = Slot::ALL.into_iter().find(|slot| seen.is_past_end(*slot)) {
+        return Err(Refusal::new(
+            "spare-shrunk",
+            format!(
+                "{} ends before slot {slot} begins: it is shorter than it was.",
+                shown(&seen.path)
+            ),
+            "Bring back its full size first.",
+        ));
+    }
+    if seen.evidence().fits {
+        return Ok(());
+    }
+    for id in ["spare-shrunk", "spare-grown", "block-size"] {
+        refuse_for(seen, id)?;
+    }
+    Ok(())
+}
+
+/// Refuses a device whose table lost blocks in both regions: five good copies would not bring
+/// it up.
+fn require_mendable_table(seen: &Inspection) -> Result<(), Refusal> {
+    refuse_for(seen, "table-lost")
+}
+
+/// Refuses a device of which there is a finding with this id, in its words.
+fn refuse_for(seen: &Inspection, id: &'static str) -> Result<(), Refusal> {
+    match seen.findings.iter().find(|finding| finding.id == id) {
+        None => Ok(()),
+        Some(finding) => Err(Refusal::not_to_be_assembled(
+            id,
+            format!("{}: {}", shown(&seen.path), finding.summary),
+            finding.advice.clone(),
+        )),
+    }
+}
+
+/// What no repair makes good.
+fn left_over(after: &Inspection) -> Option<String> {
+    let verdict = after.verdict();
+    let why = verdict_reason(after);
+    (verdict != Verdict::Healthy).then(|| format!("It stays {verdict}: {why}"))
 }
 
 /// The copies that a prepared write leaves, in the order of the disk.
@@ -201,7 +256,7 @@ fn prepare_repair(seen: &Inspection, choices: Choices) -> Result<Prepared, Refus
     }
     match choices.from {
         None if choices.rebuild => {
-            let header = rebuildable(seen)?;
+            let header = rebuildable(seen, choices.array)?;
             prepare(Intent::Rebuild(&header.superblock))
         }
         _ if is_lost => Err(rebuild_needed(seen)),
@@ -225,6 +280,10 @@ fn rebuild_needed(seen: &Inspection) -> Refusal {
             "Region {} still holds a superblock; rebuild the copies from it with --rebuild.",
             header.region
         ),
+        None if !seen.recoverable_arrays().is_empty() => {
+            "Region headers of several arrays are left; name one with --rebuild --array UUID."
+                .to_owned()
+        }
         None => "No region header is left to rebuild them from.".to_owned(),
     };
     Refusal::new(
@@ -234,9 +293,30 @@ fn rebuild_needed(seen: &Inspection) -> Refusal {
     )
 }
 
-fn rebuildable(seen: &Inspection) -> Result<&RegionHeader, Refusal> {
-    let header = seen.recoverable().ok_or_else(|| rebuild_needed(seen))?;
-    if header.superblock.spare_sectors > seen.size {
+/// The header to rebuild from: of the array that was named, or of the only one there is.
+fn rebuildable(seen: &Inspection, array: Option<ArrayUuid>) -> Result<&RegionHeader, Refusal> {
+    let header = match array {
+        Some(array) => seen.recoverable_as(array),
+        None => seen.recoverable(),
+    };
+    let several = seen.recoverable_arrays().len() > 1;
+    let header = match header {
+        Some(header) => header,
+        None if array.is_some() || several => {
+            let left = recoverable_in_words(seen);
+            let is_left = match left.is_empty() {
+                true => "No region header is left.".to_owned(),
+                false => format!("Region headers are left of {left}."),
+            };
+            return Err(Refusal::new(
+                "ambiguous-array",
+                format!("{}: {is_left}", shown(&seen.path)),
+                "Nothing but you can tell which array is the present one: name it with --rebuild --array UUID.",
+            ));
+        }
+        None => return Err(rebuild_needed(seen)),
+    };
+    if header.superblock.spare_sectors != seen.size {
         return Err(Refusal::new(
             "spare-shrunk",
             format!(
@@ -251,60 +331,11 @@ fn rebuildable(seen: &Inspection) -> Result<&RegionHeader, Refusal> {
     Ok(header)
 }
 
-/// Headers that one intact header is enough to write anew.
-fn damaged_headers(seen: &Inspection) -> Vec<(crate::remap_core::layout::Region, SavedRange)> {
-    let (Some(intact), Some(superblock)) = (seen.recoverable(), seen.superblock) else {
-        return Vec::new();
-    };
-    let damaged = seen.headers.iter().filter(|read| read.header.is_err());
-    damaged
-        .map(|read| {
-            let header = RegionHeader {
-                region: read.region,
-                name: intact.name,
-                superblock,
-            };
-            let mut raw: Box<RawBlock> = Box::new([0; BLOCK_4K_BYTES]);
-            header.write(&mut raw);
-            let content = Content::Raw(raw.to_vec());
-            let range = SavedRange {
-                at: read.at,
-                content,
-            };
-            (read.region, range)
-        })
-        .collect()
-}
-
-/// Refuses a device whose table lost blocks in both regions: five good copies would not bring
-/// it up.
-fn require_mendable_table(seen: &Inspection) -> Result<(), Refusal> {
-    let lost = seen
-        .findings
-        .iter()
-        .find(|finding| finding.id == "table-lost");
-    match lost {
-        None => Ok(()),
-        Some(finding) => Err(Refusal::not_to_be_assembled(
-            "table-lost",
-            format!("{}: {}", shown(&seen.path), finding.summary),
-            finding.advice.clone(),
-        )),
-    }
-}
-
-/// Says that what is wrong with a device lies outside of its copies.
-fn beyond_copies(seen: &Inspection) -> Option<String> {
-    let why = crate::inspect::verdict_reason(seen);
-    let verdict = seen.verdict();
-    (verdict != Verdict::Healthy).then(|| format!("It stays {verdict}: {why}"))
-}
-
 fn notes(seen: &Inspection, choices: Choices) -> Vec<String> {
     let mut notes = Vec::new();
-    if seen.verdict() == Verdict::Ambivalent {
+    if seen.signatures.iter().flatten().next().is_some() {
         notes.push(format!(
-            "It holds {} as well: where copies are written, what lies there of it is lost.",
+            "It holds {}: all of that is overwritten, and others know it no more.",
             foreign_places(seen)
         ));
     }

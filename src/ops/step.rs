@@ -1,10 +1,10 @@
 //! The steps that a plan is made of.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::format::backup::SavedRange;
-use crate::inspect::Inspection;
-use crate::port::block::Instance;
+use crate::inspect::{inspect, Inspection, TableInspection};
+use crate::port::block::{Instance, Signature};
 use crate::port::{Access, Activation, BlockStore};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Prepared;
@@ -69,6 +69,10 @@ pub struct Basis {
     pub identity: IdentityDigest,
     /// Which device it is, also where nothing about it is stable.
     pub instance: Option<Instance>,
+    /// What others wrote on it.
+    pub signatures: Option<Vec<Signature>>,
+    /// The remap table, where the plan rests on it.
+    pub table: Option<TableInspection>,
 }
 
 impl Basis {
@@ -80,17 +84,25 @@ impl Basis {
             logical_block: seen.logical_block,
             identity: seen.identity,
             instance: seen.instance,
+            signatures: seen.signatures.clone(),
+            table: None,
         }
     }
 
-    /// What `store` offers now.
-    pub fn read(store: &dyn BlockStore) -> Self {
+    /// What `seen` rests on, the remap table included.
+    pub fn with_table(seen: &Inspection) -> Self {
         Self {
-            survey: Box::new(crate::port::slots::survey(store)),
-            size: store.size(),
-            logical_block: store.logical_block(),
-            identity: store.identity(),
-            instance: store.instance(),
+            table: seen.table.clone(),
+            ..Self::of(seen)
+        }
+    }
+
+    /// Whether `store` is still as it was.
+    pub fn holds(&self, store: &dyn BlockStore, path: &Path) -> bool {
+        let now = inspect(store, path);
+        match &self.table {
+            None => Self::of(&now) == *self,
+            Some(_) => Self::with_table(&now) == *self,
         }
     }
 
@@ -106,6 +118,9 @@ impl Basis {
 pub enum Puts {
     /// These, in the order of the disk.
     Ranges(Vec<SavedRange>),
+    /// These over headers and table blocks that are damaged. What is damaged is destroyed
+    /// first: see [`repair_block`](crate::remap_core::table_update::repair_block).
+    Mends(Vec<SavedRange>),
     /// Headers and free table blocks of a new device.
     NewTable {
         /// What the headers say.

@@ -17,6 +17,8 @@ pub enum Value {
     Slots,
     /// One copy.
     Slot,
+    /// The UUID of an array.
+    Array,
     /// A kind of damage.
     Kind,
     /// A number.
@@ -100,7 +102,11 @@ pub const VERBS: [Verb; 10] = [
         name: "repair",
         about: "rewrite damaged copies from the winner",
         arguments: &[Value::Target],
-        options: &[("--from", Value::Slot), ("--rebuild", Value::Flag)],
+        options: &[
+            ("--from", Value::Slot),
+            ("--rebuild", Value::Flag),
+            ("--array", Value::Array),
+        ],
     },
     Verb {
         name: "corrupt",

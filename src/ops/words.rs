@@ -11,7 +11,7 @@ use super::{CorruptionKind, Operation, Target};
 use crate::port::{DeviceInfo, Mapped};
 use crate::remap_core::message::{Device, Direction, Fault, Message};
 use crate::remap_core::params::Options;
-use crate::remap_core::units::{BlockSize, Blocks, MainBlock, Slot};
+use crate::remap_core::units::{ArrayUuid, BlockSize, Blocks, MainBlock, Slot};
 use crate::text::{escape_os, escape_str};
 
 /// What words may mean: devices by their short names, mapped devices by theirs.
@@ -206,6 +206,17 @@ impl<'a> Said<'a> {
         Ok(slots)
     }
 
+    fn array(&self) -> Result<Option<ArrayUuid>, String> {
+        let Some(value) = self.value("--array") else {
+            return Ok(None);
+        };
+        let array = crate::policy::parse_uuid(text(value)?)?;
+        match self.is_set("--rebuild") {
+            true => Ok(Some(array)),
+            false => Err("--array goes with --rebuild".to_owned()),
+        }
+    }
+
     fn block_size(&self) -> Result<Option<BlockSize>, String> {
         let Some(bytes) = self.parsed::<u32>("--block-size")? else {
             return Ok(None);
@@ -293,6 +304,7 @@ pub fn parse(words: &[OsString], names: &Names) -> Result<Operation, String> {
                 None => None,
             },
             rebuild: said.is_set("--rebuild"),
+            array: said.array()?,
         },
         "corrupt" => Operation::Corrupt {
             path: spare()?,
@@ -422,6 +434,7 @@ mod tests {
                 target,
                 from: Some(Slot::S2),
                 rebuild: true,
+                array: Some(ArrayUuid::new([7; 16])),
             });
         }
         all

@@ -213,7 +213,8 @@ fn repair(state: &State, subject: &Subject<'_>) -> Operation {
         None => Target::Path(subject.store.to_owned()),
     };
     let looks_at_copies = state.tab == Tab::Copies && state.focus != Focus::List;
-    let from = match verdict(subject) {
+    let copies = subject.inspection().map(|seen| seen.judgement.verdict);
+    let from = match copies {
         Some(Verdict::Outlier | Verdict::Weak) if looks_at_copies => {
             Some(pages::chosen_slot(state))
         }
@@ -222,7 +223,8 @@ fn repair(state: &State, subject: &Subject<'_>) -> Operation {
     Operation::Repair {
         target,
         from,
-        rebuild: verdict(subject) == Some(Verdict::Lost),
+        rebuild: copies == Some(Verdict::Lost),
+        array: None,
     }
 }
 

@@ -292,7 +292,7 @@ fn of_verb(state: &State, verb: &Verb, rest: &[&str]) -> Vec<Candidate> {
 fn of_value(state: &State, value: Value) -> Vec<Candidate> {
     let words = |words: &[&str]| words.iter().map(|word| candidate(*word, "")).collect();
     match value {
-        Value::Flag | Value::NewName | Value::Number => Vec::new(),
+        Value::Flag | Value::NewName | Value::Number | Value::Array => Vec::new(),
         Value::Name => mapped(state),
         Value::Device => devices(state),
         Value::Target => [mapped(state), devices(state)].concat(),

@@ -309,6 +309,7 @@ fn change_idle_spares(bench: &mut Bench, mains: &Names, spares: &Names) {
         target: Target::Path(spare.clone()),
         from: None,
         rebuild: false,
+        array: None,
     };
     bench.exchange(&repair, &[], 160, &exchange_spares);
     bench.done(&corrupt);
@@ -390,6 +391,7 @@ fn change_active(bench: &mut Bench, times: usize) {
             target: Target::Name(name()),
             from: None,
             rebuild: false,
+            array: None,
         },
         Operation::Remove { name: name() },
     ] {
@@ -445,6 +447,7 @@ fn a_plan_is_overtaken_by_whatever_happens_to_its_disk() {
         target: Target::Path(spare),
         from: None,
         rebuild: false,
+        array: None,
     };
     bench.blank();
     for operation in [write, corrupt, repair, Operation::Undo { id: None }] {

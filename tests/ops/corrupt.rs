@@ -24,6 +24,7 @@ fn repair(rebuild: bool) -> Operation {
         target: Target::Path(SPARE.into()),
         from: None,
         rebuild,
+        array: None,
     }
 }
 

@@ -74,6 +74,7 @@ fn actions() -> Vec<(&'static str, Machine, Operation, &'static [Verdict])> {
         target: Target::Path(SPARE.into()),
         from: None,
         rebuild: false,
+        array: None,
     };
     let anew = Operation::WriteInactive {
         name: "vault".to_owned(),

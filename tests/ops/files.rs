@@ -123,6 +123,7 @@ fn a_life_on_image_files_goes_back_to_where_it_began() {
         target: Target::Path(bench.path("spare.img")),
         from: None,
         rebuild: false,
+        array: None,
     };
     bench.run(&repair).unwrap();
     assert_eq!(bench.bytes(), healthy);
@@ -168,6 +169,7 @@ fn refusals_leave_bytes_and_times_alone() {
                 target: target.clone(),
                 from: None,
                 rebuild: false,
+                array: None,
             },
             "lost",
             5,
@@ -341,6 +343,7 @@ fn an_image_that_a_labs_device_uses_is_in_use_without_the_lab_too() {
             target: Target::Path(device.spare.clone()),
             from: None,
             rebuild: false,
+            array: None,
         },
         Operation::Create {
             name: "other".to_owned(),

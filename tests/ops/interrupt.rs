@@ -132,6 +132,7 @@ fn what_must_not_end_in_its_middle_is_not_begun_or_done_to_its_end() {
         target: Target::Path(SPARE.into()),
         from: None,
         rebuild: false,
+        array: None,
     };
     let corrupt = Operation::Corrupt {
         path: SPARE.into(),

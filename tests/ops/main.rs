@@ -12,6 +12,7 @@ mod host;
 mod interrupt;
 mod journal;
 mod look;
+mod mend;
 mod migrate;
 mod reassemble;
 mod refusals;

@@ -14,6 +14,7 @@ fn repair(from: Option<Slot>) -> Operation {
         target: Target::Path(SPARE.into()),
         from,
         rebuild: false,
+        array: None,
     }
 }
 
@@ -106,6 +107,7 @@ fn lost_copies_are_rebuilt_from_either_region() {
             target: Target::Path(SPARE.into()),
             from: None,
             rebuild: true,
+            array: None,
         };
         let plan = planned(&mut machine, &mut context, &rebuild).unwrap();
         assert_eq!(plan.token.as_deref(), Some("vault"));
@@ -125,6 +127,7 @@ fn rebuilding_what_is_not_lost_is_refused() {
         target: Target::Path(SPARE.into()),
         from: None,
         rebuild: true,
+        array: None,
     };
     let refusal = planned(&mut machine, &mut context, &operation).unwrap_err();
     assert_eq!(refusal.code(), "not-lost");
@@ -201,6 +204,7 @@ fn an_active_device_is_asked_to_repair_itself() {
             target,
             from: None,
             rebuild: false,
+            array: None,
         };
         let plan = planned(&mut machine, &mut context, &operation).unwrap();
         assert_eq!(plan.token, None, "nothing is at stake");
@@ -214,6 +218,7 @@ fn an_active_device_is_asked_to_repair_itself() {
         target: Target::Path(MAIN.into()),
         from: None,
         rebuild: false,
+        array: None,
     };
     let refusal = planned(&mut machine, &mut context, &of_main).unwrap_err();
     assert_eq!(refusal.code(), "not-a-spare");
@@ -227,6 +232,7 @@ fn a_device_that_is_down_is_found_by_its_name() {
         target: Target::Name("vault".to_owned()),
         from: None,
         rebuild: false,
+        array: None,
     };
     run(&mut machine, &mut context, &operation).unwrap();
     assert_eq!(machine.verdict(SPARE), Verdict::Healthy);
@@ -234,6 +240,7 @@ fn a_device_that_is_down_is_found_by_its_name() {
         target: Target::Name("attic".to_owned()),
         from: None,
         rebuild: false,
+        array: None,
     };
     let refusal = planned(&mut machine, &mut context, &other).unwrap_err();
     assert_eq!((refusal.code(), refusal.exit().code()), ("not-found", 1));

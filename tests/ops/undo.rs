@@ -60,6 +60,7 @@ fn every_action_is_undone_to_the_byte_and_redone_to_the_byte() {
         target: Target::Path(SPARE.into()),
         from: None,
         rebuild,
+        array: None,
     };
     let replace = Operation::Create {
         name: "vault".to_owned(),
@@ -143,6 +144,7 @@ fn bytes_that_somebody_wrote_since_are_not_written_over() {
         target: Target::Path(SPARE.into()),
         from: None,
         rebuild: false,
+        array: None,
     };
     run(&mut machine, &mut context, &repair).unwrap();
     let images = machine.images();

@@ -79,6 +79,7 @@ fn a_typed_command_may_name_another_device_than_the_one_shown() {
         target: Target::Path(path("disk-h")),
         from: None,
         rebuild: true,
+        array: None,
     };
     assert_eq!(planned(&effects), Some(&rebuild));
 }

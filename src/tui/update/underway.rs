@@ -119,6 +119,7 @@ mod tests {
             target: Target::Path(path("disk-h")),
             from: None,
             rebuild: false,
+            array: None,
         });
         *plan.unwrap()
     }

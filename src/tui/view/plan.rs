@@ -266,6 +266,7 @@ fn of_repair(plan: &Plan, state: &State) -> Option<String> {
     let Operation::Repair {
         from: None,
         rebuild: false,
+        array: None,
         ..
     } = plan.operation
     else {

@@ -108,6 +108,7 @@ fn a_plan_is_carried_out_and_what_is_shown_agrees_with_its_outcome() {
         target: Target::Path(path("disk-h")),
         from: None,
         rebuild: false,
+        array: None,
     });
     worker.ask(Request::Plan {
         ticket: 7,
@@ -220,6 +221,7 @@ fn looking_and_planning_go_on_beside_work() {
             target: Target::Path(path("disk-h")),
             from: None,
             rebuild: false,
+            array: None,
         }),
     });
     wait(&events, |answer| match answer {
