@@ -16,8 +16,15 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_dmremap-tui");
 /// A spare whose table takes far longer to be laid out than a key or a signal takes to come.
 const LONG: u64 = 8 << 30;
 
-/// A lab with a blank disk of that size, which has no bytes of its own.
+/// One whose table takes longer than a look at several screens, and is not waited for.
+const LONGER: u64 = 64 << 30;
+
 fn lab_with_long_spare() -> TestLab {
+    lab_with_spare_of(LONG)
+}
+
+/// A lab with a blank disk of this size, which has no bytes of its own.
+fn lab_with_spare_of(size: u64) -> TestLab {
     let lab = TestLab::new();
     let status = std::process::Command::new(PROGRAM)
         .args(["lab", lab.path().to_str().unwrap()])
@@ -26,7 +33,7 @@ fn lab_with_long_spare() -> TestLab {
         .status;
     assert!(status.success());
     let image = File::create(lab.image("disk-z")).unwrap();
-    image.set_len(LONG).unwrap();
+    image.set_len(size).unwrap();
     lab
 }
 
@@ -116,7 +123,7 @@ fn is_at_work(text: &str) -> bool {
 #[test]
 fn a_creation_has_its_line_at_every_size_and_ends_early_on_request() {
     for (columns, lines) in [(60, 20), (80, 24), (160, 50), (40, 10)] {
-        let lab = lab_with_long_spare();
+        let lab = lab_with_spare_of(LONGER);
         let mut seat = create_on_the_screen(&lab, 120, 30);
         seat.resize(columns, lines);
         wait_for_line(&seat);
@@ -198,7 +205,7 @@ fn a_signal_ends_what_the_screen_carries_out_at_its_next_safe_point() {
 #[test]
 fn what_others_damage_is_seen_while_a_device_is_created() {
     use std::os::unix::fs::FileExt as _;
-    let lab = lab_with_long_spare();
+    let lab = lab_with_spare_of(LONGER);
     let mut seat = Seat::open_lab(&lab.path(), 120, 40);
     seat.choose("attic");
     seat.press_for("\r", "esc list");
