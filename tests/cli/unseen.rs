@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::{Bench, Ran};
@@ -14,7 +15,11 @@ impl Bench {
     fn run_as_nobody(&self, words: &str) -> Ran {
         let program = self.path("program");
         if !program.exists() {
-            std::fs::copy(env!("CARGO_BIN_EXE_dmremap-tui"), &program).unwrap();
+            // By another process: while this one has it open for writing, a child that another
+            // test starts could keep it busy.
+            let built = Path::new(env!("CARGO_BIN_EXE_dmremap-tui"));
+            let copied = Command::new("cp").arg(built).arg(&program).status();
+            assert!(copied.unwrap().success());
             let everybody = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(self.path("."), everybody).unwrap();
         }
@@ -69,7 +74,7 @@ fn an_image_that_may_not_be_read_is_a_row_and_the_status_whatever_is_shown() {
 #[test]
 fn the_worst_is_told_by_what_it_means() {
     let bench = Bench::new();
-    assert_eq!(bench.run("--lab lab remove attic").status, 0);
+    assert_eq!(bench.in_lab("remove attic").status, 0);
     std::fs::write(bench.path("blank.img"), [0; 65_536]).unwrap();
     let disk = |name: &str| format!("--device lab/disks/{name}.img");
     let (healthy, degraded) = (disk("disk-d"), disk("disk-b"));
@@ -100,7 +105,7 @@ fn the_worst_is_told_by_what_it_means() {
 #[test]
 fn what_a_scan_refused_is_in_its_status() {
     let bench = Bench::new();
-    assert_eq!(bench.run("--lab lab remove attic").status, 0);
+    assert_eq!(bench.in_lab("remove attic").status, 0);
     let disks = bench.path("lab/disks");
     std::fs::copy(disks.join("disk-d.img"), disks.join("clone.img")).unwrap();
     for name in ["disk-b.img", "usb-e.img"] {
