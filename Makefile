@@ -95,6 +95,10 @@ vm-guest: needs ## Build the machine the kernel tests run on, once; ANEW=1 from 
 vm-test: needs ## Compile the kernel module, boot a kernel with it, test it; TEST=part of a name
 	@tests/vm/suite.sh '$(TEST)'
 
+.PHONY: vm-cold
+vm-cold: needs ## Start a machine cold ten times over md, LVM, btrfs, LUKS; COLD=N for more or fewer
+	@COLD=$(or $(COLD),10) tests/vm/starts.sh system-cold
+
 .PHONY: deb
 deb: needs ## Build the Debian packages of the program and of the module, in target/deb
 	@scripts/deb.sh

@@ -1,14 +1,19 @@
 #!/bin/bash
 # Has dkms build the module from its package, installs the packages into a small system, starts
 # it with systemd and udev, has it reset while it works, starts it again, and reports what came
-# up by itself.
-#   tests/vm/starts.sh [--list]
-#     --list   only names the tests, which takes no guest
+# up by itself. Then a second system, with md, LVM, btrfs, LUKS and swap on devices of ours, is
+# started cold through Debian's own initramfs.
+#   tests/vm/starts.sh [--list] [system-cold]
+#     --list        only names the tests, which takes no guest
+#     system-cold   the second system alone
+# COLD says how many cold starts there are: 1, unless it is set.
 # What the system and its kernel said is kept in target/vm/starts-*.
 set -euo pipefail
 # shellcheck source=tests/vm/boot.sh
 . "$(dirname "$0")/boot.sh"
 place=$work/starts
+# What it starts from beside the kernel.
+initrd=()
 limit=${VM_LIMIT:-900}
 # The disks of each device: a main and a spare of so many MiB.
 devices=(store vault worn frail later twin gone stranger)
@@ -28,7 +33,7 @@ fill_root() {
     modules=$root/usr/lib/modules/$release
     as_root mkdir -p "$modules/updates/dkms" "$root/var/packages"
     (cd "$guest/modules" && find . \( -path './kernel/drivers/md/*' -o -path './kernel/drivers/block/virtio*' \
-        -o -path './kernel/drivers/dax/*' -o -path './kernel/lib/*' -o -path './kernel/crypto/*' \
+        -o -path './kernel/drivers/dax/*' -o -path './kernel/fs/btrfs/*' -o -path './kernel/arch/x86/crypto/*' -o -path './kernel/lib/*' -o -path './kernel/crypto/*' \
         -o -name 'modules.order' -o -name 'modules.builtin*' \) -type f -print0 |
         as_root xargs -0 cp --parents -t "$modules")
     as_root cp "$work/dkms.ko" "$modules/updates/dkms/dm_remap_v4.ko"
@@ -67,14 +72,46 @@ UNIT
 make_disks() {
     local name
     rm -f "$place"/*.img
-    truncate -s 384M "$place/root.img"
+    truncate -s 512M "$place/root.img"
     as_root mke2fs -q -F -t ext4 -O ^has_journal -d "$place/root" "$place/root.img"
     [ "$(id -u)" -eq 0 ] || sudo chown "$(id -u)" "$place/root.img"
     for name in "${devices[@]}"; do
         truncate -s "${main_mib}M" "$place/$name-main.img"
         truncate -s "${spare_mib}M" "$place/$name-spare.img"
     done
-    truncate -s "${spare_mib}M" "$place/twin-clone.img"
+}
+
+# Has the system's own tools make the initramfs that it would start from, with what it lists.
+make_initramfs() {
+    rm -rf "$place/of-root"
+    mkdir "$place/of-root"
+    debugfs -R "rdump /etc $place/of-root" "$place/root.img" 2>/dev/null
+    (cd "$place/of-root/etc" && as_root cp -p dmremap.toml fstab crypttab "$place/root/etc/" &&
+        as_root cp -p mdadm/mdadm.conf "$place/root/etc/mdadm/")
+    as_root cp "$guest/modules/config" "$place/root/boot/config-$release"
+    "$here/enter.sh" "$place/root" mkinitramfs -o /boot/initrd "$release" 2> "$work/starts-initramfs.log"
+    cp "$place/root/boot/initrd" "$place/initrd"
+    initrd=(-initrd "$place/initrd")
+}
+
+# The second system: cold starts over everything that takes disks by itself.
+cold_starts() {
+    local count
+    devices=(array volumes poola poolb vault swap parts part)
+    main_mib=48 spare_mib=8
+    worn_mains=("${devices[@]/%/-main}")
+    # Hundreds of sectors of each main that take no writes.
+    bad_places=(30001+128 60004+128)
+    make_disks
+    truncate -s "${main_mib}M" "$place/mirror-disk.img"
+    # btrfs takes more room before it begins.
+    truncate -s 136M "$place/poola-main.img" "$place/poolb-main.img"
+    run cold-make || return 1
+    make_initramfs || { cat "$work/starts-initramfs.log"; return 1; }
+    for ((count = 1; count <= ${COLD:-1}; count++)); do
+        [ "${COLD:-1}" -eq 1 ] || printf 'cold start %d of %d\n' "$count" "$COLD"
+        run cold-start || return 1
+    done
 }
 
 # What the emulator is to do to a worn main, at each start alike: fail every write to a bad
@@ -107,11 +144,11 @@ start() {
     line+=" mitigations=off tsc=reliable no_timer_check systemd.show_status=0 systemd.log_level=notice dmremap.stage=$stage"
     line+=" dmremap.bad=$(IFS=,; printf '%s' "${bad_places[*]}")"
     # What the system had made durable when it was reset, as it told.
-    [ "$stage" = before ] || line+=" dmremap.synced=$(sed -n 's/^vm: synced //p' "$work/starts-before.console" | tail -n 1)"
+    [ "$stage" != after ] || line+=" dmremap.synced=$(sed -n 's/^vm: synced //p' "$work/starts-before.console" | tail -n 1)"
     timeout "$limit" nice qemu-system-x86_64 -accel tcg,thread=multi -cpu max -M q35 -m 768M -smp 1 \
         -drive "if=none,id=root,format=raw,file=$place/root.img" -device nvme,drive=root,serial=root "${options[@]}" \
         -nodefaults -nographic -serial stdio -serial "file:$work/starts-$stage.dmesg" -no-reboot \
-        -pidfile "$work/starts.pid" -kernel "$guest/vmlinux" -append "$line" \
+        -pidfile "$work/starts.pid" -kernel "$guest/vmlinux" "${initrd[@]}" -append "$line" \
         < /dev/null | sed -u 's/\r//g' | tee "$work/starts-$stage.console"
 }
 
@@ -122,7 +159,7 @@ report() {
         /^vm: FAILED / { sub(/^vm: FAILED /, ""); printf "FAILED  %s\n", $0; fflush(); next }
         /^vm: log /    { sub(/^vm: log /, "        "); print; fflush(); next }
         /^vm: begin /  { running = $3; next }
-        /^vm: done /   { print $3, $4 > counts; ended = 1; passed = $3; failed = $4; next }
+        /^vm: done /   { print $3, $4 >> counts; ended = 1; passed = $3; failed = $4; next }
         END {
             if (!ended) printf "FAILED  the system died in %s\n", running ? running : "its start"
             exit (!ended || failed > 0 || passed == 0)
@@ -158,12 +195,13 @@ program=$(dirname "$init")/system
 "$top/scripts/deb.sh" "${CARGO_TARGET_DIR:-$top/target}/debug/dmremap-tui" >/dev/null
 status=0
 "$here/dkms.sh" "$guest" "$top"/target/deb/dm-remap-v4-dkms_*.deb "$work" || status=1
-if [ $status -eq 0 ]; then
-    fill_root
+[ $status -ne 0 ] || fill_root
+if [ $status -eq 0 ] && [[ ${1:-} != system-cold* ]]; then
     make_disks
-    run before || status=1
+    truncate -s "${spare_mib}M" "$place/twin-clone.img"
+    run before && run after gone-spare || status=1
 fi
-if [ $status -eq 0 ]; then run after gone-spare || status=1; fi
+if [ $status -eq 0 ]; then cold_starts || status=1; fi
 [ $status -ne 0 ] || as_root rm -rf --one-file-system "$place"
 cat "$work"/starts-*.counts 2>/dev/null | awk '
     { passed += $1; failed += $2 }

@@ -5,6 +5,7 @@
 
 mod after;
 mod before;
+mod cold;
 mod disks;
 mod doctor;
 mod journey;
@@ -65,7 +66,12 @@ fn main() {
 }
 
 /// The tests of each start, by the name that the host has for it.
-const STAGES: &[(&str, &[Named])] = &[("before", before::TESTS), ("after", after::TESTS)];
+const STAGES: &[(&str, &[Named])] = &[
+    ("before", before::TESTS),
+    ("after", after::TESTS),
+    ("cold-make", cold::MAKE),
+    ("cold-start", cold::START),
+];
 
 /// A test, and the name that it is reported by.
 type Named = (&'static str, fn());

@@ -1,0 +1,298 @@
+//! Cold starts with everything that takes disks by itself: md, LVM, btrfs over two disks, LUKS,
+//! swap, a partition of main, and main as a partition, all over listed devices with hundreds of
+//! moved blocks, in a system that comes up through Debian's own initramfs.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::disks::node;
+use crate::machine::{is_up, json, mounted_at, run, tried, wait_for};
+use crate::wear::bad_sectors;
+use crate::Named;
+
+/// Sets everything up, once.
+pub const MAKE: &[Named] = &[("system-cold-devices-are-set-up", set_up)];
+
+/// What is looked at after each cold start with all disks.
+pub const START: &[Named] = &[
+    ("system-cold-every-read-is-right", reads_are_right),
+    (
+        "system-cold-nothing-but-mapped-devices-is-in-use",
+        mains_are_left_alone,
+    ),
+];
+
+/// Devices by name, each with a main and a spare that are called after it.
+const DEVICES: [&str; 8] = [
+    "array", "volumes", "poola", "poolb", "vault", "swap", "parts", "part",
+];
+
+/// Where each file system is mounted, with the seed of what lies on it.
+const MOUNTS: [(&str, u8); 6] = [
+    ("array", 1),
+    ("volumes", 2),
+    ("pool", 3),
+    ("opened", 4),
+    ("parts", 5),
+    ("part", 6),
+];
+
+/// Bytes of each file: most of what the smallest of the file systems has room for.
+const LENGTH: u32 = 12 << 20;
+
+fn content(seed: u8) -> Vec<u8> {
+    let bytes = (0..LENGTH).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed);
+    bytes.collect()
+}
+
+fn mapped(name: &str) -> String {
+    format!("/dev/mapper/{name}")
+}
+
+/// Runs a program with an input.
+fn feed(line: &str, input: &str) {
+    let mut words = line.split_whitespace();
+    let mut command = Command::new(words.next().expect("a command"));
+    let child = command.args(words).stdin(Stdio::piped()).spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{line}: {error}"));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    assert!(child.wait().expect("it ends").success(), "{line}");
+}
+
+fn append(path: &str, text: &str) {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let mut file = file.unwrap_or_else(|error| panic!("{path}: {error}"));
+    file.write_all(text.as_bytes()).expect("it can be written");
+}
+
+/// A tag of what lies on a device: `UUID`, `PARTUUID`.
+fn tag(device: &str, name: &str) -> String {
+    run(&format!("blkid -p -s {name} -o value {device}"))
+        .trim()
+        .to_owned()
+}
+
+/// Joins main and spare, and writes where main is bad: what it refuses is moved.
+fn join(name: &str, main: &str) {
+    let spare = node(&format!("{name}-spare"));
+    run(&format!(
+        "dmremap-tui create {name} --main {main} --spare {spare} --confirm {name}"
+    ));
+    tried(&format!(
+        "dd if=/dev/zero of={} bs=256k count=160 oflag=direct status=none",
+        mapped(name)
+    ));
+    let moved = json(&format!("status {name}"))["remaps_active"].as_u64();
+    assert!(
+        moved > Some(bad_sectors() / 2),
+        "{name}: {moved:?} blocks moved"
+    );
+}
+
+fn set_up() {
+    let of_part = node("part-main");
+    feed(
+        &format!("sfdisk -q {of_part}"),
+        "label: gpt\nsize=40M, name=part\n",
+    );
+    run("udevadm settle --timeout=60");
+    join("part", &format!("{of_part}1"));
+    for name in DEVICES.iter().filter(|name| **name != "part") {
+        join(name, &node(&format!("{name}-main")));
+    }
+
+    feed(
+        "sfdisk -q --no-reread --no-tell-kernel /dev/mapper/parts",
+        "label: gpt\nsize=30M, name=first\n",
+    );
+    run("dmremap-tui remove parts");
+    run("dmremap-tui reassemble parts");
+    run("mke2fs -q -F -t ext4 /dev/mapper/parts-part1");
+    run("mke2fs -q -F -t ext4 -L part /dev/mapper/part");
+    run("mkswap -q /dev/mapper/swap");
+    let mirror = node("mirror-disk");
+    run(&format!(
+        "mdadm --create /dev/md/array --level=1 --raid-devices=2 --assume-clean --bitmap=none \
+         --metadata=1.2 --run /dev/mapper/array {mirror}"
+    ));
+    append(
+        "/etc/mdadm/mdadm.conf",
+        &run("mdadm --detail --brief /dev/md/array"),
+    );
+    run("mke2fs -q -F -t ext4 /dev/md/array");
+    run("vgcreate -q --devices /dev/mapper/volumes group /dev/mapper/volumes");
+    run("lvcreate -q -y --devices /dev/mapper/volumes --name volume --extents 90%VG group");
+    run("mke2fs -q -F -t ext4 -L volumes /dev/group/volume");
+    run("mkfs.btrfs -q -m raid1 -d raid1 /dev/mapper/poola /dev/mapper/poolb");
+    run("dd if=/dev/urandom of=/etc/vault.key bs=64 count=1 status=none");
+    run("cryptsetup luksFormat -q --type luks2 --luks2-metadata-size 16k --luks2-keyslots-size 256k \
+         --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /etc/vault.key /dev/mapper/vault");
+    run("cryptsetup open --key-file /etc/vault.key /dev/mapper/vault opened");
+    run("mke2fs -q -F -t ext4 /dev/mapper/opened");
+
+    append(
+        "/etc/crypttab",
+        &format!(
+            "opened UUID={} /etc/vault.key luks,nofail,x-systemd.device-timeout=300\n",
+            tag("/dev/mapper/vault", "UUID")
+        ),
+    );
+    const OPTIONS: &str = "nofail,x-systemd.device-timeout=300";
+    let lines = [
+        format!(
+            "UUID={} /mnt/array ext4 {OPTIONS}",
+            tag("/dev/md/array", "UUID")
+        ),
+        format!("LABEL=volumes /mnt/volumes ext4 {OPTIONS}"),
+        format!(
+            "UUID={} /mnt/pool btrfs {OPTIONS}",
+            tag("/dev/mapper/poola", "UUID")
+        ),
+        format!("/dev/mapper/opened /mnt/opened ext4 {OPTIONS}"),
+        format!(
+            "PARTUUID={} /mnt/parts ext4 {OPTIONS}",
+            tag("/dev/mapper/parts-part1", "PART_ENTRY_UUID")
+        ),
+        format!("PARTLABEL=part /mnt/part ext4 {OPTIONS}"),
+        format!(
+            "UUID={} none swap {OPTIONS}",
+            tag("/dev/mapper/swap", "UUID")
+        ),
+    ];
+    append(
+        "/etc/fstab",
+        &(lines.map(|line| format!("{line} 0 0\n")).concat()),
+    );
+    for (name, seed) in MOUNTS {
+        let directory = format!("/mnt/{name}");
+        fs::create_dir_all(&directory).expect("a directory can be made");
+        run("systemctl daemon-reload");
+        run(&format!("mount {directory}"));
+        let file = File::create(format!("{directory}/file"));
+        let mut file = file.expect("a file can be made");
+        file.write_all(&content(seed)).expect("there is room");
+        file.sync_all().expect("it is durable");
+    }
+    for (name, _) in MOUNTS {
+        run(&format!("umount /mnt/{name}"));
+    }
+    run("cryptsetup close opened");
+    run("vgchange -q -an --devices /dev/mapper/volumes group");
+    run("mdadm --stop /dev/md/array");
+    run(&format!("dmremap-tui allow {}", DEVICES.join(" ")));
+    run("sync");
+}
+
+/// The kernel's name of main of a device, which may be a partition.
+fn main_of(name: &str) -> String {
+    let disk = node(&format!("{name}-main")).replace("/dev/", "");
+    match name {
+        "part" => format!("{disk}1"),
+        _ => disk,
+    }
+}
+
+fn reads_are_right() {
+    for (name, _) in MOUNTS {
+        let directory = format!("/mnt/{name}");
+        wait_for(&format!("{name} is mounted"), || {
+            mounted_at(&directory).is_some()
+        });
+    }
+    for (name, seed) in MOUNTS {
+        let found = fs::read(format!("/mnt/{name}/file"));
+        let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(found == content(seed), "{name}: what was written is there");
+    }
+    wait_for("swap is in use", || {
+        fs::read_to_string("/proc/swaps").is_ok_and(|told| told.lines().count() == 2)
+    });
+    let mismatches = || fs::read_to_string("/sys/class/block/md127/md/mismatch_cnt");
+    fs::write("/sys/class/block/md127/md/sync_action", "check").expect("md can be asked");
+    wait_for("md has compared its disks", || {
+        fs::read_to_string("/sys/class/block/md127/md/sync_action")
+            .is_ok_and(|told| told.trim() == "idle")
+    });
+    assert_eq!(mismatches().expect("md counts").trim(), "0");
+}
+
+/// Who holds a device, by the kernel's names.
+fn holders(name: &str) -> Vec<String> {
+    let entries = fs::read_dir(format!("/sys/class/block/{name}/holders"));
+    let names = entries.expect("the device is here").filter_map(|entry| {
+        let name = entry.ok()?.file_name();
+        name.into_string().ok()
+    });
+    names.collect()
+}
+
+/// Links to main that tell of its contents.
+fn links_by_content(main: &str) -> Vec<String> {
+    let told = run(&format!("udevadm info --query=symlink /dev/{main}"));
+    let links = told.split_whitespace().filter(|link| {
+        ["by-uuid", "by-label", "by-partuuid", "by-partlabel"]
+            .iter()
+            .any(|kind| link.contains(kind))
+    });
+    links.map(str::to_owned).collect()
+}
+
+/// Every main is hidden: no partitions, no links, nobody but `may_hold` on it.
+fn check_hidden(may_hold: impl Fn(&str, &str) -> bool) {
+    for name in DEVICES {
+        let main = main_of(name);
+        for holder in holders(&main) {
+            assert!(
+                may_hold(name, &holder),
+                "{name}: {main} is held by {holder}"
+            );
+        }
+        assert_eq!(links_by_content(&main), [""; 0], "{name}");
+        if name != "part" {
+            let below = fs::read_dir(format!("/sys/class/block/{main}")).expect("it is here");
+            let partitions = below.filter(|entry| {
+                entry
+                    .as_ref()
+                    .is_ok_and(|entry| entry.path().join("partition").exists())
+            });
+            assert_eq!(partitions.count(), 0, "{name}: {main} has partitions");
+        }
+        let number = fs::read_to_string(format!("/sys/class/block/{main}/dev")).expect("a number");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("proc is mounted");
+        let is_mounted = mounts
+            .lines()
+            .any(|line| line.split(' ').nth(2) == Some(number.trim()));
+        assert!(!is_mounted, "{name}: {main} is mounted");
+        let swaps = fs::read_to_string("/proc/swaps").expect("proc is mounted");
+        assert!(!swaps.contains(&format!("/dev/{main} ")), "{name}: {swaps}");
+    }
+}
+
+fn check(checks: &serde_json::Value, id: &str) -> serde_json::Value {
+    let checks = checks["checks"].as_array().expect("checks");
+    let named = checks.iter().find(|check| check["id"] == id);
+    named.unwrap_or_else(|| panic!("no check {id}")).clone()
+}
+
+fn failed_units() -> String {
+    run("systemctl list-units --failed --plain --no-legend --no-pager dmremap-assemble@*")
+}
+
+fn mains_are_left_alone() {
+    let mapped = |name: &str, holder: &str| {
+        let told = fs::read_to_string(format!("/sys/class/block/{holder}/dm/name"));
+        told.is_ok_and(|told| told.trim() == name)
+    };
+    check_hidden(mapped);
+    assert!(DEVICES.iter().all(|name| is_up(name)));
+    assert_eq!(failed_units(), "");
+    let checks = json("doctor");
+    for id in ["held", "tables", "listed"] {
+        assert_eq!(check(&checks, id)["ok"], true, "{:#}", check(&checks, id));
+    }
+    // Nobody made a filter here, and LVM sees the label of main as well.
+    assert_eq!(check(&checks, "lvm")["ok"], false);
+}
