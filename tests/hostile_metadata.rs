@@ -266,7 +266,7 @@ fn every_field_of_a_copy_is_reported_without_harm() {
         spoil(&raw, &of_copy(&raw), |raw| {
             let sealed = SuperblockCopy::fields_of(&raw).sealed().encode();
             let seen = seen_on_a_spare(&sealed, None);
-            healthy += u32::from(seen.verdict() == Verdict::Healthy);
+            healthy += u32::from(seen.judgement.verdict == Verdict::Healthy);
             reports_are_inert(&seen);
             reports_are_inert(&seen_on_a_spare(&raw, None));
         });
@@ -295,7 +295,7 @@ fn hostile_names_are_reported_without_harm() {
         header.front.name = filling.as_slice().try_into().unwrap();
         let raw = header.sealed().encode();
         let seen = seen_on_a_spare(&superblock.encode(Slot::S0), Some(&raw));
-        assert_eq!(seen.verdict(), Verdict::Healthy);
+        assert_eq!(seen.judgement.verdict, Verdict::Healthy);
         reports_are_inert(&seen);
         // A name that device-mapper would not take is told, and never used.
         let taken = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_".contains(c);

@@ -234,7 +234,7 @@ impl Contents {
         match (whole.is_empty(), partitions.len()) {
             (true, 0) => None,
             (false, 0) => Some(whole),
-            (_, 1) => Some(format!("{whole} with 1 partition{inside}")),
+            (_, 1) => Some(format!("{whole} with one partition{inside}")),
             (_, count) => Some(format!("{whole} with {count} partitions{inside}")),
         }
     }
@@ -443,7 +443,7 @@ mod tests {
         }
         assert!(contents.holds("ext4") && !contents.holds("btrfs"));
         let told = contents.describe().unwrap();
-        assert_eq!(told, "linux_raid_member with 1 partition (ext4)");
+        assert_eq!(told, "linux_raid_member with one partition (ext4)");
         assert_eq!(Contents::default().describe(), None);
     }
 }

@@ -62,7 +62,7 @@ fn two_copies_are_corrupted_and_a_scrub_has_them_repaired() {
     }
     seat.press(ENTER);
     seat.wait_for("■0 ✖1 ■2 ✖3 ■4");
-    seat.wait_for("not found yet");
+    seat.wait_for("healthy at the last scrub");
     seat.press_for("s", "attempt 1 of 5");
     seat.wait_for(ALL_GOOD);
     assert_eq!(lab.verdict("disk-d"), Verdict::Healthy);
