@@ -223,7 +223,7 @@ fn what_others_damage_is_seen_while_a_device_is_created() {
         let text = screen.contents();
         text.contains("corrupt") && is_at_work(&text)
     });
-    seat.press_for("q", "Work is under way");
+    seat.press_for("\x03", "Work is under way");
 }
 
 /// Says to the test program, run once more, where the lab is in which it is to begin work in

@@ -16,6 +16,7 @@ const WIDTH: u16 = 72;
 const TITLE_WIDTH: usize = 28;
 const BAR_WIDTH: usize = 20;
 const LEAST_BAR_WIDTH: usize = 6;
+const LEAST_TITLE_WIDTH: usize = 12;
 
 /// Draws the line, if there is one to be drawn.
 pub fn draw_line(frame: &mut Frame<'_>, state: &State) {
@@ -34,7 +35,11 @@ fn line(state: &State) -> Line<'static> {
     };
     let width = usize::from(state.size.width);
     let end = end_of_line(state, task);
-    let numbers = numbers(task);
+    let mut numbers = numbers_of(task, true);
+    if width < numbers.width() + LEAST_TITLE_WIDTH + LEAST_BAR_WIDTH {
+        // Whose numbers these are comes before how fast they grow.
+        numbers = numbers_of(task, false);
+    }
     let mut free = width.saturating_sub(numbers.width() + 3);
     let end = if free > end.width() + TITLE_WIDTH {
         end
@@ -66,8 +71,8 @@ fn line(state: &State) -> Line<'static> {
     Line::from(spans)
 }
 
-/// How far it came, how fast, and how long it takes from here.
-fn numbers(task: &Task) -> String {
+/// How far it came, how fast where that `has_room`, and how long it takes from here.
+fn numbers_of(task: &Task, has_room: bool) -> String {
     let Some(share) = task.share else {
         return "waits for its turn, or begins".to_owned();
     };
@@ -75,7 +80,7 @@ fn numbers(task: &Task) -> String {
     if task.is_ending {
         text = format!("{} {text}", share.work);
     }
-    if let Some(rate) = task.rate() {
+    if let Some(rate) = task.rate().filter(|_| has_room) {
         let sectors = crate::remap_core::units::Sectors::from_bytes(rate);
         text += &format!("  {}/s", show::size(sectors));
     }
@@ -130,7 +135,11 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     for task in &state.underway.tasks {
         lines.extend(paragraph(&task.title, room, 1, theme.strong()));
         let work = task.share.map(|share| format!("{}, in all ", share.work));
-        let text = format!("{}{}", work.unwrap_or_default(), numbers(task).trim_start());
+        let text = format!(
+            "{}{}",
+            work.unwrap_or_default(),
+            numbers_of(task, true).trim_start()
+        );
         lines.extend(paragraph(&text, room, 3, theme.plain()));
         let what_ends = match (task.is_ending, task.can_end_early) {
             (true, _) => "It is ending: what lay there before is put back.",
