@@ -470,7 +470,8 @@ fn what_is_no_regular_file_is_refused_at_once() {
         std::fs::remove_file(path).ok();
         std::fs::create_dir(path).unwrap();
     };
-    let make: [(&str, fn(&PathBuf)); 2] = [("FIFO", fifo), ("directory", folder)];
+    type Make = fn(&PathBuf);
+    let make: [(&str, Make); 2] = [("FIFO", fifo), ("directory", folder)];
     for (kind, make) in make {
         for (name, words) in [
             ("state/dmremap/journal/2.bin", "undo 2 --confirm vault"),

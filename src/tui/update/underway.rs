@@ -7,11 +7,12 @@ use crate::tui::state::{Mode, State};
 use crate::tui::theme::Health;
 
 /// Leaves the application; while work is under way only after it was asked what is to
-/// become of it.
+/// become of it. Where the work is done before there is an answer, nothing is left to ask.
 pub fn leave(state: &mut State) -> Vec<Effect> {
     if state.underway.tasks.is_empty() {
         return vec![Effect::End(Ended::Quit)];
     }
+    state.underway.leaves = true;
     open(state);
     Vec::new()
 }
@@ -41,7 +42,10 @@ pub fn on_command(state: &mut State, command: Command) -> Vec<Effect> {
             state.underway.leaves = true;
             false
         }
-        Command::EndWork => true,
+        Command::EndWork => {
+            state.underway.leaves = false;
+            true
+        }
         Command::EndAndLeave => {
             state.underway.leaves = true;
             true
@@ -240,6 +244,11 @@ mod tests {
         let effects = happen(&mut state, 10, executed(ticket, done()));
         assert!(quits(&effects));
         assert_eq!(state.underway.parting, [done()]);
+        // The same where it was asked and is done before there is an answer.
+        let (mut state, ticket) = at_work(creation());
+        press(&mut state, "\x1bq");
+        assert!(quits(&happen(&mut state, 10, executed(ticket, done()))));
+        assert_eq!(state.underway.parting, [done()]);
         // Another word before that takes it back.
         let (mut state, ticket) = at_work(creation());
         press(&mut state, "\x1bqwq\x1b");
@@ -269,7 +278,8 @@ mod tests {
             assert!(stops(&effects).is_empty() && !quits(&effects), "{key}");
             let said = &state.notice.as_ref().unwrap().text;
             assert!(said.contains("cannot end in its middle"), "{said}");
-            assert!(!quits(&happen(&mut state, 10, executed(ticket, done()))));
+            // The question stands, and falls away with the work.
+            assert!(quits(&happen(&mut state, 10, executed(ticket, done()))));
         }
     }
 
