@@ -46,7 +46,7 @@ const SCENES: &[Scene] = &[
         title: "Five copies of the metadata, two of them damaged, beside the winner",
         steps: &[
             // Disks are looked at one after the other: this is the last one.
-            ("", "usb-e     16.0 M spare  ● 5 of 5"),
+            ("", "usb-e    16.0 M spare  ● 5 of 5"),
             ("j", "dm-remap-v4 of vault, not up"),
             ("2 enter j", "copy 1 beside copy 0"),
         ],
@@ -89,7 +89,7 @@ const FURTHER_SCENES: &[Scene] = &[
         file: "corrupt.svg",
         title: "Choosing which copies to damage, with what would come of it",
         steps: &[
-            ("", "usb-e     16.0 M spare  ● 5 of 5"),
+            ("", "usb-e    16.0 M spare  ● 5 of 5"),
             ("j j j", "attic ── dm-remap-v4"),
             ("x 1 4 down", "degraded"),
         ],
@@ -161,10 +161,10 @@ type Step = (&'static str, u64, &'static str, &'static str, u64);
 /// The first minutes of the lab.
 const FILM: &[Step] = &[
     (
-        "The lab: attic is healthy, vault is damaged and not up",
+        "The lab: attic is healthy, vault is damaged and inactive",
         3,
         "",
-        "usb-e     16.0 M spare  ● 5 of 5",
+        "usb-e    16.0 M spare  ● 5 of 5",
         0,
     ),
     (
@@ -210,7 +210,7 @@ const FILM: &[Step] = &[
         0,
     ),
     (
-        "Two copies fail their checksums; the data is safe",
+        "Two copies fail their checksums; the other three agree",
         4,
         "enter down",
         "copy 1 beside copy 0",
