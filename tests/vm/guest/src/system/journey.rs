@@ -10,7 +10,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::after::{array_of, check_content, result};
+use crate::after::{array_of, check_content, wait_for_end, DONE};
 use crate::before::write;
 use crate::disks::{node, take_away};
 use crate::machine::{argument, is_up, json, mounted_at, run, tried, wait_for};
@@ -146,7 +146,7 @@ fn check_records() {
 /// What is there after the reset, with nothing typed.
 pub fn is_there_after_the_reset() {
     assert!(is_up(NAME));
-    assert_eq!(result(&array_of("store-spare")), "0");
+    wait_for_end(&array_of("store-spare"), DONE);
     check_content(NAME, CONTENT);
     check_records();
     let ledger = Ledger::open(AT);
