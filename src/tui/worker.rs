@@ -4,7 +4,7 @@
 mod hands;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -406,6 +406,8 @@ impl Worker {
         self.tell_journal();
         self.examine_interest();
         let everything = everything || self.host.lab_directory().is_some();
+        // Devices that the look before did not come to: known as they are, and not seen yet.
+        let unseen: HashSet<PathBuf> = self.waiting.drain(..).collect();
         let spares = self.mapped.iter().map(|mapped| &mapped.spare);
         let known: HashMap<&Path, &DeviceInfo> = before
             .iter()
@@ -415,7 +417,7 @@ impl Worker {
         let listed = self
             .devices
             .iter()
-            .filter(|device| everything || !is_known(device))
+            .filter(|device| everything || unseen.contains(&device.path) || !is_known(device))
             .map(|device| &device.path);
         let mut waiting: Vec<PathBuf> = spares.chain(listed).cloned().collect();
         let is_seen = |path: &PathBuf| *path == self.interest.store && !self.stop.is_asked();

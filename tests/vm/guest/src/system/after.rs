@@ -167,7 +167,9 @@ fn main_later() {
     assert!(!is_up("later"));
     main.bring_back();
     wait_for("it is up", || is_up("later"));
-    assert!(fs::exists("/dev/mapper/later").expect("udev runs"));
+    wait_for("udev has made its node", || {
+        fs::exists("/dev/mapper/later").is_ok_and(|there| there)
+    });
 }
 
 /// A disk with a device of ours is plugged in that this machine knows nothing of.
