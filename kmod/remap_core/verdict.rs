@@ -102,10 +102,10 @@ pub struct Evidence {
     pub copies: Verdict,
     /// The remap table.
     pub table: TableState,
-    /// Whether main, where it is known, and the spare have the sizes that the metadata
+    /// Main, where it is known, and the spare have the sizes that the metadata
     /// says, and write blocks as small as the remap unit.
     pub fits: bool,
-    /// Whether another's signature lies where nothing of ours does.
+    /// Another's signature lies where nothing of ours does.
     pub foreign: bool,
 }
 

@@ -91,7 +91,7 @@ pub enum Repair {
     },
 }
 
-/// What is known of the disk that carries the metadata.
+/// Knowledge of the disk that carries the metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disk {
     /// Nobody looked yet.
@@ -121,7 +121,7 @@ impl Disk {
 }
 
 impl Matter {
-    /// What it costs; of two that cost blocks, the one that costs more is worse.
+    /// Cost of the matter; of two that cost blocks, the one that costs more is worse.
     pub const fn loss(&self) -> (Loss, u64) {
         match *self {
             Self::SpareUse { .. } => (Loss::Room, 0),
