@@ -222,7 +222,7 @@ fn reports(seen: &Inspection) -> Vec<String> {
             faults: 0,
             properties: None,
         },
-        seen: Ok(seen.clone()),
+        seen: Ok(std::sync::Arc::new(seen.clone())),
         finding: None,
     };
     let part = Usage::Mapped {

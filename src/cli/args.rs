@@ -397,6 +397,9 @@ pub struct ProbeArgs {
 pub struct InspectArgs {
     /// A block device or an image file
     pub path: PathBuf,
+    /// The disk that is to be its main, where the metadata does not tell it
+    #[arg(long, value_name = "PATH")]
+    pub main: Option<PathBuf>,
     /// Show the remap table and every field's bytes as well
     #[arg(long, short)]
     pub verbose: bool,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inspect::{
     inspect, inspect_table, journal_finding, log_findings, look, open_each, status_findings, Depth,
-    Extent, Inspection, Scan, Scanned,
+    Extent, Inspection, Mains, Scan, Scanned,
 };
 use crate::policy::Policy;
 use crate::port::{Access, BlockStore, DeviceInfo, Usage, Watcher};
@@ -26,7 +27,10 @@ pub(super) fn list(session: &mut Session) -> Result<Exit, Error> {
         Ok(look_for_list(&*store?, path, devices.get(index)))
     });
     let rows = devices.iter().cloned().zip(seen);
-    let scanned = rows.map(|(info, seen)| Scanned { info, seen });
+    let scanned = rows.map(|(info, seen)| Scanned {
+        info,
+        seen: seen.map(Arc::new),
+    });
     let rows = with_findings(Scan::of(scanned.collect()), &session.global);
     session.print(
         "list",
@@ -90,6 +94,14 @@ pub(super) fn inspect_one(session: &mut Session, args: &InspectArgs) -> Result<E
         seen.table = inspect_table(&*store, superblock, Extent::Whole);
         seen.judge_anew();
     }
+    match &args.main {
+        Some(main) => {
+            let main = session.device(main)?;
+            let main = session.host.open(&main, Access::Read)?;
+            seen.judge_with_main(Some((main.size(), main.logical_block())));
+        }
+        None => Mains::default().note(&mut *session.host, &mut seen),
+    }
     let seen = seen;
     let json = || Inspected {
         seen: Seen::new(&seen),
@@ -116,13 +128,17 @@ pub(super) fn candidates(session: &mut Session) -> Result<Candidates, Error> {
         spares: Vec::new(),
         unseen: Vec::new(),
     };
+    let mut mains = Mains::default();
     for info in session.host.devices()? {
         if info.usage != Usage::Free {
             continue;
         }
         // A device that cannot be opened is no reason to leave the others down.
         match session.look(&info.path, Depth::Full) {
-            Ok(seen) if seen.is_ours() => found.spares.push(seen),
+            Ok(mut seen) if seen.is_ours() => {
+                mains.note(&mut *session.host, &mut seen);
+                found.spares.push(seen);
+            }
             Err(error) if is_unseen(&error) => found.unseen.push((info.path, error)),
             _ => {}
         }

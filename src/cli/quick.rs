@@ -75,6 +75,7 @@ fn parse_bare(
         ..Global::default()
     };
     let command = Command::Inspect(InspectArgs {
+        main: None,
         path: path.into(),
         verbose: false,
     });

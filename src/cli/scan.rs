@@ -7,7 +7,7 @@ use super::look::is_unseen;
 use super::session::{Done, Session};
 use crate::command_line;
 use crate::error::{Error, Exit};
-use crate::inspect::{look_at_each, Inspection};
+use crate::inspect::{look_at_each, Inspection, Mains};
 use crate::ops::{Operation, Surroundings, Target};
 use crate::port::Usage;
 use crate::privilege;
@@ -28,14 +28,25 @@ pub(super) fn scan(session: &mut Session, args: &ScanArgs) -> Result<Exit, Error
     let met = if args.device.is_empty() {
         let devices = session.host.devices()?.into_iter();
         let paths: Vec<PathBuf> = devices.map(|device| device.path).collect();
-        met_by_chance(session, &paths, form, args.verbose)
+        met_by_chance(session, paths, args.verbose)
     } else {
-        met_by_name(session, &args.device, form, args.verbose)?
+        met_by_name(session, &args.device, args.verbose)?
     };
     let mut worst = Exit::Done;
     let mut rows = Vec::with_capacity(met.len());
     let mut surroundings = Surroundings::default();
-    for Met { mut row, is_named } in met {
+    let mut mains = Mains::default();
+    for Met {
+        path,
+        seen,
+        is_named,
+    } in met
+    {
+        let seen = seen.map(|mut seen| {
+            mains.note(&mut *session.host, &mut seen);
+            seen
+        });
+        let mut row = ScanRow::new(path, &seen, form);
         let exit = match row.verdict.clone() {
             Ok(Verdict::None) => {
                 row.outcome = "not-ours";
@@ -73,55 +84,55 @@ pub(super) fn scan(session: &mut Session, args: &ScanArgs) -> Result<Exit, Error
 
 /// A device that is part of the report.
 struct Met {
-    row: ScanRow,
+    path: PathBuf,
+    seen: Result<Inspection, Error>,
     /// Whether it was named itself.
     is_named: bool,
 }
 
 /// Devices that nobody named: ours are reported, and those of which it could not be seen
 /// whether they are; with `verbose` the others too.
-fn met_by_chance(session: &mut Session, paths: &[PathBuf], form: Form, verbose: bool) -> Vec<Met> {
-    let keep = |path: &Path, seen: Result<Inspection, Error>| {
+fn met_by_chance(session: &mut Session, paths: Vec<PathBuf>, verbose: bool) -> Vec<Met> {
+    let keep = |_: &Path, seen: Result<Inspection, Error>| {
         let is_told = match &seen {
             Ok(seen) => seen.is_ours(),
             Err(error) => is_unseen(error),
         };
-        (is_told || verbose).then(|| Met {
-            row: ScanRow::new(path.to_owned(), &seen, form),
+        (is_told || verbose).then_some(seen)
+    };
+    let kept = look_at_each(&mut *session.host, &paths, keep);
+    let met = paths.into_iter().zip(kept).filter_map(|(path, seen)| {
+        Some(Met {
+            path,
+            seen: seen?,
             is_named: false,
         })
-    };
-    let met = look_at_each(&mut *session.host, paths, keep);
-    met.into_iter().flatten().collect()
+    });
+    met.collect()
 }
 
 /// The named devices, and the images in a named directory.
-fn met_by_name(
-    session: &mut Session,
-    words: &[PathBuf],
-    form: Form,
-    verbose: bool,
-) -> Result<Vec<Met>, Error> {
+fn met_by_name(session: &mut Session, words: &[PathBuf], verbose: bool) -> Result<Vec<Met>, Error> {
     let paths = words.iter().map(|word| session.spare(word));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
-    let rows = look_at_each(&mut *session.host, &paths, |path, seen| {
-        ScanRow::new(path.to_owned(), &seen, form)
-    });
-    let mut met = Vec::with_capacity(rows.len());
-    for row in rows {
+    let seen = look_at_each(&mut *session.host, &paths, |_, seen| seen);
+    let mut met = Vec::with_capacity(seen.len());
+    for (path, seen) in paths.into_iter().zip(seen) {
         // What can be opened as a device is no directory, and most names are devices'.
-        let images = row.verdict.is_err().then(|| files_in(&row.path)).flatten();
-        match images {
-            Some(Ok(images)) => met.extend(met_by_chance(session, &images, form, verbose)),
-            Some(Err(error)) => met.push(Met {
-                row: ScanRow::new(row.path, &Err(error), form),
-                is_named: true,
-            }),
-            None => met.push(Met {
-                row,
-                is_named: true,
-            }),
-        }
+        let images = seen.is_err().then(|| files_in(&path)).flatten();
+        let seen = match images {
+            Some(Ok(images)) => {
+                met.extend(met_by_chance(session, images, verbose));
+                continue;
+            }
+            Some(Err(error)) => Err(error),
+            None => seen,
+        };
+        met.push(Met {
+            path,
+            seen,
+            is_named: true,
+        });
     }
     Ok(met)
 }

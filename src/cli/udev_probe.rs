@@ -13,7 +13,7 @@ use super::args::{Global, ProbeArgs};
 use super::session::print_bytes;
 use super::{tell, Ports};
 use crate::error::{Error, Exit};
-use crate::inspect::{look, Depth, Inspection};
+use crate::inspect::{look, Depth, Inspection, Mains};
 use crate::policy::{Allowed, Policy};
 use crate::port::block::DeviceNumber;
 use crate::port::device_mapper::UUID_PREFIX;
@@ -40,7 +40,10 @@ pub(super) fn run(global: &Global, args: &ProbeArgs, ports: &Ports) -> Result<Ex
     let mut seen = look(&*store, &args.path, Depth::Scan);
     let properties = match (mapped_main(&*store, ports), seen.is_ours()) {
         (Some(main), _) => of_mapped(main),
-        (None, true) => of_spare(&seen, &policy),
+        (None, true) => {
+            note_main(&mut seen, ports);
+            of_spare(&seen, &policy)
+        }
         (None, false) => match main_of(&mut seen, &*store, &policy) {
             Some(entry) => of_main(entry, is_held_by_another(&args.path, entry, ports)),
             None => Vec::new(),
@@ -67,6 +70,14 @@ pub(super) fn run(global: &Global, args: &ProbeArgs, ports: &Ports) -> Result<Ex
     }
     print_bytes(lines.as_bytes())?;
     Ok(exit)
+}
+
+/// Has a spare judged with its main, as far as the machine tells of that: nothing else is opened.
+fn note_main(seen: &mut Inspection, ports: &Ports) {
+    if !seen.main_identity().is_none() {
+        let devices = ports.platform.block_devices().unwrap_or_default();
+        Mains::listed(devices).note_known(seen);
+    }
 }
 
 /// What a spare tells of itself.

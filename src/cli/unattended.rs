@@ -141,10 +141,11 @@ fn is_main_missing(scan: &Scan, array: &Array) -> bool {
     let spare = scan
         .spares()
         .find(|seen| array.spares.first() == Some(&seen.path));
-    let known = spare.and_then(|seen| seen.superblock?.extension);
     match array.main {
         MainMatch::NotFound => true,
-        MainMatch::Unknown => known.is_some_and(|it| identity::is_of_contents(&it.main_identity)),
+        MainMatch::Unknown => {
+            spare.is_some_and(|seen| identity::is_of_contents(&seen.main_identity()))
+        }
         _ => false,
     }
 }

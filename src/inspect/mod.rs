@@ -11,6 +11,7 @@ mod heal;
 mod held_lints;
 mod lints;
 mod log_lints;
+mod mains;
 mod mentions;
 mod scan;
 mod standing;
@@ -31,8 +32,9 @@ pub use held_lints::{held_main, HeldMain, KnownMain};
 pub(crate) use lints::{foreign_places, recoverable_in_words};
 pub use lints::{idle_main, name_copies};
 pub use log_lints::{journal_finding, log_findings};
+pub use mains::{MainMatch, Mains};
 pub use mentions::{mentions, Contents, DiskName, Leads, Mention};
-pub use scan::{look_at_each, open_each, scan_all, Array, MainMatch, Scan, Scanned};
+pub use scan::{look_at_each, open_each, scan_all, Array, Scan, Scanned};
 pub use standing::{standing, Disk, Loss, Matter, Repair};
 pub use status_lints::status_findings;
 use table::inspect_table_until;
@@ -270,25 +272,41 @@ impl Inspection {
 
     /// Whether the spare, and main where it was found, are what the metadata was written for.
     fn fits(&self) -> bool {
-        // Plain v4 has nothing that depends on what it says of the spare.
-        let Some((superblock, layout)) = self
-            .superblock
-            .as_ref()
-            .and_then(|it| Some((it, it.layout()?)))
-        else {
-            return true;
-        };
-        let writes = |block: BlockSize| block <= layout.block_size;
-        self.size == superblock.spare_sectors
-            && writes(self.logical_block)
-            && self
-                .main
-                .is_none_or(|(size, block)| size == superblock.main_sectors && writes(block))
+        self.spare_fits() && self.main_fits()
+    }
+
+    /// Whether the spare is what the metadata was written for.
+    pub fn spare_fits(&self) -> bool {
+        self.stated().is_none_or(|(superblock, unit)| {
+            self.size == superblock.spare_sectors && self.logical_block <= unit
+        })
+    }
+
+    /// Whether main, where it was found, is what the metadata was written for.
+    pub fn main_fits(&self) -> bool {
+        let stated = self.stated().zip(self.main);
+        stated.is_none_or(|((superblock, unit), (size, block))| {
+            size == superblock.main_sectors && block <= unit
+        })
+    }
+
+    /// The winning copy and its remap unit. Plain v4 has nothing that depends on what it says
+    /// of the disks.
+    fn stated(&self) -> Option<(&Superblock, BlockSize)> {
+        let superblock = self.superblock.as_ref()?;
+        Some((superblock, superblock.layout()?.block_size))
     }
 
     /// Makes the findings anew, after more of the device was seen.
     pub(crate) fn judge_anew(&mut self) {
         self.findings = lints::findings(self);
+    }
+
+    /// Judges the device with main as it was found: its size and the smallest unit that it
+    /// writes.
+    pub fn judge_with_main(&mut self, main: Option<(Sectors, BlockSize)>) {
+        self.main = main;
+        self.judge_anew();
     }
 
     /// Whether anything here says that the device is ours.
@@ -316,6 +334,12 @@ impl Inspection {
     /// made on it since.
     pub fn may_be_known_as(&self, known: &IdentityDigest) -> bool {
         identity::is_of_contents(known) && self.identity.is_none()
+    }
+
+    /// The identity of main that the winning copy tells.
+    pub fn main_identity(&self) -> IdentityDigest {
+        let extension = self.superblock.and_then(|superblock| superblock.extension);
+        extension.map_or(IdentityDigest::NONE, |extension| extension.main_identity)
     }
 
     /// What the device is known by as a main: what is stable about it, or as a last

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use super::mains::{self, ByIdentity, MainMatch};
 use super::{look, Depth, Inspection};
 use crate::error::Error;
 use crate::port::identity;
@@ -18,17 +19,17 @@ pub struct Scanned {
     /// What the host says of it.
     pub info: DeviceInfo,
     /// What was seen, or why nothing could be.
-    pub seen: Result<Inspection, Error>,
+    pub seen: Result<Arc<Inspection>, Error>,
 }
 
 impl Scanned {
     /// What was seen, if it is ours.
     pub fn ours(&self) -> Option<&Inspection> {
-        self.seen.as_ref().ok().filter(|seen| seen.is_ours())
+        self.seen.as_deref().ok().filter(|seen| seen.is_ours())
     }
 
     /// Everything that it is known as.
-    fn known_as(&self) -> impl Iterator<Item = IdentityDigest> {
+    pub(super) fn known_as(&self) -> impl Iterator<Item = IdentityDigest> {
         let seen = self.seen.as_ref().ok();
         let told = || Some(self.info.properties.as_deref()?.identity);
         let stable = seen.map(|seen| seen.identity).or_else(told);
@@ -44,15 +45,9 @@ impl Scanned {
     }
 
     /// Whether it lies upon `lower`.
-    fn holds(&self, lower: &Self) -> bool {
+    pub(super) fn holds(&self, lower: &Self) -> bool {
         let properties = lower.info.properties.as_deref();
         properties.is_some_and(|known| known.holders.contains(&self.info.name))
-    }
-
-    /// The identity of main that the metadata on it tells.
-    fn main_identity(&self) -> IdentityDigest {
-        let extension = self.ours().and_then(|seen| seen.superblock?.extension);
-        extension.map_or(IdentityDigest::NONE, |extension| extension.main_identity)
     }
 }
 
@@ -63,26 +58,6 @@ fn spares(devices: &[Scanned]) -> impl Iterator<Item = &Scanned> {
         let array = |device: &Scanned| device.ours().map(Inspection::array_uuid);
         !ours().any(|upper| upper.holds(lower) && array(upper) == array(lower))
     })
-}
-
-/// Where main of an array is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MainMatch {
-    /// There: its identity and its size are as the metadata says.
-    Found(PathBuf),
-    /// A device of that identity has another size.
-    OtherSize {
-        /// The device.
-        path: PathBuf,
-        /// Its size.
-        size: Sectors,
-    },
-    /// Several devices have that identity.
-    Ambiguous(Vec<PathBuf>),
-    /// No device has it.
-    NotFound,
-    /// The metadata knows nothing stable of main: only an operator can tell it.
-    Unknown,
 }
 
 /// The spares of one array, and its main.
@@ -117,8 +92,9 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The scan of devices that were looked at already.
-    pub fn of(devices: Vec<Scanned>) -> Self {
+    /// The scan of devices that were looked at already. Each spare is judged with its main.
+    pub fn of(mut devices: Vec<Scanned>) -> Self {
+        mains::note_each(&mut devices);
         let arrays = group(&devices);
         Self { devices, arrays }
     }
@@ -149,7 +125,7 @@ impl Scan {
         {
             let Ok(seen) = &device.seen else { continue };
             let store = host.open(&device.info.path, Access::Read)?;
-            let mut seen = seen.clone();
+            let mut seen = Inspection::clone(seen);
             seen.look_for_signatures(&*store);
             if seen.holds(uuid) {
                 holding.push(device);
@@ -180,27 +156,27 @@ fn scan(host: &mut dyn Host, devices: Vec<DeviceInfo>) -> Scan {
             info.size = seen.size;
             info.logical_block = seen.logical_block;
         }
+        let seen = seen.map(Arc::new);
         Scanned { info, seen }
     });
     let mut scanned: Vec<Scanned> = scanned.collect();
-    look_for_contents(host, &mut scanned);
+    let mut mains = scanned.iter().filter_map(Scanned::ours);
+    if mains.any(|seen| identity::is_of_contents(&seen.main_identity())) {
+        look_for_contents(host, &mut scanned);
+    }
     Scan::of(scanned)
 }
 
-/// Looks for file systems where that alone can tell a main from others: it takes longer
-/// than the scan.
-fn look_for_contents(host: &mut dyn Host, devices: &mut [Scanned]) {
-    let mut wanted = devices.iter().map(Scanned::main_identity);
-    if !wanted.any(|main| identity::is_of_contents(&main)) {
-        return;
-    }
+/// Looks for file systems on what has nothing else to be known by: it takes longer than the
+/// scan.
+pub(super) fn look_for_contents(host: &mut dyn Host, devices: &mut [Scanned]) {
     for device in devices {
         let Ok(seen) = &mut device.seen else { continue };
         if seen.is_ours() || !seen.identity.is_none() {
             continue;
         }
         if let Ok(store) = host.open(&device.info.path, Access::Read) {
-            seen.look_for_signatures(&*store);
+            Arc::make_mut(seen).look_for_signatures(&*store);
         }
     }
 }
@@ -286,12 +262,7 @@ where
 /// Puts spares of one array together. Spares of plain v4 have nothing that would bind
 /// them: each is on its own.
 fn group(devices: &[Scanned]) -> Vec<Array> {
-    let mut by_identity = ByIdentity::new();
-    for device in devices {
-        for known in device.known_as() {
-            by_identity.entry(known).or_default().push(device);
-        }
-    }
+    let by_identity = ByIdentity::of(devices);
     let mut by_uuid: BTreeMap<ArrayUuid, usize> = BTreeMap::new();
     let mut arrays: Vec<Array> = Vec::new();
     for device in spares(devices) {
@@ -314,46 +285,10 @@ fn group(devices: &[Scanned]) -> Vec<Array> {
                 uuid,
                 name: seen.name.clone(),
                 spares: vec![seen.path.clone()],
-                main: find_main(seen, &by_identity),
+                main: by_identity.main_of(seen),
                 active_as,
             }),
         }
     }
     arrays
-}
-
-type ByIdentity<'a> = BTreeMap<IdentityDigest, Vec<&'a Scanned>>;
-
-/// Finds main by what is stable about it. A path in the metadata is never looked at.
-fn find_main(spare: &Inspection, devices: &ByIdentity<'_>) -> MainMatch {
-    let Some(superblock) = &spare.superblock else {
-        return MainMatch::Unknown;
-    };
-    let main = match &superblock.extension {
-        Some(extension) if !extension.main_identity.is_none() => extension.main_identity,
-        _ => return MainMatch::Unknown,
-    };
-    let matching = devices.get(&main).map_or(&[][..], Vec::as_slice);
-    // A file system shows through every layer of the device that it lies on.
-    let mut uppermost = matching.to_vec();
-    uppermost.retain(|lower| !matching.iter().any(|upper| upper.holds(lower)));
-    let matching = uppermost.as_slice();
-    match matching {
-        // Another file system may have been made on it since.
-        [] if identity::is_of_contents(&main) => MainMatch::Unknown,
-        [] => MainMatch::NotFound,
-        [only] if only.info.size == superblock.main_sectors => {
-            MainMatch::Found(only.info.path.clone())
-        }
-        [only] => MainMatch::OtherSize {
-            path: only.info.path.clone(),
-            size: only.info.size,
-        },
-        _ => MainMatch::Ambiguous(
-            matching
-                .iter()
-                .map(|device| device.info.path.clone())
-                .collect(),
-        ),
-    }
 }

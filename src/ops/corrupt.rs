@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::look::{busy, require_ours_alone, see, shown, Seen};
+use super::look::{busy, require_ours_alone, see_spare, shown, Seen};
 use super::overlay::Overlay;
 use super::plan::{copy_writes, Draft};
 use super::step::{Basis, Puts, Step, WriteStep};
@@ -259,7 +259,7 @@ pub(super) fn plan(
         store,
         inspection,
         usage,
-    } = see(host, path)?;
+    } = see_spare(host, path)?;
     let live = match &usage {
         Usage::Free => false,
         Usage::Mapped { .. } => true,
@@ -270,7 +270,7 @@ pub(super) fn plan(
     }
     let ranges = damage(&inspection, &slots, kind, seed)?;
     let basis = Basis::of(&inspection);
-    let predicted = Overlay::new(store, ranges.clone()).verdict(path);
+    let predicted = Overlay::new(store, ranges.clone()).verdict(host, path);
     let name = inspection.name.clone();
     let mut draft = Draft::new(
         operation,

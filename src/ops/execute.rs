@@ -14,7 +14,7 @@ use super::undo;
 use super::{Context, Operation, Refusal, INTERRUPTED};
 use crate::error::{Error, Exit};
 use crate::format::backup::{Backup, Content, SavedRange};
-use crate::inspect::inspect;
+use crate::inspect::{inspect, Mains};
 use crate::port::block::describe_signatures;
 use crate::port::journal::{ActionId, BackupFiles, BackupSide, Begun, Ended};
 use crate::port::slots::SpareSlots;
@@ -305,7 +305,9 @@ fn execute_write(
         true => writing.write(plan, step, &context.progress),
         false => writing.write(plan, step, &context.progress.to_the_end()),
     };
-    let verdict = inspect(&*writing.store, &step.path).verdict();
+    let mut seen = inspect(&*writing.store, &step.path);
+    Mains::default().note(host, &mut seen);
+    let verdict = seen.verdict();
     let Writing {
         store,
         before,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::eligibility::{self, Facts};
 use super::Refusal;
 use crate::command_line;
-use crate::inspect::{foreign_places, inspect, Inspection};
+use crate::inspect::{foreign_places, inspect, Inspection, Mains};
 use crate::port::block::Instance;
 use crate::port::{Access, BlockStore, DeviceInfo, Host, Part, Usage};
 use crate::remap_core::quorum::Verdict;
@@ -38,6 +38,13 @@ impl Seen {
             main_of: None,
         }
     }
+}
+
+/// Opens a spare for reading, looks at it, and has it judged with its main if that is here.
+pub fn see_spare(host: &mut dyn Host, path: &Path) -> Result<Seen, Refusal> {
+    let mut seen = see(host, path)?;
+    Mains::default().note(host, &mut seen.inspection);
+    Ok(seen)
 }
 
 /// Opens `path` for reading and looks at it.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::look::{require_free, require_ours_alone, see, shown, Seen};
+use super::look::{require_free, require_ours_alone, see_spare, shown, Seen};
 use super::overlay::Overlay;
 use super::plain_main::{self, PlainMain};
 use super::plan::{copy_writes, Draft};
@@ -38,7 +38,7 @@ pub(super) fn plan(
         store,
         inspection,
         usage,
-    } = see(host, path)?;
+    } = see_spare(host, path)?;
     let current = plain_superblock(&inspection)?;
     require_free(path, &usage)?;
     let main = plain_main::find(host, &inspection, &current, words.main)?;

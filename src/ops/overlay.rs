@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::format::backup::{Content, SavedRange};
-use crate::inspect::{look, Depth, Inspection};
+use crate::inspect::{look, Depth, Inspection, Mains};
 use crate::port::block::{Instance, Signature};
 use crate::port::slots::judged_survey;
-use crate::port::{BlockStore, IoError};
+use crate::port::{BlockStore, Host, IoError};
 use crate::remap_core::quorum::{Judgement, Verdict};
 use crate::remap_core::units::{BlockSize, Errno, IdentityDigest, Sector, Sectors, SECTOR_BYTES};
 
@@ -28,13 +28,15 @@ impl Overlay {
     }
 
     /// The verdict that the device would get.
-    pub fn verdict(&self, path: &Path) -> Verdict {
-        self.look(path).verdict()
+    pub fn verdict(&self, host: &mut dyn Host, path: &Path) -> Verdict {
+        self.look(host, path).verdict()
     }
 
-    /// What would be seen of the device.
-    pub fn look(&self, path: &Path) -> Inspection {
-        look(self, path, Depth::Scan)
+    /// What would be seen of the device, with its main if that is among the host's devices.
+    pub fn look(&self, host: &mut dyn Host, path: &Path) -> Inspection {
+        let mut seen = look(self, path, Depth::Scan);
+        Mains::default().note(host, &mut seen);
+        seen
     }
 
     /// Puts the patches into what was read from `at` on; returns how many bytes of

@@ -120,7 +120,7 @@ pub(super) fn plan(
     {
         return Ok(already_active(host, operation, name));
     }
-    let seen = spare.inspection;
+    let mut seen = spare.inspection;
     require_assemblable(&seen)?;
     require_free(&path, &spare.usage)?;
     let name = name_for(host, &seen, words.name)?;
@@ -138,6 +138,8 @@ pub(super) fn plan(
     let scan = surroundings.look(host)?;
     require_single(scan, &seen)?;
     let main = main_of(host, scan, &seen, words.main)?;
+    seen.judge_with_main(Some((main.size, main.logical_block)));
+    require_fitting_main(&seen)?;
     let devices = scan.devices.iter().map(|device| &device.info);
     require_apart(devices, (&main.path, main.instance), &seen)?;
     let doubts = [
@@ -247,6 +249,26 @@ fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// Refuses a main that writes larger blocks than the metadata was written for.
+fn require_fitting_main(seen: &Inspection) -> Result<(), Refusal> {
+    match seen.main_fits() {
+        true => Ok(()),
+        false => refuse_for(seen, "block-size"),
+    }
+}
+
+/// Refuses a device of which there is a finding with this id, in its words.
+pub(super) fn refuse_for(seen: &Inspection, id: &'static str) -> Result<(), Refusal> {
+    match seen.findings.iter().find(|finding| finding.id == id) {
+        None => Ok(()),
+        Some(finding) => Err(Refusal::not_to_be_assembled(
+            id,
+            format!("{}: {}", shown(&seen.path), finding.summary),
+            finding.advice.clone(),
+        )),
+    }
 }
 
 /// Refuses an array of which several spares are there: there is no telling which is it.

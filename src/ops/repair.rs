@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::active::active;
-use super::look::{require_free, see, shown, Seen};
+use super::look::{require_free, see_spare, shown, Seen};
 use super::mend::{self, Mends};
 use super::overlay::Overlay;
 use super::plan::{copy_writes, Draft};
-use super::reassemble::{find_spare, Found, Surroundings};
+use super::reassemble::{find_spare, refuse_for, Found, Surroundings};
 use super::step::{Basis, Puts, Step, WriteStep};
 use super::{Operation, Plan, Refusal, Target};
 use crate::format::backup::{Content, SavedRange};
@@ -44,7 +44,7 @@ pub(super) fn plan(
         Found::Active(name) => return plan_message(host, operation, &name, choices),
         Found::Inactive(path) => path,
     };
-    let seen = see(host, &path)?;
+    let seen = see_spare(host, &path)?;
     match &seen.usage {
         Usage::Mapped {
             name,
@@ -138,7 +138,7 @@ fn plan_copies(
     let mut patches = mends.ranges.clone();
     patches.extend(copy_ranges(&prepared));
     patches.extend(wipes.iter().cloned());
-    let after = Overlay::new(store, patches).look(path);
+    let after = Overlay::new(store, patches).look(host, path);
     require_mendable_table(&after)?;
     draft.predicted = Some(after.verdict());
     draft.notes.extend(left_over(&after));
@@ -180,7 +180,8 @@ fn wipes(seen: &Inspection, choices: Choices) -> Result<Vec<SavedRange>, Refusal
     Ok(mend::wipes(seen.signatures.iter().flatten(), layout))
 }
 
-/// Refuses a disk that is not what the metadata was written for: no repair changes that.
+/// Refuses a spare that is not what the metadata was written for: no repair changes that. A main
+/// that is not keeps nobody from repairing the copies.
 fn require_whole_disk(seen: &Inspection) -> Result<(), Refusal> {
     if let Some(slot) = Slot::ALL.into_iter().find(|slot| seen.is_past_end(*slot)) {
         return Err(Refusal::new(
@@ -192,7 +193,7 @@ fn require_whole_disk(seen: &Inspection) -> Result<(), Refusal> {
             "Bring back its full size first.",
         ));
     }
-    if seen.evidence().fits {
+    if seen.spare_fits() {
         return Ok(());
     }
     for id in ["spare-shrunk", "spare-grown", "block-size"] {
@@ -205,18 +206,6 @@ fn require_whole_disk(seen: &Inspection) -> Result<(), Refusal> {
 /// it up.
 fn require_mendable_table(seen: &Inspection) -> Result<(), Refusal> {
     refuse_for(seen, "table-lost")
-}
-
-/// Refuses a device of which there is a finding with this id, in its words.
-fn refuse_for(seen: &Inspection, id: &'static str) -> Result<(), Refusal> {
-    match seen.findings.iter().find(|finding| finding.id == id) {
-        None => Ok(()),
-        Some(finding) => Err(Refusal::not_to_be_assembled(
-            id,
-            format!("{}: {}", shown(&seen.path), finding.summary),
-            finding.advice.clone(),
-        )),
-    }
 }
 
 /// What no repair makes good.

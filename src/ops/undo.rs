@@ -1,7 +1,7 @@
 //! The plan that writes back what lay there before an action.
 
 use super::after::After;
-use super::look::{see, shown, Seen};
+use super::look::{see_spare, shown, Seen};
 use super::overlay::Overlay;
 use super::plan::{Draft, PlannedWrite};
 use super::step::{Basis, Puts, Step, WriteStep};
@@ -33,7 +33,7 @@ pub(super) fn plan(
         store,
         inspection,
         usage,
-    } = see(host, &path)?;
+    } = see_spare(host, &path)?;
     if inspection.size != before.size() || inspection.identity != before.identity() {
         return Err(Refusal::new(
             "other-device",
@@ -97,7 +97,7 @@ pub(super) fn plan(
     }
     let basis = Basis::of(&inspection);
     let ranges: Vec<SavedRange> = before.ranges().to_vec();
-    draft.predicted = Some(Overlay::new(store, ranges.clone()).verdict(&path));
+    draft.predicted = Some(Overlay::new(store, ranges.clone()).verdict(host, &path));
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path,
         access,

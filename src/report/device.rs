@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 use serde_json::{json, Value};
@@ -26,7 +26,7 @@ pub struct ListRow {
     /// The device.
     pub info: DeviceInfo,
     /// What was seen on it; or why it could not be opened.
-    pub seen: Result<Inspection, Error>,
+    pub seen: Result<Arc<Inspection>, Error>,
     /// What is to be said of it, if it is a main that was taken past its device.
     pub finding: Option<Finding>,
 }

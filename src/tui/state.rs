@@ -24,7 +24,8 @@ use super::subject::Subject;
 use super::theme::Theme;
 use super::underway::Underway;
 use super::wizard::Wizard;
-use crate::inspect::{standing, Disk, Inspection, Matter};
+use crate::error::Error;
+use crate::inspect::{standing, Disk, Inspection, Matter, Scan, Scanned};
 use crate::port::history::Sample;
 use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::port::{DeviceInfo, LoggedEvent};
@@ -457,6 +458,7 @@ impl State {
         let examined = &self.examined;
         self.changes.retain(|path, _| examined.contains_key(path));
         self.listing = Some(listing);
+        self.note_mains();
         self.note_idle();
         self.arrange();
     }
@@ -471,18 +473,35 @@ impl State {
             }
             self.examined.insert(path, examined);
         }
+        self.note_mains();
         self.idle_mains = self
             .examined
             .values()
             .filter_map(|examined| {
                 let inspection = examined.as_deref().ok()?;
-                let extension = inspection.superblock.as_ref()?.extension.as_ref()?;
-                let identity = extension.main_identity;
+                let identity = inspection.main_identity();
                 let name = inspection.name.clone()?;
                 (!identity.is_none()).then_some((identity, name))
             })
             .collect();
         self.note_idle();
+    }
+
+    /// Has every spare judged with its main, as far as that is known.
+    fn note_mains(&mut self) {
+        let scanned = self.devices().iter().map(|info| {
+            let seen = match self.examined.get(&info.path) {
+                Some(Ok(seen)) => Ok(Arc::clone(seen)),
+                Some(Err(_)) | None => Err(Error::failed("unseen", "not looked at")),
+            };
+            let info = info.clone();
+            Scanned { info, seen }
+        });
+        for Scanned { info, seen } in Scan::of(scanned.collect()).devices {
+            if let Ok(seen) = seen {
+                self.examined.insert(info.path, Ok(seen));
+            }
+        }
     }
 
     fn note_idle(&mut self) {

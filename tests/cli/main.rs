@@ -11,6 +11,7 @@ mod json;
 mod labs;
 mod lines;
 mod loops;
+mod mains;
 mod many;
 mod names;
 mod needs;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use dmremap::inspect::{look, scan_all, Depth, Inspection, MainMatch};
+use dmremap::inspect::{look, scan_all, Depth, Inspection, MainMatch, Mains};
 use dmremap::ops::{execute, plan_in, CorruptionKind, Operation, Surroundings, Target};
 use dmremap::port::{Access, Host as _};
 use dmremap::remap_core::quorum::Verdict;
-use dmremap::remap_core::units::{Sectors, Slot};
+use dmremap::remap_core::units::{BlockSize, Sectors, Slot};
 
 use crate::host::{
     confirmed, context, corrupt, created, planned, ram, run, with_plain, Machine, MAIN,
@@ -144,8 +144,14 @@ fn main_is_found_by_identity_wherever_it_is_now() {
 #[test]
 fn what_stands_against_a_main_is_told() {
     type Prepare = fn(&mut Machine);
+    let larger_blocks = |machine: &mut Machine| {
+        let main = ram(MAIN_SECTORS, 1).with_logical_block(BlockSize::B4096);
+        machine.add(MAIN, main);
+    };
     let clone_of_main = |machine: &mut Machine| machine.add("/disks/clone", ram(MAIN_SECTORS, 1));
-    let cases: [(&str, Prepare, Operation); 8] = [
+    let cases: [(&str, Prepare, Operation); 10] = [
+        ("block-size", larger_blocks, reassemble()),
+        ("block-size", larger_blocks, with(Some(MAIN), None, false)),
         ("main-ambiguous", clone_of_main, reassemble()),
         (
             "main-size",
@@ -180,6 +186,9 @@ fn what_stands_against_a_main_is_told() {
         prepare(&mut machine);
         let refusal = planned(&mut machine, &mut context, &operation).unwrap_err();
         assert_eq!(refusal.code(), code, "{refusal}");
+        if matches!(code, "block-size" | "main-size") {
+            assert_eq!(refusal.exit().code(), 4, "{refusal}");
+        }
     }
 }
 
@@ -375,9 +384,13 @@ fn a_scan_tells_devices_in_their_order_however_many_there_are() {
         .map(|device| &device.info.path)
         .collect();
     assert!(paths.is_sorted() && paths.len() == 200);
+    let mut mains = Mains::default();
     for device in &scan.devices {
-        let seen = device.seen.as_ref().unwrap();
-        assert_eq!(*seen, inspect_as_scan(&mut machine, &device.info.path));
+        let seen = device.seen.as_deref().unwrap();
+        let mut alone = inspect_as_scan(&mut machine, &device.info.path);
+        mains.note(&mut machine, &mut alone);
+        assert_eq!(*seen, alone);
+        assert_eq!(seen.main.is_some(), seen.is_ours());
     }
     assert_eq!(scan.arrays.len(), 100);
     for (number, array) in scan.arrays.iter().enumerate() {
