@@ -2,7 +2,7 @@
 # Has dkms build the module from its package, installs the packages into a small system, starts
 # it with systemd and udev, has it reset while it works, starts it again, and reports what came
 # up by itself. On request a second system, with md, LVM, btrfs, LUKS and swap on devices of ours,
-# is started cold through Debian's own initramfs instead.
+# is started cold through Debian's own initramfs instead, with all its disks and without the spares.
 #   tests/vm/starts.sh [--list] [system-cold]
 #     --list        only names the tests, which takes no guest
 #     system-cold   the second system alone
@@ -112,6 +112,7 @@ cold_starts() {
         [ "${COLD:-1}" -eq 1 ] || printf 'cold start %d of %d\n' "$count" "$COLD"
         run cold-start || return 1
     done
+    run cold-alone "${devices[@]/%/-spare}"
 }
 
 # What the emulator is to do to a worn main, at each start alike: fail every write to a bad
@@ -143,6 +144,11 @@ start() {
     line="root=/dev/nvme0n1 rw init=/usr/lib/systemd/systemd console=ttyS1 panic=-1 oops=panic nokaslr"
     line+=" mitigations=off tsc=reliable no_timer_check systemd.show_status=0 systemd.log_level=notice dmremap.stage=$stage"
     line+=" dmremap.bad=$(IFS=,; printf '%s' "${bad_places[*]}")"
+    # How long mounts and swap wait for their devices: not for long where these cannot come.
+    case $stage in
+        cold-alone) line+=" systemd.default_device_timeout_sec=20" ;;
+        cold-*) line+=" systemd.default_device_timeout_sec=300" ;;
+    esac
     # What the system had made durable when it was reset, as it told.
     [ "$stage" != after ] || line+=" dmremap.synced=$(sed -n 's/^vm: synced //p' "$work/starts-before.console" | tail -n 1)"
     timeout "$limit" nice qemu-system-x86_64 -accel tcg,thread=multi -cpu max -M q35 -m 768M -smp 1 \

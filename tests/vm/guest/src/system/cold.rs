@@ -7,7 +7,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::disks::node;
-use crate::machine::{is_up, json, mounted_at, run, tried, wait_for};
+use crate::machine::{
+    argument, is_up, journal, json, mounted_at, property, run, tried, unit, wait_for,
+};
 use crate::wear::bad_sectors;
 use crate::Named;
 
@@ -21,6 +23,15 @@ pub const START: &[Named] = &[
         "system-cold-nothing-but-mapped-devices-is-in-use",
         mains_are_left_alone,
     ),
+];
+
+/// What is looked at after a cold start without the spares.
+pub const ALONE: &[Named] = &[
+    (
+        "system-cold-main-alone-is-taken-by-nobody",
+        mains_are_left_alone_without_spares,
+    ),
+    ("system-cold-main-taken-by-hand-is-seen", taken_by_hand),
 ];
 
 /// Devices by name, each with a main and a spare that are called after it.
@@ -136,11 +147,12 @@ fn set_up() {
     append(
         "/etc/crypttab",
         &format!(
-            "opened UUID={} /etc/vault.key luks,nofail,x-systemd.device-timeout=300\n",
+            "opened UUID={} /etc/vault.key luks,nofail\n",
             tag("/dev/mapper/vault", "UUID")
         ),
     );
-    const OPTIONS: &str = "nofail,x-systemd.device-timeout=300";
+    // How long a device is waited for is in the kernel's command line, which the host makes.
+    const OPTIONS: &str = "nofail";
     let lines = [
         format!(
             "UUID={} /mnt/array ext4 {OPTIONS}",
@@ -295,4 +307,75 @@ fn mains_are_left_alone() {
     }
     // Nobody made a filter here, and LVM sees the label of main as well.
     assert_eq!(check(&checks, "lvm")["ok"], false);
+}
+
+fn mains_are_left_alone_without_spares() {
+    for name in DEVICES {
+        assert!(!is_up(name), "{name}");
+    }
+    check_hidden(|_, _| false);
+    for (name, _) in MOUNTS {
+        assert_eq!(mounted_at(&format!("/mnt/{name}")), None, "{name}");
+    }
+    assert_eq!(
+        fs::read_to_string("/proc/swaps")
+            .map(|told| told.lines().count())
+            .ok(),
+        Some(1)
+    );
+    assert!(
+        fs::read_dir("/sys/class/block/md127/md").is_err()
+            || fs::read_to_string("/sys/class/block/md127/md/array_state")
+                .is_ok_and(|state| state.trim() == "inactive")
+    );
+    assert_eq!(failed_units(), "");
+    assert_eq!(check(&json("doctor"), "held")["ok"], true);
+}
+
+/// Where no rule can help: md and LVM read labels themselves when a person calls them.
+fn taken_by_hand() {
+    let listed = json("allow");
+    let entry = |name: &str| {
+        let listed = listed["allowed"].as_array().expect("a list");
+        let entry = listed.iter().find(|entry| entry["name"] == name);
+        entry.expect("it is listed")["array_uuid"]
+            .as_str()
+            .expect("a UUID")
+            .to_owned()
+    };
+    tried("mdadm --stop --scan");
+    run("mdadm --assemble --scan --run");
+    run("vgchange -q -ay group");
+    for name in ["array", "volumes"] {
+        assert!(!holders(&main_of(name)).is_empty(), "{name} is taken");
+        let uuid = entry(name);
+        assert!(
+            !tried(&format!("systemctl start {}", unit(&uuid)))
+                .status
+                .success(),
+            "{name}"
+        );
+        assert_eq!(property(&unit(&uuid), "ExecMainStatus"), "5");
+        let told = journal(&uuid);
+        assert!(
+            told.contains(&format!("main of {name}, was taken past it")),
+            "{told}"
+        );
+        let list = json("list");
+        let devices = list["devices"].as_array().expect("devices");
+        let main = format!("/dev/{}", main_of(name));
+        let row = devices.iter().find(|row| row["device"] == main.as_str());
+        assert_eq!(
+            row.expect("main is listed")["findings"][0]["id"],
+            "main-held"
+        );
+    }
+    let held = check(&json("doctor"), "held");
+    assert_eq!(held["ok"], false);
+    let summary = held["summary"].as_str().expect("a summary");
+    assert!(
+        summary.contains("main of array") && summary.contains("main of volumes"),
+        "{summary}"
+    );
+    assert_eq!(argument("dmremap.stage"), "cold-alone");
 }

@@ -71,6 +71,7 @@ const STAGES: &[(&str, &[Named])] = &[
     ("after", after::TESTS),
     ("cold-make", cold::MAKE),
     ("cold-start", cold::START),
+    ("cold-alone", cold::ALONE),
 ];
 
 /// A test, and the name that it is reported by.
