@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// The file of udev's rule.
+pub const RULE: &str = "63-z-dmremap.rules";
+
 /// A program that makes images, with the hook of ours that it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Maker {
@@ -61,10 +64,11 @@ impl Images {
         let Some(maker) = MAKERS.iter().filter(has).find(hooked) else {
             return Self::NoHook;
         };
+        let rules = ["usr/lib", "etc"].map(|place| format!("{place}/udev/rules.d/{RULE}"));
         let parts = [
             crate::policy::PATH.trim_start_matches('/'),
-            "usr/lib/udev/rules.d/63-dmremap.rules",
-            "etc/udev/rules.d/63-dmremap.rules",
+            &rules[0],
+            &rules[1],
             maker.hook,
         ];
         // A package keeps the time at which a file was made, so a change counts by its inode.

@@ -9,7 +9,7 @@ use super::session::{open_journal, print_bytes, wants_color};
 use super::Ports;
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
-use crate::initramfs::Images;
+use crate::initramfs::{Images, RULE};
 use crate::inspect::{scan_all, Contents, Finding, KnownMain, Leads, Scan};
 use crate::machine::Machine;
 use crate::ops;
@@ -252,7 +252,6 @@ const RULES: [&str; 3] = [
     "/usr/lib/udev/rules.d",
     "/lib/udev/rules.d",
 ];
-const RULE: &str = "63-dmremap.rules";
 
 /// Where systemd looks for units, the operator's own first.
 const UNITS: [&str; 3] = [

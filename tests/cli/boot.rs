@@ -321,7 +321,7 @@ impl Bench {
         let text = std::fs::read_to_string(script).unwrap();
         std::fs::write(self.path("functions"), functions).unwrap();
         std::fs::write(self.path("dmremap.toml"), list).unwrap();
-        std::fs::write(self.path("63-dmremap.rules"), "# the rule\n").unwrap();
+        std::fs::write(self.path("63-z-dmremap.rules"), "# the rule\n").unwrap();
         let here = self.path("").display().to_string();
         let here = here.trim_end_matches('/');
         let text = text
@@ -376,6 +376,40 @@ const LISTS: [(&str, bool); 6] = [
 ];
 
 #[test]
+fn the_rule_acts_after_what_looks_for_contents_and_before_what_assembles() {
+    let mut rules: Vec<String> = std::fs::read_dir("assets/udev")
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(rules.len(), 1, "{rules:?}");
+    let rule = rules.remove(0);
+    // udev goes by the bytes of the names, wherever the files lie.
+    for before in [
+        "55-dm.rules",
+        "60-persistent-storage.rules",
+        "60-persistent-storage-dm.rules",
+        "62-multipath.rules",
+        "63-md-raid-arrays.rules",
+    ] {
+        assert!(*before < *rule, "{before}");
+    }
+    for behind in [
+        "64-btrfs.rules",
+        "64-md-raid-assembly.rules",
+        "65-md-incremental.rules",
+        "66-kpartx.rules",
+        "69-bcache.rules",
+        "69-dm-lvm.rules",
+        "69-lvm.rules",
+        "80-udisks2.rules",
+        "90-zfs.rules",
+        "99-systemd.rules",
+    ] {
+        assert!(*rule < *behind, "{behind}");
+    }
+}
+
+#[test]
 fn an_initramfs_gets_what_hides_main_if_anything_is_listed_and_never_fails() {
     let bench = Bench::new();
     let hook = |functions: &str, list: &str| {
@@ -387,7 +421,7 @@ fn an_initramfs_gets_what_hides_main_if_anything_is_listed_and_never_fails() {
         let (ran, files) = hook(copies, list);
         assert_eq!(ran.status, 0, "{list:?}: {}", ran.stderr);
         let put: &[&str] = match is_put {
-            true => &["63-dmremap.rules", "dmremap-tui", "dmremap.toml"],
+            true => &["63-z-dmremap.rules", "dmremap-tui", "dmremap.toml"],
             false => &[],
         };
         assert_eq!(files, put, "{list:?}: {}", ran.stderr);

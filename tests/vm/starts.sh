@@ -97,7 +97,7 @@ make_initramfs() {
 # The second system: cold starts over everything that takes disks by itself.
 cold_starts() {
     local count
-    devices=(array volumes poola poolb vault swap parts part)
+    devices=(array volumes poola poolb vault swap parts part stack)
     main_mib=48 spare_mib=8
     worn_mains=("${devices[@]/%/-main}")
     # Hundreds of sectors of each main that take no writes.

@@ -23,7 +23,7 @@ depends() {
 install() {
     inst_multiple /usr/bin/dmremap-tui &&
         inst_simple /etc/dmremap.toml &&
-        inst_rules 63-dmremap.rules ||
+        inst_rules 63-z-dmremap.rules ||
         dwarn "dmremap: the rule and the program could not be copied; LVM and md may take a listed main in the initramfs"
     return 0
 }

@@ -35,19 +35,23 @@ pub const ALONE: &[Named] = &[
 ];
 
 /// Devices by name, each with a main and a spare that are called after it.
-const DEVICES: [&str; 8] = [
-    "array", "volumes", "poola", "poolb", "vault", "swap", "parts", "part",
+const DEVICES: [&str; 9] = [
+    "array", "volumes", "poola", "poolb", "vault", "swap", "parts", "part", "stack",
 ];
 
 /// Where each file system is mounted, with the seed of what lies on it.
-const MOUNTS: [(&str, u8); 6] = [
+const MOUNTS: [(&str, u8); 7] = [
     ("array", 1),
     ("volumes", 2),
     ("pool", 3),
     ("opened", 4),
     ("parts", 5),
     ("part", 6),
+    ("stack", 7),
 ];
+
+/// Array of one disk that is itself a main: md's own rule looks for what lies on it, and makes links.
+const BASE: &str = "/dev/md/base";
 
 /// Bytes of each file: most of what the smallest of the file systems has room for.
 const LENGTH: u32 = 12 << 20;
@@ -111,7 +115,16 @@ fn set_up() {
     );
     run("udevadm settle --timeout=60");
     join("part", &format!("{of_part}1"));
-    for name in DEVICES.iter().filter(|name| **name != "part") {
+    run(&format!(
+        "mdadm --create {BASE} --level=0 --raid-devices=1 --force --metadata=1.2 --run {}",
+        node("stack-main")
+    ));
+    run("udevadm settle --timeout=60");
+    join("stack", BASE);
+    for name in DEVICES
+        .iter()
+        .filter(|name| !["part", "stack"].contains(name))
+    {
         join(name, &node(&format!("{name}-main")));
     }
 
@@ -123,16 +136,17 @@ fn set_up() {
     run("dmremap-tui reassemble parts");
     run("mke2fs -q -F -t ext4 /dev/mapper/parts-part1");
     run("mke2fs -q -F -t ext4 -L part /dev/mapper/part");
+    run("mke2fs -q -F -t ext4 -L stack /dev/mapper/stack");
     run("mkswap -q /dev/mapper/swap");
     let mirror = node("mirror-disk");
     run(&format!(
         "mdadm --create /dev/md/array --level=1 --raid-devices=2 --assume-clean --bitmap=none \
          --metadata=1.2 --run /dev/mapper/array {mirror}"
     ));
-    append(
-        "/etc/mdadm/mdadm.conf",
-        &run("mdadm --detail --brief /dev/md/array"),
-    );
+    for array in ["/dev/md/array", BASE] {
+        let line = run(&format!("mdadm --detail --brief {array}"));
+        append("/etc/mdadm/mdadm.conf", &line);
+    }
     run("mke2fs -q -F -t ext4 /dev/md/array");
     run("vgcreate -q --devices /dev/mapper/volumes group /dev/mapper/volumes");
     run("lvcreate -q -y --devices /dev/mapper/volumes --name volume --extents 90%VG group");
@@ -170,6 +184,10 @@ fn set_up() {
         ),
         format!("PARTLABEL=part /mnt/part ext4 {OPTIONS}"),
         format!(
+            "UUID={} /mnt/stack ext4 {OPTIONS}",
+            tag("/dev/mapper/stack", "UUID")
+        ),
+        format!(
             "UUID={} none swap {OPTIONS}",
             tag("/dev/mapper/swap", "UUID")
         ),
@@ -198,13 +216,21 @@ fn set_up() {
     run("sync");
 }
 
-/// The kernel's name of main of a device, which may be a partition.
+/// The kernel's name of main of a device, which may be a partition or an array.
 fn main_of(name: &str) -> String {
-    let disk = node(&format!("{name}-main")).replace("/dev/", "");
+    let disk = || node(&format!("{name}-main")).replace("/dev/", "");
     match name {
-        "part" => format!("{disk}1"),
-        _ => disk,
+        "part" => format!("{}1", disk()),
+        "stack" => kernel_name(BASE),
+        _ => disk(),
     }
+}
+
+/// The kernel's name of the device that a link leads to.
+fn kernel_name(link: &str) -> String {
+    let node = fs::canonicalize(link).unwrap_or_else(|error| panic!("{link}: {error}"));
+    let name = node.file_name().expect("a node has a name");
+    name.to_str().expect("ASCII").to_owned()
 }
 
 fn reads_are_right() {
@@ -222,13 +248,14 @@ fn reads_are_right() {
     wait_for("swap is in use", || {
         fs::read_to_string("/proc/swaps").is_ok_and(|told| told.lines().count() == 2)
     });
-    let mismatches = || fs::read_to_string("/sys/class/block/md127/md/mismatch_cnt");
-    fs::write("/sys/class/block/md127/md/sync_action", "check").expect("md can be asked");
+    let array = format!("/sys/class/block/{}/md", kernel_name("/dev/md/array"));
+    let action = format!("{array}/sync_action");
+    fs::write(&action, "check").expect("md can be asked");
     wait_for("md has compared its disks", || {
-        fs::read_to_string("/sys/class/block/md127/md/sync_action")
-            .is_ok_and(|told| told.trim() == "idle")
+        fs::read_to_string(&action).is_ok_and(|told| told.trim() == "idle")
     });
-    assert_eq!(mismatches().expect("md counts").trim(), "0");
+    let mismatches = fs::read_to_string(format!("{array}/mismatch_cnt"));
+    assert_eq!(mismatches.expect("md counts").trim(), "0");
 }
 
 /// Who holds a device, by the kernel's names.
@@ -239,6 +266,17 @@ fn holders(name: &str) -> Vec<String> {
         name.into_string().ok()
     });
     names.collect()
+}
+
+/// Arrays of md that are started, by the kernel's names.
+fn started_arrays() -> Vec<String> {
+    let disks = fs::read_dir("/sys/class/block").expect("sysfs is mounted");
+    let names = disks.filter_map(|disk| disk.ok()?.file_name().into_string().ok());
+    let is_started = |name: &String| {
+        let state = fs::read_to_string(format!("/sys/class/block/{name}/md/array_state"));
+        state.is_ok_and(|state| !["inactive", "clear"].contains(&state.trim()))
+    };
+    names.filter(is_started).collect()
 }
 
 /// Links to main that tell of its contents.
@@ -323,11 +361,8 @@ fn mains_are_left_alone_without_spares() {
             .ok(),
         Some(1)
     );
-    assert!(
-        fs::read_dir("/sys/class/block/md127/md").is_err()
-            || fs::read_to_string("/sys/class/block/md127/md/array_state")
-                .is_ok_and(|state| state.trim() == "inactive")
-    );
+    // The array that is a main itself is there; the one over a listed device lacks that.
+    assert_eq!(started_arrays(), [main_of("stack")]);
     assert_eq!(failed_units(), "");
     assert_eq!(check(&json("doctor"), "held")["ok"], true);
 }

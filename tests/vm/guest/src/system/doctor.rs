@@ -32,7 +32,7 @@ fn find<'a>(checks: &'a [Value], id: &str) -> &'a Value {
 fn check_installed(checks: &[Value]) {
     assert!(good(checks, "root").contains("this is root"));
     assert!(good(checks, "device-mapper").contains("can be asked"));
-    assert!(good(checks, "rule").ends_with("/usr/lib/udev/rules.d/63-dmremap.rules"));
+    assert!(good(checks, "rule").ends_with("/usr/lib/udev/rules.d/63-z-dmremap.rules"));
     assert!(good(checks, "unit").ends_with("/usr/lib/systemd/system/dmremap-assemble@.service"));
     assert_eq!(good(checks, "udev"), "udev is running");
     let release = run("uname -r");
