@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inspect::{
     inspect, inspect_table, journal_finding, log_findings, look, open_each, status_findings, Depth,
-    Extent, Inspection, Mains, Scan, Scanned,
+    Extent, Inspection, MainSeen, Mains, Scan, Scanned,
 };
 use crate::policy::Policy;
 use crate::port::{Access, BlockStore, DeviceInfo, Usage, Watcher};
@@ -98,7 +98,7 @@ pub(super) fn inspect_one(session: &mut Session, args: &InspectArgs) -> Result<E
         Some(main) => {
             let main = session.device(main)?;
             let main = session.host.open(&main, Access::Read)?;
-            seen.judge_with_main(Some((main.size(), main.logical_block())));
+            seen.judge_with_main(Some(MainSeen::from(&*main)));
         }
         None => Mains::default().note(&mut *session.host, &mut seen),
     }

@@ -7,7 +7,7 @@ use crate::command_line;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::quorum::{CopyState, Foreign, Reading, Verdict};
 use crate::remap_core::superblock::{Content, Flaw, Superblock, Unsupported};
-use crate::remap_core::units::{BlockSize, Sector, Sectors, Sequence, Slot};
+use crate::remap_core::units::{Sector, Sectors, Sequence, Slot};
 use crate::text;
 
 type Lint = fn(&Inspection) -> Option<Finding>;
@@ -327,13 +327,13 @@ pub(super) fn misfit(seen: &Inspection) -> Vec<String> {
     };
     let unit = superblock.layout().map(|layout| layout.block_size);
     let mut why = Vec::new();
-    let mut check = |what: &str, size: Sectors, block: BlockSize, stated: Sectors| {
+    let mut check = |what: &str, size: Sectors, block: u32, stated: Sectors| {
         if size != stated {
             why.push(format!(
                 "{what} has {size} sectors; the metadata says {stated}"
             ));
         }
-        if let Some(unit) = unit.filter(|unit| block > *unit) {
+        if let Some(unit) = unit.filter(|unit| block > unit.bytes()) {
             why.push(format!(
                 "{what} writes no less than {block} bytes, more than the remap unit of {unit}"
             ));
@@ -342,21 +342,23 @@ pub(super) fn misfit(seen: &Inspection) -> Vec<String> {
     check(
         "the spare",
         seen.size,
-        seen.logical_block,
+        seen.logical_block.bytes(),
         superblock.spare_sectors,
     );
-    if let Some((size, block)) = seen.main {
-        check("main", size, block, superblock.main_sectors);
+    if let Some(main) = seen.main {
+        let stated = superblock.main_sectors;
+        check("main", main.size, main.block_bytes, stated);
     }
     why
 }
 
 fn block_size(seen: &Inspection) -> Option<Finding> {
     let unit = seen.superblock.as_ref()?.layout()?.block_size;
-    let main = seen.main.map(|(_, block)| block);
-    let larger = main.into_iter().chain([seen.logical_block]).max()?;
-    (larger > unit).then(|| {
-        let on = match seen.logical_block > unit {
+    let main = seen.main.map(|main| main.block_bytes);
+    let own = seen.logical_block.bytes();
+    let larger = main.into_iter().chain([own]).max()?;
+    (larger > unit.bytes()).then(|| {
+        let on = match own > unit.bytes() {
             true => "The device",
             false => "Its main",
         };
@@ -371,7 +373,7 @@ fn block_size(seen: &Inspection) -> Option<Finding> {
 
 fn main_size(seen: &Inspection) -> Option<Finding> {
     let stated = seen.superblock.as_ref()?.main_sectors;
-    let (size, _) = seen.main?;
+    let size = seen.main?.size;
     (size != stated).then(|| {
         Finding::error(
             "main-size",
@@ -642,9 +644,23 @@ fn spare_shrunk(seen: &Inspection) -> Option<Finding> {
                 "The device has {} sectors; its metadata says {stated}.",
                 seen.size
             ),
-            "It was cut short, or copied to a smaller one. Do not assemble it before its full size is back.",
+            for_another_size(
+                seen,
+                "It was cut short, or copied to a smaller one. Do not assemble it before its full size is back.",
+            ),
         )
     })
+}
+
+/// Advice on a spare of another size; nothing on plain v4 depends on the size that it states.
+fn for_another_size(seen: &Inspection, advice: &str) -> String {
+    match seen.superblock.as_ref().and_then(Superblock::layout) {
+        Some(_) => advice.to_owned(),
+        None => format!(
+            "{advice} Or have it take the size that it has: {}",
+            command(seen, "migrate", &[])
+        ),
+    }
 }
 
 fn spare_grown(seen: &Inspection) -> Option<Finding> {
@@ -656,7 +672,10 @@ fn spare_grown(seen: &Inspection) -> Option<Finding> {
                 "The device has {} sectors; its metadata says {stated}: no target brings it up so.",
                 seen.size
             ),
-            "Give it the size again that it had: as a partition, or as a loop device of limited size.",
+            for_another_size(
+                seen,
+                "Give it the size again that it had: as a partition, or as a loop device of limited size.",
+            ),
         )
     })
 }

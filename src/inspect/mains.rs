@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::scan::look_for_contents;
-use super::{look_at_each, Inspection, Scanned};
+use super::{look_at_each, Inspection, MainSeen, Scanned};
 use crate::error::Error;
 use crate::port::{identity, DeviceInfo, Host, Part, Usage};
-use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors};
+use crate::remap_core::units::{IdentityDigest, Sectors};
 
 /// Where main of an array is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,27 +31,28 @@ pub enum MainMatch {
     Unknown,
 }
 
-/// Devices by what they are known as.
-pub(super) struct ByIdentity<'a>(BTreeMap<IdentityDigest, Vec<&'a Scanned>>);
+/// The places of devices in a list, by what they are known as.
+#[derive(Debug, Default)]
+pub(super) struct ByIdentity(BTreeMap<IdentityDigest, Vec<usize>>);
 
-impl<'a> ByIdentity<'a> {
-    pub(super) fn of(devices: &'a [Scanned]) -> Self {
-        let mut by_identity: BTreeMap<IdentityDigest, Vec<&Scanned>> = BTreeMap::new();
-        for device in devices {
+impl ByIdentity {
+    pub(super) fn of(devices: &[Scanned]) -> Self {
+        let mut by_identity: BTreeMap<IdentityDigest, Vec<usize>> = BTreeMap::new();
+        for (place, device) in devices.iter().enumerate() {
             for known in device.known_as() {
-                by_identity.entry(known).or_default().push(device);
+                by_identity.entry(known).or_default().push(place);
             }
         }
         Self(by_identity)
     }
 
-    /// Main of a spare.
-    pub(super) fn main_of(&self, spare: &Inspection) -> MainMatch {
+    /// Main of a spare, among the `devices` that this was made of.
+    pub(super) fn main_of(&self, spare: &Inspection, devices: &[Scanned]) -> MainMatch {
         let main = spare.main_identity();
         let Some(stated) = spare.superblock.filter(|_| !main.is_none()) else {
             return MainMatch::Unknown;
         };
-        match self.uppermost(&main).as_slice() {
+        match self.uppermost(&main, devices).as_slice() {
             // Another file system may have been made on it since.
             [] if identity::is_of_contents(&main) => MainMatch::Unknown,
             [] => MainMatch::NotFound,
@@ -69,56 +70,51 @@ impl<'a> ByIdentity<'a> {
         }
     }
 
-    /// The size of a spare's main and the smallest unit that it writes, if it is there.
-    fn measures(&self, spare: &Inspection) -> Option<(Sectors, BlockSize)> {
-        match self.uppermost(&spare.main_identity()).as_slice() {
-            [only] => Some((only.info.size, only.info.logical_block)),
+    /// What is seen of a spare's main, if it is there.
+    fn seen_of(&self, spare: &Inspection, devices: &[Scanned]) -> Option<MainSeen> {
+        match self.uppermost(&spare.main_identity(), devices).as_slice() {
+            [only] => Some(MainSeen {
+                size: only.info.size,
+                block_bytes: only.info.logical_block_bytes(),
+            }),
             _ => None,
         }
     }
 
     /// The devices that are known as `main`, without those that show through others.
-    fn uppermost(&self, main: &IdentityDigest) -> Vec<&'a Scanned> {
-        let matching = match main.is_none() {
+    fn uppermost<'a>(&self, main: &IdentityDigest, devices: &'a [Scanned]) -> Vec<&'a Scanned> {
+        let places = match main.is_none() {
             true => None,
             false => self.0.get(main),
         };
-        let matching = matching.map_or(&[][..], Vec::as_slice);
-        let is_active = |device: &&&Scanned| {
+        let places = places.map_or(&[][..], Vec::as_slice).iter();
+        let matching: Vec<&Scanned> = places.filter_map(|place| devices.get(*place)).collect();
+        let is_active_main = |device: &&Scanned| {
             let usage = &device.info.usage;
-            matches!(
-                usage,
-                Usage::Mapped {
-                    part: Part::Main,
-                    ..
-                }
-            )
+            matches!(usage, Usage::Mapped { part, .. } if *part == Part::Main)
         };
         // The file system on main shows through the mapped device as well.
-        if let [only] = matching.iter().filter(is_active).collect::<Vec<_>>()[..] {
+        let mut active = matching.iter().copied().filter(is_active_main);
+        if let (Some(only), None) = (active.next(), active.next()) {
             return vec![only];
         }
-        let is_below = |lower: &&&Scanned| matching.iter().any(|upper| upper.holds(lower));
-        matching
-            .iter()
-            .filter(|it| !is_below(it))
-            .copied()
-            .collect()
+        let is_below = |lower: &Scanned| matching.iter().any(|upper| upper.holds(lower));
+        let uppermost = matching.iter().copied().filter(|it| !is_below(it));
+        uppermost.collect()
     }
-}
 
-/// Has every spare among `devices` judged with its main, where that is among them too.
-pub(super) fn note_each(devices: &mut [Scanned]) {
-    let by_identity = ByIdentity::of(devices);
-    let measured = devices.iter().map(|device| {
-        let seen = device.ours()?;
-        Some(by_identity.measures(seen))
-    });
-    let measured: Vec<_> = measured.collect();
-    for (device, main) in devices.iter_mut().zip(measured) {
-        if let (Ok(seen), Some(main)) = (&mut device.seen, main) {
-            if seen.main != main {
-                Arc::make_mut(seen).judge_with_main(main);
+    /// Has every spare among `devices` judged with its main, if that is among them too.
+    pub(super) fn note_each(&self, devices: &mut [Scanned]) {
+        let measured = devices.iter().map(|device| {
+            let seen = device.ours()?;
+            Some(self.seen_of(seen, devices))
+        });
+        let measured: Vec<_> = measured.collect();
+        for (device, main) in devices.iter_mut().zip(measured) {
+            if let (Ok(seen), Some(main)) = (&mut device.seen, main) {
+                if seen.main != main {
+                    Arc::make_mut(seen).judge_with_main(main);
+                }
             }
         }
     }
@@ -128,6 +124,7 @@ pub(super) fn note_each(devices: &mut [Scanned]) {
 #[derive(Debug, Default)]
 pub struct Mains {
     devices: Option<Vec<Scanned>>,
+    by_identity: ByIdentity,
     /// Whether file systems were looked for on those that nothing else is known of.
     with_contents: bool,
 }
@@ -135,8 +132,10 @@ pub struct Mains {
 impl Mains {
     /// Devices by what the machine tells of them: none is ever opened.
     pub fn listed(devices: Vec<DeviceInfo>) -> Self {
+        let devices: Vec<Scanned> = devices.into_iter().map(unseen).collect();
         Self {
-            devices: Some(devices.into_iter().map(unseen).collect()),
+            by_identity: ByIdentity::of(&devices),
+            devices: Some(devices),
             with_contents: true,
         }
     }
@@ -153,6 +152,7 @@ impl Mains {
             let listed = host.devices().unwrap_or_default();
             let mut devices: Vec<Scanned> = listed.into_iter().map(unseen).collect();
             look_at(host, &mut devices, |info| info.properties.is_none());
+            self.by_identity = ByIdentity::of(&devices);
             self.devices = Some(devices);
         }
         let devices = self.devices.get_or_insert_default();
@@ -162,6 +162,7 @@ impl Mains {
                 told.is_some_and(|told| told.identity.is_none())
             });
             look_for_contents(host, devices);
+            self.by_identity = ByIdentity::of(devices);
         }
         self.note_known(seen);
     }
@@ -169,7 +170,7 @@ impl Mains {
     /// Has a spare judged with its main, if that is among the devices that are known.
     pub fn note_known(&self, seen: &mut Inspection) {
         let devices = self.devices.as_deref().unwrap_or_default();
-        let main = ByIdentity::of(devices).measures(seen);
+        let main = self.by_identity.seen_of(seen, devices);
         if seen.main != main {
             seen.judge_with_main(main);
         }
@@ -197,6 +198,7 @@ mod tests {
     use crate::inspect::{inspect, Scan};
     use crate::port::block::Properties;
     use crate::remap_core::quorum::Verdict;
+    use crate::remap_core::units::BlockSize;
     use crate::tui::sample;
 
     /// What a machine tells of a device with this identity.

@@ -89,13 +89,31 @@ pub struct Inspection {
     /// The remap table, as far as a target reads it to come up; none where no copy wins, and
     /// in plain v4.
     pub table: Option<TableInspection>,
-    /// Main, where it was found: its size and the smallest unit that it writes.
-    pub main: Option<(Sectors, BlockSize)>,
+    /// Main, where it was found.
+    pub main: Option<MainSeen>,
     /// The mapped device's name, as a valid header of the same array has it; only if
     /// it can be one.
     pub name: Option<String>,
     /// What is worth saying, most urgent first.
     pub findings: Vec<Finding>,
+}
+
+/// What decides of a main whether a target takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MainSeen {
+    /// Its size.
+    pub size: Sectors,
+    /// Bytes of the smallest unit that it writes.
+    pub block_bytes: u32,
+}
+
+impl From<&dyn BlockStore> for MainSeen {
+    fn from(store: &dyn BlockStore) -> Self {
+        Self {
+            size: store.size(),
+            block_bytes: store.logical_block().bytes(),
+        }
+    }
 }
 
 /// What a region's header block gave.
@@ -285,8 +303,8 @@ impl Inspection {
     /// Whether main, where it was found, is what the metadata was written for.
     pub fn main_fits(&self) -> bool {
         let stated = self.stated().zip(self.main);
-        stated.is_none_or(|((superblock, unit), (size, block))| {
-            size == superblock.main_sectors && block <= unit
+        stated.is_none_or(|((superblock, unit), main)| {
+            main.size == superblock.main_sectors && main.block_bytes <= unit.bytes()
         })
     }
 
@@ -302,9 +320,8 @@ impl Inspection {
         self.findings = lints::findings(self);
     }
 
-    /// Judges the device with main as it was found: its size and the smallest unit that it
-    /// writes.
-    pub fn judge_with_main(&mut self, main: Option<(Sectors, BlockSize)>) {
+    /// Judges the device with main as it was found.
+    pub fn judge_with_main(&mut self, main: Option<MainSeen>) {
         self.main = main;
         self.judge_anew();
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::mains::{self, ByIdentity, MainMatch};
+use super::mains::{ByIdentity, MainMatch};
 use super::{look, Depth, Inspection};
 use crate::error::Error;
 use crate::port::identity;
@@ -94,8 +94,9 @@ pub struct Scan {
 impl Scan {
     /// The scan of devices that were looked at already. Each spare is judged with its main.
     pub fn of(mut devices: Vec<Scanned>) -> Self {
-        mains::note_each(&mut devices);
-        let arrays = group(&devices);
+        let by_identity = ByIdentity::of(&devices);
+        by_identity.note_each(&mut devices);
+        let arrays = group(&devices, &by_identity);
         Self { devices, arrays }
     }
 
@@ -261,8 +262,7 @@ where
 
 /// Puts spares of one array together. Spares of plain v4 have nothing that would bind
 /// them: each is on its own.
-fn group(devices: &[Scanned]) -> Vec<Array> {
-    let by_identity = ByIdentity::of(devices);
+fn group(devices: &[Scanned], by_identity: &ByIdentity) -> Vec<Array> {
     let mut by_uuid: BTreeMap<ArrayUuid, usize> = BTreeMap::new();
     let mut arrays: Vec<Array> = Vec::new();
     for device in spares(devices) {
@@ -285,7 +285,7 @@ fn group(devices: &[Scanned]) -> Vec<Array> {
                 uuid,
                 name: seen.name.clone(),
                 spares: vec![seen.path.clone()],
-                main: by_identity.main_of(seen),
+                main: by_identity.main_of(seen, devices),
                 active_as,
             }),
         }

@@ -432,6 +432,11 @@ fn refusal(device: &Seen, obstacle: &Obstacle) -> Refusal {
             format!("{path} takes no writes."),
             "Lift its write protection, or name another device.",
         ),
+        Obstacle::LargeBlocks(bytes) => Refusal::new(
+            "block-size",
+            format!("{path} writes no less than {bytes} bytes; a target takes 512 to 4096."),
+            another,
+        ),
         Obstacle::Unread(why) => Refusal::new(
             "unreadable",
             format!("{path} could not be looked at: {}.", text::guard(why)),

@@ -21,6 +21,8 @@ pub struct Facts<'a> {
     pub size: Sectors,
     /// The smallest unit that can be written.
     pub logical_block: BlockSize,
+    /// Bytes of a logical block, where they are more than a target takes.
+    pub large_block_bytes: Option<u32>,
     /// Whether it takes no writes.
     pub read_only: bool,
     /// What it is used for.
@@ -46,6 +48,7 @@ impl<'a> Facts<'a> {
         Self {
             size: info.size,
             logical_block: info.logical_block,
+            large_block_bytes: properties.and_then(|known| known.large_block_bytes),
             read_only: info.read_only,
             usage: &info.usage,
             identity: seen.map_or_else(
@@ -86,6 +89,8 @@ pub enum Obstacle {
     },
     /// It takes no writes.
     ReadOnly,
+    /// It writes no less than so many bytes, more than a target takes.
+    LargeBlocks(u32),
     /// It could not be looked at; the text says why.
     Unread(String),
     /// It has no sectors.
@@ -142,6 +147,7 @@ impl Obstacle {
                 part: Part::Spare,
             } => format!("spare of {}", escape_str(name)),
             Self::ReadOnly => "read-only".to_owned(),
+            Self::LargeBlocks(bytes) => format!("blocks of {bytes} bytes: no more than 4096"),
             Self::Unread(why) => format!("not looked at: {}", guard(why)),
             Self::NoSectors => "it has no sectors".to_owned(),
             Self::IsSpare(_) => "it is a spare itself".to_owned(),
@@ -223,8 +229,10 @@ fn against_use(device: &Facts<'_>) -> Vec<Obstacle> {
         }),
     };
     let read_only = device.read_only.then_some(Obstacle::ReadOnly);
+    let large = device.large_block_bytes.map(Obstacle::LargeBlocks);
     let unread = device.unread.map(|why| Obstacle::Unread(why.to_owned()));
-    used.into_iter().chain(read_only).chain(unread).collect()
+    let obstacles = [used, read_only, large, unread];
+    obstacles.into_iter().flatten().collect()
 }
 
 /// What would be lost with what a device holds.
@@ -292,6 +300,7 @@ mod tests {
         Facts {
             size: ROOM,
             logical_block: BlockSize::B512,
+            large_block_bytes: None,
             read_only: false,
             usage,
             identity: IdentityDigest::NONE,
@@ -353,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_small_is_told_with_what_it_needs() {
+    fn what_is_too_small_or_writes_too_much_is_told_with_what_it_needs() {
         let needs = Layout::smallest_spare(BlockSize::B512);
         for (size, obstacles) in [
             (needs, vec![]),
@@ -367,6 +376,15 @@ mod tests {
                 ..facts(&Usage::Free)
             };
             assert_eq!(spare(&small), obstacles, "{size}");
+        }
+        let large = Facts {
+            large_block_bytes: Some(16_384),
+            ..facts(&Usage::Free)
+        };
+        for obstacles in [spare(&large), against_main(&large)] {
+            assert_eq!(obstacles, [Obstacle::LargeBlocks(16_384)]);
+            assert!(obstacles[0].remark().contains("16384 bytes"));
+            assert_eq!(fitness(&obstacles), Fitness::Unfit);
         }
         let none = Facts {
             size: Sectors::new(0),

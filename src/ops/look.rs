@@ -29,6 +29,8 @@ impl Seen {
         Facts {
             size: seen.size,
             logical_block: seen.logical_block,
+            // What has larger ones is not opened.
+            large_block_bytes: None,
             read_only: self.store.is_read_only(),
             usage: &self.usage,
             identity: seen.identity,

@@ -10,7 +10,7 @@ use super::plan::Draft;
 use super::{compose, Operation, Plan, Refusal, Target};
 use crate::command_line;
 use crate::error::Error;
-use crate::inspect::{inspect, scan_all, Array, Inspection, MainMatch, Scan};
+use crate::inspect::{inspect, scan_all, Array, Inspection, MainMatch, MainSeen, Scan};
 use crate::port::block::Instance;
 use crate::port::{Access, Activation, Host, HostError, Meant, Part, Usage};
 use crate::remap_core::params::Options;
@@ -138,7 +138,10 @@ pub(super) fn plan(
     let scan = surroundings.look(host)?;
     require_single(scan, &seen)?;
     let main = main_of(host, scan, &seen, words.main)?;
-    seen.judge_with_main(Some((main.size, main.logical_block)));
+    seen.judge_with_main(Some(MainSeen {
+        size: main.size,
+        block_bytes: main.logical_block.bytes(),
+    }));
     require_fitting_main(&seen)?;
     let devices = scan.devices.iter().map(|device| &device.info);
     require_apart(devices, (&main.path, main.instance), &seen)?;
@@ -248,7 +251,8 @@ fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
             advice,
         ));
     }
-    Ok(())
+    // Plain v4 is judged by its copies alone, and brought up by its size as well.
+    refuse_for(seen, "spare-grown")
 }
 
 /// Refuses a main that writes larger blocks than the metadata was written for.

@@ -195,6 +195,8 @@ pub struct Properties {
     pub wwid: Option<String>,
     /// The UUID of a partition in its table.
     pub partition_uuid: Option<String>,
+    /// Bytes of a logical block, where they are more than a target takes.
+    pub large_block_bytes: Option<u32>,
     /// The unit in bytes that the medium writes at once.
     pub physical_block_bytes: Option<u32>,
     /// Whether it turns.

@@ -239,7 +239,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// Its size.
     pub size: Sectors,
-    /// The smallest unit that can be written.
+    /// The smallest unit that can be written; the largest that a target takes, where it is
+    /// larger: see [`DeviceInfo::logical_block_bytes`].
     pub logical_block: BlockSize,
     /// Whether it takes no writes.
     pub read_only: bool,
@@ -249,6 +250,15 @@ pub struct DeviceInfo {
     pub faults: u64,
     /// What else the machine knows of a block device; none of an image.
     pub properties: SharedProperties,
+}
+
+impl DeviceInfo {
+    /// Bytes of the smallest unit that can be written, also where a target takes no such.
+    pub fn logical_block_bytes(&self) -> u32 {
+        let properties = self.properties.as_deref();
+        let large = properties.and_then(|known| known.large_block_bytes);
+        large.unwrap_or_else(|| self.logical_block.bytes())
+    }
 }
 
 /// A block device that the kernel names by its number.

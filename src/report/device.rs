@@ -198,7 +198,7 @@ impl<'a> ListedDevice<'a> {
             device: path_text(&row.info.path),
             size_sectors: row.info.size.get(),
             size_bytes: row.info.size.bytes(),
-            logical_block_bytes: row.info.logical_block.bytes(),
+            logical_block_bytes: row.info.logical_block_bytes(),
             read_only: row.info.read_only,
             part: row.part(),
             mapped: row.mapped_name().map(escape_str),

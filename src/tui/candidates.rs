@@ -51,7 +51,7 @@ pub fn mains(state: &State) -> Vec<Candidate> {
             holds: contents(&facts),
             remark: match obstacles.first() {
                 Some(obstacle) => obstacle.remark(),
-                None => format!("{}-byte blocks", device.logical_block),
+                None => format!("{}-byte blocks", device.logical_block_bytes()),
             },
             unit: device.logical_block,
             rank: 0,

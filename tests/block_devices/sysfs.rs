@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use dmremap::ops::eligibility::{against_main, Facts, Obstacle};
 use dmremap::port::block::{Properties, SignatureUse};
 use dmremap::port::{DeviceInfo, Usage};
 use dmremap::remap_core::units::{BlockSize, Sectors};
@@ -268,6 +269,33 @@ fn hostile_content_is_escaped_and_breaks_nothing() {
         properties(&devices, "sdd").unread,
         ["queue/logical_block_size"]
     );
+}
+
+#[test]
+fn blocks_that_no_target_takes_are_told_as_they_are() {
+    for (told, bytes, is_read) in [
+        ("512", 512, true),
+        ("4096", 4096, true),
+        ("8192", 8192, true),
+        ("65536", 65_536, true),
+        ("3000", 512, false),
+        ("0", 512, false),
+    ] {
+        let mut tree = Tree::new();
+        tree.disk("sda", 4096)
+            .set("queue/logical_block_size", format!("{told}\n"));
+        let devices = block_devices(&tree.roots()).unwrap();
+        let sda = device(&devices, "sda");
+        assert_eq!(sda.logical_block_bytes(), bytes, "{told}");
+        assert_eq!(
+            properties(&devices, "sda").unread.is_empty(),
+            is_read,
+            "{told}"
+        );
+        let facts = Facts::new(sda, None);
+        let is_refused = against_main(&facts) == [Obstacle::LargeBlocks(bytes)];
+        assert_eq!(is_refused, bytes > 4096, "{told}");
+    }
 }
 
 #[test]

@@ -23,8 +23,17 @@ impl Loop {
     /// Over `path`, from a byte on, for so many bytes; for all that there are where that is 0.
     fn over(path: &Path, offset: u64, length: u64) -> Option<Self> {
         let (offset, length) = (offset.to_string(), length.to_string());
-        let path = path.to_str().unwrap();
-        let words = ["-f", "--show", "-o", &offset, "--sizelimit", &length, path];
+        Self::set_up(path, &["-o", &offset, "--sizelimit", &length])
+    }
+
+    /// Over all of `path`, with logical blocks of so many bytes; `None` where the kernel makes none
+    /// such.
+    fn with_blocks(path: &Path, bytes: u32) -> Option<Self> {
+        Self::set_up(path, &["-b", &bytes.to_string()])
+    }
+
+    fn set_up(path: &Path, options: &[&str]) -> Option<Self> {
+        let words = [&["-f", "--show"], options, &[path.to_str().unwrap()]].concat();
         let path = tool("losetup", &words)?;
         Some(Self {
             path,
@@ -170,5 +179,68 @@ fn windows_of_one_file_are_two_devices_only_where_they_are_apart() {
     ] {
         let ran = bench.run(&format!("--dry-run create x --main {main} --spare {spare}"));
         assert_eq!(ran.status, status, "{main} {spare}: {}", ran.stderr);
+    }
+}
+
+/// Main is known by its file system alone, as a loop device is known by nothing else.
+#[test]
+fn a_main_whose_blocks_grew_is_part_of_the_verdict_wherever_it_is_told() {
+    if !has_loops() {
+        return;
+    }
+    let bench = Bench::new();
+    let image = bench.image("main.img", 65_536);
+    tool("mkfs.ext2", &["-q", "-F", image.to_str().unwrap()]).expect("a file system can be made");
+    let spare = bench.image("spare.img", 16_384);
+    let made = bench.run("create vault --main main.img --spare spare.img --confirm vault");
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    let spare = Loop::over(&spare, 0, 0).unwrap();
+    for (bytes, verdict, status) in [(512, "healthy", 0), (4096, "unsupported", 4)] {
+        let main = Loop::with_blocks(&image, bytes).unwrap();
+        let seen = bench.run(&format!("inspect {} --json", spare.path));
+        assert_eq!(
+            seen.status, status,
+            "{bytes}: {} {}",
+            seen.stdout, seen.stderr
+        );
+        let seen = seen.json("inspect");
+        assert_eq!(seen["verdict"], verdict, "{bytes}");
+        let is_told = seen["findings"].to_string().contains("\"block-size\"");
+        assert_eq!(is_told, bytes != 512, "{seen}");
+        let list = bench.run("list --json").json("list");
+        let mut rows = list["devices"].as_array().unwrap().iter();
+        let row = rows
+            .find(|row| row["device"] == spare.path.as_str())
+            .unwrap();
+        assert_eq!(row["verdict"], verdict, "{bytes}");
+        drop(main);
+    }
+}
+
+#[test]
+fn a_disk_with_blocks_that_no_target_takes_is_told_and_refused() {
+    if !has_loops() {
+        return;
+    }
+    let bench = Bench::new();
+    let (one, other) = (bench.image("a.img", 65_536), bench.image("b.img", 65_536));
+    let Some(large) = Loop::with_blocks(&one, 8192) else {
+        eprintln!("left out: this kernel makes no such blocks");
+        return;
+    };
+    let usual = Loop::over(&other, 0, 0).unwrap();
+    let list = bench.run("list --json").json("list");
+    let mut rows = list["devices"].as_array().unwrap().iter();
+    let row = rows
+        .find(|row| row["device"] == large.path.as_str())
+        .unwrap();
+    assert_eq!(row["logical_block_bytes"], 8192);
+    for (main, spare) in [(&large, &usual), (&usual, &large)] {
+        let (main, spare) = (&main.path, &spare.path);
+        let words = format!("create vault --main {main} --spare {spare} --confirm vault");
+        let refused = bench.run(&words);
+        assert_ne!(refused.status, 0);
+        let why = format!("{} has logical blocks of 8192 bytes", large.path);
+        assert!(refused.stderr.contains(&why), "{}", refused.stderr);
     }
 }

@@ -274,6 +274,35 @@ fn a_spare_that_was_cut_short_is_not_assembled() {
     assert_eq!((refusal.code(), refusal.exit().code()), ("spare-shrunk", 4));
 }
 
+/// Nothing of plain v4 is where its size says, and a target goes by that size all the same.
+#[test]
+fn plain_v4_on_a_spare_of_another_size_is_not_assembled() {
+    for (sectors, code) in [
+        (1_048_576, "main-size"),
+        (1_048_575, "spare-shrunk"),
+        (1_048_584, "spare-grown"),
+    ] {
+        let mut machine = with_plain();
+        let (mut context, _) = context();
+        let copies = Slot::ALL.map(|slot| machine.copy(SPARE, slot));
+        machine.add(SPARE, ram(Sectors::new(sectors), 2));
+        machine.put_copies(SPARE, &copies);
+        let word = with(Some(MAIN), None, false);
+        let refusal = planned(&mut machine, &mut context, &word).unwrap_err();
+        assert_eq!(
+            (refusal.code(), refusal.exit().code()),
+            (code, 4),
+            "{refusal}"
+        );
+        let is_told = machine
+            .inspect(SPARE)
+            .findings
+            .into_iter()
+            .any(|it| it.id == code);
+        assert_eq!(is_told, sectors != 1_048_576, "{sectors}");
+    }
+}
+
 #[test]
 fn a_scan_groups_arrays_and_finds_their_mains() {
     let (mut machine, ..) = created();

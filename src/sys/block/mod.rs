@@ -27,7 +27,7 @@ use crate::port::block::{DeviceNumber, Kind, Properties};
 use crate::port::device_mapper::Line;
 use crate::port::layers::{meets, Extent, Ground, Layers, Place};
 use crate::port::{BlockDevice, DeviceInfo, HostError, Usage};
-use crate::remap_core::units::{BlockSize, IdentityDigest};
+use crate::remap_core::units::IdentityDigest;
 use crate::text::{escape_os, escape_path};
 
 /// Where the kernel and udev tell of block devices.
@@ -213,7 +213,7 @@ pub(super) fn find(roots: &Roots, number: DeviceNumber) -> Option<BlockDevice> {
     let disk = disk.as_ref().unwrap_or(&node);
     Some(BlockDevice {
         path: roots.dev.join(&node.device_name),
-        logical_block: disk.logical_block.unwrap_or(BlockSize::B512),
+        logical_block: disk.unit(),
         partition_label: node.udev.partition_label().map(str::to_owned),
         partition_uuid: node.partition_uuid,
     })
@@ -364,7 +364,7 @@ impl Tree {
                 .collect()
         };
         let mut unread = node.unread.clone();
-        if disk.logical_block.is_none() {
+        if disk.logical_block.is_none() && disk.large_block_bytes.is_none() {
             unread.push("queue/logical_block_size".to_owned());
         }
         unread.sort();
@@ -380,6 +380,7 @@ impl Tree {
             serial: disk.serial.clone(),
             wwid: disk.wwid.clone(),
             partition_uuid: node.partition_uuid.clone(),
+            large_block_bytes: disk.large_block_bytes,
             physical_block_bytes: disk.physical_block_bytes,
             rotational: disk.rotational,
             mounts: self.places(node),
@@ -392,7 +393,7 @@ impl Tree {
             path: roots.dev.join(&node.device_name),
             name: escape_os(&node.device_name).into_owned(),
             size: node.size,
-            logical_block: disk.logical_block.unwrap_or(BlockSize::B512),
+            logical_block: disk.unit(),
             read_only: node.read_only,
             usage: self.usage(Place::Device(node.number)),
             faults: 0,

@@ -137,6 +137,8 @@ pub(super) struct Node {
     pub(super) wwid: Option<String>,
     pub(super) partition_uuid: Option<String>,
     pub(super) logical_block: Option<BlockSize>,
+    /// Bytes of a logical block that is larger than any of those.
+    pub(super) large_block_bytes: Option<u32>,
     pub(super) physical_block_bytes: Option<u32>,
     pub(super) rotational: Option<bool>,
     pub(super) identity: IdentityDigest,
@@ -174,6 +176,7 @@ impl Node {
             wwid: None,
             partition_uuid: None,
             logical_block: None,
+            large_block_bytes: None,
             physical_block_bytes: None,
             rotational: None,
             identity: IdentityDigest::NONE,
@@ -205,9 +208,21 @@ impl Node {
         }
     }
 
+    /// The smallest unit that can be written, as far as a target takes such.
+    pub(super) fn unit(&self) -> BlockSize {
+        match (self.logical_block, self.large_block_bytes) {
+            (Some(block), _) => block,
+            (None, Some(_)) => BlockSize::B4096,
+            (None, None) => BlockSize::B512,
+        }
+    }
+
     fn read_disk(&mut self, files: &Directory) {
         let logical: Option<u32> = files.number("queue/logical_block_size");
         self.logical_block = logical.and_then(BlockSize::from_bytes);
+        let largest = BlockSize::B4096.bytes();
+        let is_large = |bytes: &u32| bytes.is_power_of_two() && *bytes > largest;
+        self.large_block_bytes = logical.filter(is_large);
         self.physical_block_bytes = files.number("queue/physical_block_size");
         self.rotational = files
             .number::<u8>("queue/rotational")
