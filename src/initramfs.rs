@@ -13,23 +13,27 @@ pub const RULE: &str = "63-z-dmremap.rules";
 pub struct Maker {
     /// The program.
     program: &'static str,
-    /// Our hook.
-    hook: &'static str,
+    /// Where a hook of ours may be: the package's, the operator's own.
+    hooks: &'static [&'static str],
     /// The command line that makes every image anew.
     pub command: &'static str,
 }
 
-/// Makers that have a hook of ours. dracut comes first: where both are, it is the one in use.
+/// Makers that have a hook of ours. initramfs-tools come first: Debian lets only parts of dracut
+/// be installed beside them.
 const MAKERS: [Maker; 2] = [
     Maker {
-        program: "usr/bin/dracut",
-        hook: "usr/lib/dracut/modules.d/90dmremap/module-setup.sh",
-        command: "dracut --force --regenerate-all",
+        program: "usr/sbin/update-initramfs",
+        hooks: &[
+            "usr/share/initramfs-tools/hooks/dmremap",
+            "etc/initramfs-tools/hooks/dmremap",
+        ],
+        command: "update-initramfs -u -k all",
     },
     Maker {
-        program: "usr/sbin/update-initramfs",
-        hook: "usr/share/initramfs-tools/hooks/dmremap",
-        command: "update-initramfs -u -k all",
+        program: "usr/bin/dracut",
+        hooks: &["usr/lib/dracut/modules.d/90dmremap/module-setup.sh"],
+        command: "dracut --force --regenerate-all",
     },
 ];
 
@@ -60,22 +64,16 @@ impl Images {
             return Self::None;
         }
         let has = |maker: &&Maker| root.join(maker.program).exists();
-        let hooked = |maker: &&Maker| root.join(maker.hook).exists();
+        let hooked = |maker: &&Maker| maker.hooks.iter().any(|hook| root.join(hook).exists());
         let Some(maker) = MAKERS.iter().filter(has).find(hooked) else {
             return Self::NoHook;
         };
         let rules = ["usr/lib", "etc"].map(|place| format!("{place}/udev/rules.d/{RULE}"));
-        let parts = [
-            crate::policy::PATH.trim_start_matches('/'),
-            &rules[0],
-            &rules[1],
-            maker.hook,
-        ];
+        let list = crate::policy::PATH.trim_start_matches('/');
+        let parts = rules.iter().map(String::as_str);
+        let parts = parts.chain([list]).chain(maker.hooks.iter().copied());
         // A package keeps the time at which a file was made, so a change counts by its inode.
-        let newest = parts
-            .iter()
-            .filter_map(|part| changed(&root.join(part)))
-            .max();
+        let newest = parts.filter_map(|part| changed(&root.join(part))).max();
         let older: Vec<PathBuf> = images
             .into_iter()
             .filter(|image| changed(image) < newest)
@@ -146,6 +144,10 @@ mod tests {
         assert_eq!(look(), Images::NoHook);
         write("usr/sbin/update-initramfs");
         assert_eq!(look(), Images::NoHook);
+        let by_hand = write("etc/initramfs-tools/hooks/dmremap");
+        assert!(matches!(look(), Images::Stale { .. }));
+        fs::remove_file(by_hand).unwrap();
+        assert_eq!(look(), Images::NoHook);
         write("usr/share/initramfs-tools/hooks/dmremap");
         let Images::Stale { older, maker } = look() else {
             panic!("the hook is newer");
@@ -161,6 +163,8 @@ mod tests {
         assert_eq!(look(), Images::Fresh);
         write("usr/bin/dracut");
         write("usr/lib/dracut/modules.d/90dmremap/module-setup.sh");
+        assert_eq!(look(), Images::Fresh, "the images are not dracut's");
+        fs::remove_file(root.path().join("usr/sbin/update-initramfs")).unwrap();
         let Images::Stale { older, maker } = look() else {
             panic!("dracut's hook is newer");
         };

@@ -327,10 +327,6 @@ impl Bench {
         let text = text
             .replace("/usr/bin/dmremap-tui", env!("CARGO_BIN_EXE_dmremap-tui"))
             .replace(
-                "$(dmremap-tui",
-                concat!("$(", env!("CARGO_BIN_EXE_dmremap-tui")),
-            )
-            .replace(
                 "/usr/share/initramfs-tools/hook-functions",
                 &format!("{here}/functions"),
             )
@@ -460,7 +456,8 @@ fn dracut_takes_the_module_in_if_anything_is_listed_and_never_fails() {
     let good = "dwarn() { echo \"W: $*\" >&2; }\n\
          inst_multiple() { cp \"$@\" \"$DESTDIR/\"; }\n\
          inst_simple() { cp \"$1\" \"$DESTDIR/\"; }\n\
-         inst_rules() { echo rule > \"$DESTDIR/$1\"; }\n";
+         initdir=$DESTDIR\n\
+         inst_rules() { mkdir -p \"$initdir/etc/udev/rules.d\" && echo rule > \"$initdir/etc/udev/rules.d/$1\"; }\n";
     let call =
         "dracutsysrootdir=; . HERE/functions; . HERE/hook; if check; then depends; install; fi";
     for (list, is_put) in LISTS {
@@ -472,8 +469,14 @@ fn dracut_takes_the_module_in_if_anything_is_listed_and_never_fails() {
             "{list:?}: {files:?}"
         );
     }
-    for missing in ["inst_multiple", "inst_simple", "inst_rules"] {
-        let broken = format!("{good}{missing}() {{ return 1; }}\n");
+    for (missing, status) in [
+        ("inst_multiple", 1),
+        ("inst_simple", 1),
+        ("inst_rules", 1),
+        // So it does with a rule that it does not find.
+        ("inst_rules", 0),
+    ] {
+        let broken = format!("{good}{missing}() {{ return {status}; }}\n");
         let (ran, _) = bench.in_image(script, &broken, call, LISTS[4].0);
         assert_eq!(ran.status, 0, "{missing}: {}", ran.stderr);
         assert!(

@@ -185,7 +185,7 @@ run() {
 
 if [ "${1:-}" = --list ]; then
     compile_init
-    sed -n 's/^ *expect \(dkms-[a-z-]*\) .*/\1/p' "$here/dkms.sh"
+    sed -n 's/^ *expect \(\(dkms\|dracut\)-[a-z-]*\) .*/\1/p' "$here/dkms.sh" "$here/dracut.sh"
     "$(dirname "$init")/system" --list | grep -v '^system-cold-'
     exit
 fi
@@ -202,6 +202,9 @@ program=$(dirname "$init")/system
 status=0
 "$here/dkms.sh" "$guest" "$top"/target/deb/dm-remap-v4-dkms_*.deb "$work" || status=1
 [ $status -ne 0 ] || fill_root
+if [ $status -eq 0 ] && [[ ${1:-} != system-cold* ]]; then
+    "$here/dracut.sh" "$place/root" "$system/dracut.deb" "$work" || status=1
+fi
 if [ $status -eq 0 ] && [[ ${1:-} != system-cold* ]]; then
     make_disks
     truncate -s "${spare_mib}M" "$place/twin-clone.img"

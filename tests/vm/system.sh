@@ -21,5 +21,9 @@ as_root nice "$here/apart.sh" mmdebstrap -q --mode=root --variant=minbase --apto
     --dpkgopt='path-exclude=/usr/share/locale/*' --include="$include" \
     "$base" "$work/root" - < "$work/sources.list"
 as_root rm -rf --one-file-system "$work/root/var/cache/apt" "$work/root/var/lib/apt/lists"
+# The other maker of images is no part of the system: it is installed where it is tried.
+mkdir -p "$work/debs"
+(cd "$work/debs" && apt_for_guest apt-get download dracut-core)
+mv "$work"/debs/dracut-core_*.deb "$work/dracut.deb"
 printf '%s\n' "$base" > "$work/release"
 close_archive
