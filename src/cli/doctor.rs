@@ -10,7 +10,7 @@ use super::Ports;
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
 use crate::initramfs::{Images, RULE};
-use crate::inspect::{scan_all, Contents, Finding, KnownMain, Leads, Scan};
+use crate::inspect::{scan_all, Contents, Finding, KnownMain, Leads, MainMatch, Scan};
 use crate::machine::Machine;
 use crate::ops;
 use crate::policy::{Allowed, Mode, Policy};
@@ -92,6 +92,7 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         check_journal(ports),
         check_policy(&policy),
         check_listed(&policy, &scan),
+        check_hidden(&policy),
         check_held(&policy, &scan),
         check_tables(&policy, &scan, ports),
         check_lvm(&policy, &scan, ports),
@@ -391,6 +392,25 @@ fn check_listed(policy: &Result<Policy, Error>, scan: &Result<Scan, Error>) -> C
     }
 }
 
+/// Looks for devices whose main the list does not tell, so that the rule cannot hide it.
+fn check_hidden(policy: &Result<Policy, Error>) -> Check {
+    let listed = policy.iter().flat_map(Policy::listed);
+    let untold = listed.filter(|entry| entry.main.is_none());
+    let untold: Vec<String> = untold.map(Allowed::describe).collect();
+    match untold.is_empty() {
+        true => Check::good("hidden", "the list tells the main of every device on it"),
+        false => Check::bad(
+            "hidden",
+            format!(
+                "the list does not tell main of {}: it is not hidden, and md, LVM, btrfs, LUKS and mounts may take it",
+                untold.join(", ")
+            ),
+            "Where main has a serial number or a UUID, put the device on the list anew: \
+             dmremap-tui allow --remove NAME, then dmremap-tui allow NAME.",
+        ),
+    }
+}
+
 /// Looks for mains that were taken past their devices.
 fn check_held(policy: &Result<Policy, Error>, scan: &Result<Scan, Error>) -> Check {
     let known = policy.iter().flat_map(Policy::known_mains);
@@ -410,11 +430,24 @@ fn listed_mains(
     scan: &Result<Scan, Error>,
     ports: &Ports,
 ) -> Vec<(PathBuf, Contents)> {
-    let known: Vec<KnownMain<'_>> = policy.iter().flat_map(Policy::known_mains).collect();
-    let mains = scan.iter().flat_map(|scan| scan.mains(&known));
-    let contents = mains.filter_map(|main| {
+    let (Ok(policy), Ok(scan)) = (policy, scan) else {
+        return Vec::new();
+    };
+    let mut mains = scan.mains(&policy.known_mains());
+    // The list may know an array without knowing its main; the spare tells of that.
+    let listed = scan
+        .arrays
+        .iter()
+        .filter(|array| policy.allows(array.uuid, array.name.as_deref()));
+    mains.extend(listed.filter_map(|array| match &array.main {
+        MainMatch::Found(main) => Some(main.clone()),
+        _ => None,
+    }));
+    mains.sort();
+    mains.dedup();
+    let contents = mains.into_iter().filter_map(|main| {
         let store = ports.platform.open(&main, Access::Read).ok()?;
-        Some((main, Contents::of(&*store)))
+        Some((main, Contents::of(&*store, &*ports.platform)))
     });
     contents.collect()
 }
@@ -430,7 +463,7 @@ fn check_tables(
         .iter()
         .flat_map(|(main, contents)| ops::mentions_of_main(&*ports.platform, main, contents));
     let past: Vec<String> = mentions
-        .filter(|(_, leads)| *leads == Leads::Past)
+        .filter(|(_, leads)| matches!(leads, Leads::Past(_)))
         .map(|(mention, _)| mention.to_string())
         .collect();
     match past.is_empty() {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::port::block::{Partition, Signature, SignatureUse};
-use crate::port::BlockStore;
+use crate::port::{BlockStore, Platform};
 use crate::text::{escape_path, escape_str};
 
 /// Name by which a table means a disk.
@@ -90,30 +90,40 @@ fn of_fstab(line: &str) -> Vec<DiskName> {
     device.into_iter().chain(further).collect()
 }
 
-/// A device behind a name, and a header that lies elsewhere.
+/// A device behind a name, and devices on which its key and its header lie.
 fn of_crypttab(line: &str) -> Vec<DiskName> {
     let mut fields = line.split_whitespace();
     let device = fields.nth(1).and_then(|word| disk_name(&unescape(word)));
-    let options = fields.nth(1).unwrap_or_default().split(',');
-    let headers = options.filter_map(|option| disk_name(option.strip_prefix("header=")?));
-    device.into_iter().chain(headers).collect()
+    let key = fields.next().unwrap_or_default();
+    let options = fields.next().unwrap_or_default().split(',');
+    let headers = options.filter_map(|option| option.strip_prefix("header="));
+    // A device, or a file and behind a colon the device that it lies on.
+    let further = [key].into_iter().chain(headers).filter_map(|word| {
+        let behind = || disk_name(&unescape(word.rsplit_once(':')?.1));
+        disk_name(&unescape(word)).or_else(behind)
+    });
+    device.into_iter().chain(further).collect()
 }
 
-/// Devices to look at, and arrays by their UUID and by their devices. A line that begins with
-/// a blank goes on with the one before.
+/// Devices to look at, and arrays by their UUID, else by their name, and by their devices. A line
+/// that begins with a blank goes on with the one before.
 fn of_mdadm(line: &str) -> Vec<DiskName> {
     let mut names = Vec::new();
+    let mut named = None;
     for word in line.split_whitespace() {
         let word = word.trim_matches('"');
         let (key, value) = word.split_once('=').unwrap_or(("", word));
         match key.to_ascii_lowercase().as_str() {
             "uuid" => names.push(DiskName::Uuid(value.to_owned())),
+            "name" => named = Some(DiskName::Label(value.to_owned())),
             "devices" => names.extend(value.split(',').filter_map(disk_name)),
             // The name of an array itself is no member of it.
             "" if !value.starts_with("/dev/md") => names.extend(disk_name(value)),
             _ => {}
         }
     }
+    let has_uuid = names.iter().any(|name| matches!(name, DiskName::Uuid(_)));
+    names.extend(named.filter(|_| !has_uuid));
     names
 }
 
@@ -136,6 +146,7 @@ fn disk_name(word: &str) -> Option<DiskName> {
             "LABEL" => DiskName::Label(value),
             "PARTUUID" => DiskName::PartUuid(value),
             "PARTLABEL" => DiskName::PartLabel(value),
+            "ID" => DiskName::Path(Path::new("/dev/disk/by-id").join(value)),
             _ => return None,
         });
     }
@@ -182,20 +193,23 @@ struct Content {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     parts: Vec<Content>,
+    /// The UUID and the label that main, itself a partition, has in the table of its disk.
+    own: (Option<String>, Option<String>),
 }
 
 /// Where a name of a table leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leads {
-    /// To main itself, past its device.
-    Past,
+    /// To main itself, or to the partition of this number on it, past its device.
+    Past(Option<u32>),
     /// To whatever has this content: to the mapped device, where main is hidden.
     ByContent,
 }
 
 impl Contents {
-    /// Looks for what lies on `main`, and on each of its partitions.
-    pub fn of(main: &dyn BlockStore) -> Self {
+    /// Looks for what lies on `main`, and on each of its partitions; main may be a partition
+    /// itself, of which the `platform` knows.
+    pub fn of(main: &dyn BlockStore, platform: &dyn Platform) -> Self {
         let whole = Content {
             partition: None,
             signatures: main.signatures().unwrap_or_default(),
@@ -207,7 +221,17 @@ impl Contents {
                 partition: Some(partition),
             });
         }
-        Self { parts }
+        let device = main.number().and_then(|it| platform.block_device(it));
+        let own = device.map(|it| {
+            (
+                it.partition_uuid,
+                it.partition_label.as_deref().map(unescape),
+            )
+        });
+        Self {
+            parts,
+            own: own.unwrap_or_default(),
+        }
     }
 
     /// In words: `gpt partition table with 2 partitions (ext4, swap)`; none where nothing is.
@@ -263,18 +287,31 @@ impl Contents {
         let has =
             |known: Option<&String>, named: &str| known.is_some_and(|known| same(known, named));
         let is_there = match name {
+            DiskName::Path(path) if is_main(path) || matches(path, main) => {
+                return Some(Leads::Past(None));
+            }
             DiskName::Path(path) => {
-                let whole = whole_of_path(path);
-                let leads =
-                    is_main(path) || whole.is_some_and(|whole| whole == main || is_main(&whole));
-                return leads.then_some(Leads::Past);
+                let is_meant = |it: &&Partition| matches(path, &node_of(main, it.number));
+                if let Some(part) = partitions().find(is_meant) {
+                    return Some(Leads::Past(Some(part.number)));
+                }
+                let (whole, part) = whole_of_path(path)?;
+                return (whole == main || is_main(&whole)).then_some(Leads::Past(Some(part)));
             }
             DiskName::Uuid(uuid) => signatures().any(|it| {
                 it.used_for != SignatureUse::PartitionTable && has(it.uuid.as_ref(), uuid)
             }),
             DiskName::Label(label) => signatures().any(|it| it.label.as_ref() == Some(label)),
-            DiskName::PartUuid(uuid) => partitions().any(|it| has(it.uuid.as_ref(), uuid)),
-            DiskName::PartLabel(label) => partitions().any(|it| it.label.as_ref() == Some(label)),
+            DiskName::PartUuid(uuid) => {
+                let uuids = partitions().map(|it| it.uuid.as_ref());
+                uuids.chain([self.own.0.as_ref()]).any(|it| has(it, uuid))
+            }
+            DiskName::PartLabel(label) => {
+                let labels = partitions().map(|it| it.label.as_ref());
+                labels
+                    .chain([self.own.1.as_ref()])
+                    .any(|it| it == Some(label))
+            }
         };
         is_there.then_some(Leads::ByContent)
     }
@@ -289,14 +326,12 @@ fn same(one: &str, other: &str) -> bool {
     !digits(one).is_empty() && digits(one) == digits(other)
 }
 
-/// The path of the disk whose partition `path` names by its form: `/dev/sda1`,
-/// `/dev/nvme0n1p1`, `/dev/disk/by-id/X-part1`. The partition itself may be hidden.
-fn whole_of_path(path: &Path) -> Option<PathBuf> {
+/// The path of the disk of which `path` names a partition by its form, and the number of that:
+/// `/dev/sda1`, `/dev/nvme0n1p1`, `/dev/disk/by-id/X-part1`. The partition itself may be hidden.
+fn whole_of_path(path: &Path) -> Option<(PathBuf, u32)> {
     let text = path.to_str()?;
     let stem = text.trim_end_matches(|c: char| c.is_ascii_digit());
-    if stem.len() == text.len() {
-        return None;
-    }
+    let part = text[stem.len()..].parse().ok()?;
     let whole = match stem.strip_suffix("-part") {
         Some(whole) => whole,
         None => match stem.strip_suffix('p') {
@@ -304,7 +339,71 @@ fn whole_of_path(path: &Path) -> Option<PathBuf> {
             _ => stem,
         },
     };
-    Some(whole.into())
+    Some((whole.into(), part))
+}
+
+/// The node that the kernel gives a partition of `main`.
+fn node_of(main: &Path, number: u32) -> PathBuf {
+    let text = main.to_string_lossy();
+    let ends_with_digit = text.ends_with(|c: char| c.is_ascii_digit());
+    format!("{text}{}{number}", if ends_with_digit { "p" } else { "" }).into()
+}
+
+/// Whether `path` is a pattern of the shell's, such as mdadm takes, and stands for `node`.
+fn matches(path: &Path, node: &Path) -> bool {
+    let pattern: Vec<char> = path.to_string_lossy().chars().collect();
+    let text: Vec<char> = node.to_string_lossy().chars().collect();
+    let is_pattern = pattern.iter().any(|c| ['*', '?', '['].contains(c));
+    is_pattern && stands_for(&pattern, &text)
+}
+
+fn stands_for(pattern: &[char], text: &[char]) -> bool {
+    // Where the last star stands, and from where on it has been tried.
+    let mut star: Option<(usize, usize)> = None;
+    let (mut at, mut seen) = (0, 0);
+    loop {
+        let step = one_of(&pattern[at..], text.get(seen).copied());
+        match (pattern.get(at), step, star) {
+            (None, _, _) if seen == text.len() => return true,
+            (Some('*'), ..) => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            (_, Some(length), _) => {
+                at += length;
+                seen += 1;
+            }
+            // No star stands for a slash.
+            (_, None, Some((from, tried))) if text.get(tried).is_some_and(|c| *c != '/') => {
+                star = Some((from, tried + 1));
+                (at, seen) = (from + 1, tried + 1);
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// How many characters of the `pattern` stand for the one at hand, if they do.
+fn one_of(pattern: &[char], c: Option<char>) -> Option<usize> {
+    let c = c?;
+    match pattern.first()? {
+        '?' => (c != '/').then_some(1),
+        '[' => {
+            // A bracket right behind the first is one of the set.
+            let end = pattern.iter().skip(2).position(|it| *it == ']')? + 2;
+            let inside = &pattern[1..end];
+            let (is_not, set) = match inside.split_first() {
+                Some(('!' | '^', set)) if !set.is_empty() => (true, set),
+                _ => (false, inside),
+            };
+            let mut is_in = set.contains(&c);
+            for range in set.windows(3).filter(|range| range[1] == '-') {
+                is_in |= (range[0]..=range[2]).contains(&c);
+            }
+            (is_in != is_not && c != '/').then_some(end + 1)
+        }
+        literal => (*literal == c).then_some(1),
+    }
 }
 
 #[cfg(test)]
@@ -331,7 +430,7 @@ mod tests {
              /dev/disk/by-partuuid/77 none swap sw 0 0\n\
              PARTLABEL=home /home ext4\n\
              tmpfs /tmp tmpfs\nserver:/x /nfs nfs\n//host/share /smb cifs\n\
-             PARTUUID='dead-01' /z vfat\n/dev/disk/by-id/ata-X-part2 /w ext4";
+             PARTUUID='dead-01' /z vfat\n/dev/disk/by-id/ata-X-part2 /w ext4\nID=ata-X-part3 /v ext4";
         assert_eq!(
             names("/etc/fstab", fstab),
             [
@@ -345,26 +444,72 @@ mod tests {
                 "8 PARTUUID=77",
                 "9 PARTLABEL=home",
                 "13 PARTUUID=dead-01",
-                "14 /dev/disk/by-id/ata-X-part2"
+                "14 /dev/disk/by-id/ata-X-part2",
+                "15 /dev/disk/by-id/ata-X-part3"
             ]
         );
         let crypttab =
-            "# x\nhome UUID=ab none luks,discard\nraw /dev/sda2 /key header=/dev/sdb1,luks\nlone\n";
+            "# x\nhome UUID=ab none luks,discard\nraw /dev/sda2 /key header=/dev/sdb1,luks\nlone\n\
+             a LABEL=b /k:/dev/sdc1 header=/h:UUID=cd,luks\nswap PARTLABEL=s /dev/urandom swap\n";
         assert_eq!(
             names("/etc/crypttab", crypttab),
-            ["2 UUID=ab", "3 /dev/sda2", "3 /dev/sdb1"]
+            [
+                "2 UUID=ab",
+                "3 /dev/sda2",
+                "3 /dev/sdb1",
+                "5 LABEL=b",
+                "5 /dev/sdc1",
+                "5 UUID=cd",
+                "6 PARTLABEL=s",
+                "6 /dev/urandom"
+            ]
         );
         let mdadm = "DEVICE /dev/sd[ab]1 partitions\nMAILADDR root\n\
-             ARRAY /dev/md/0 metadata=1.2 UUID=01:23 name=h:0\n   devices=/dev/sda1,/dev/sdb1\n";
+             ARRAY /dev/md/0 metadata=1.2 UUID=01:23 name=h:0\n   devices=/dev/sda1,/dev/sdb1\n\
+             ARRAY /dev/md/1 metadata=1.2 name=h:1\n";
         assert_eq!(
             names("/etc/mdadm/mdadm.conf", mdadm),
             [
                 "1 /dev/sd[ab]1",
                 "3 UUID=01:23",
                 "4 /dev/sda1",
-                "4 /dev/sdb1"
+                "4 /dev/sdb1",
+                "5 LABEL=h:1"
             ]
         );
+    }
+
+    #[test]
+    fn patterns_stand_for_what_the_shell_would_take_them_for() {
+        for (pattern, text, expected) in [
+            ("/dev/sd*", "/dev/sda", true),
+            ("/dev/sd*", "/dev/sda12", true),
+            ("/dev/*a*", "/dev/sdab", true),
+            ("/dev/*b", "/dev/sdab", true),
+            ("/dev/*b", "/dev/sdba", false),
+            ("/dev/sd?", "/dev/sda", true),
+            ("/dev/sd?", "/dev/sda1", false),
+            ("/dev/sd[ab]1", "/dev/sda1", true),
+            ("/dev/sd[ab]1", "/dev/sdc1", false),
+            ("/dev/sd[a-c]", "/dev/sdb", true),
+            ("/dev/sd[!a-c]", "/dev/sdb", false),
+            ("/dev/sd[!a-c]", "/dev/sdd", true),
+            ("/dev/sd[^a]", "/dev/sda", false),
+            ("/dev/sd[]a]", "/dev/sd]", true),
+            ("/*", "/dev/sda", false),
+            ("/dev?sda", "/dev/sda", false),
+            ("/dev/sd[a", "/dev/sda", false),
+            ("/dev/sd[", "/dev/sd[", false),
+            ("/dev/sda", "/dev/sda", false),
+            ("***********", "/dev/sda", false),
+            ("*", "", true),
+        ] {
+            let is_so = matches(Path::new(pattern), Path::new(text));
+            assert_eq!(is_so, expected, "{pattern} {text}");
+        }
+        // A pattern that fits nowhere takes no longer than its length times that of the text.
+        let hostile = "*a".repeat(2000) + "b";
+        assert!(!matches(Path::new(&hostile), Path::new(&"a".repeat(4000))));
     }
 
     #[test]
@@ -414,15 +559,23 @@ mod tests {
                     signatures: vec![signature("ext4", "11-22", Some("data"))],
                 },
             ],
+            own: (Some("fe-02".to_owned()), Some("outer".to_owned())),
         };
         let main = Path::new("/dev/nvme0n1");
         let is_main = |path: &Path| path == Path::new("/dev/disk/by-id/nvme-X");
         let path = |text: &str| DiskName::Path(text.into());
         let text = str::to_owned;
         for (name, expected) in [
-            (path("/dev/nvme0n1p1"), Some(Leads::Past)),
-            (path("/dev/disk/by-id/nvme-X"), Some(Leads::Past)),
-            (path("/dev/disk/by-id/nvme-X-part3"), Some(Leads::Past)),
+            (path("/dev/nvme0n1p1"), Some(Leads::Past(Some(1)))),
+            (path("/dev/nvme0n1p12"), Some(Leads::Past(Some(12)))),
+            (path("/dev/disk/by-id/nvme-X"), Some(Leads::Past(None))),
+            (
+                path("/dev/disk/by-id/nvme-X-part3"),
+                Some(Leads::Past(Some(3))),
+            ),
+            (path("/dev/nvme*"), Some(Leads::Past(None))),
+            (path("/dev/nvme?n1p[1-4]"), Some(Leads::Past(Some(1)))),
+            (path("/dev/nvme?n1p[2-4]"), None),
             (path("/dev/nvme0n2p1"), None),
             (path("/dev/nvme0n11"), None),
             (path("/dev/mapper/vault"), None),
@@ -438,6 +591,9 @@ mod tests {
             (DiskName::PartUuid(text("ab-01")), Some(Leads::ByContent)),
             (DiskName::PartLabel(text("home")), Some(Leads::ByContent)),
             (DiskName::PartLabel(text("data")), None),
+            (DiskName::PartUuid(text("FE-02")), Some(Leads::ByContent)),
+            (DiskName::PartLabel(text("outer")), Some(Leads::ByContent)),
+            (DiskName::Label(text("outer")), None),
         ] {
             assert_eq!(contents.leads(&name, main, is_main), expected, "{name}");
         }

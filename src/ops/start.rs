@@ -6,7 +6,7 @@ use std::path::Path;
 use super::look::{is_same_device, shown, Seen};
 use super::Context;
 use crate::command_line;
-use crate::inspect::{mentions, Contents, Leads, Mention};
+use crate::inspect::{mentions, Contents, DiskName, Leads, Mention};
 use crate::port::{Host, Platform};
 
 /// Mentions of main or of what lies on it, in the tables that a machine starts by, with where
@@ -18,9 +18,17 @@ pub fn mentions_of_main(
 ) -> Vec<(Mention, Leads)> {
     let tables = platform.start_tables();
     let named = tables.iter().flat_map(|(file, text)| mentions(file, text));
+    let node = std::fs::canonicalize(main);
+    let node = node.as_deref().unwrap_or(main);
     let told = named.filter_map(|mention| {
         let is_main = |path: &Path| is_same_device(path, main);
-        let leads = contents.leads(&mention.name, main, is_main)?;
+        let leads = |name: &DiskName| contents.leads(name, node, is_main);
+        // A link may lead to a partition that its own name says nothing of.
+        let behind_link = || match &mention.name {
+            DiskName::Path(path) => leads(&DiskName::Path(std::fs::canonicalize(path).ok()?)),
+            _ => None,
+        };
+        let leads = leads(&mention.name).or_else(behind_link)?;
         Some((mention, leads))
     });
     told.collect()
@@ -33,7 +41,7 @@ pub const LVM_ADVICE: &str = "LVM sees its label on main and on the mapped devic
 /// Notes on what lies on main of a new device `name`.
 pub(super) fn notes(host: &dyn Host, context: &Context, main: &Seen, name: &str) -> Vec<String> {
     let path = &main.inspection.path;
-    let contents = Contents::of(&*main.store);
+    let contents = Contents::of(&*main.store, &*context.platform);
     let Some(what) = contents.describe() else {
         return Vec::new();
     };
@@ -51,19 +59,31 @@ pub(super) fn notes(host: &dyn Host, context: &Context, main: &Seen, name: &str)
             shown(path)
         ));
     }
-    notes.push(format!(
-        "Once it is listed ({}), links to main by UUID and label, its partitions and its unit are hidden: \
-         md, LVM, btrfs, LUKS and mounts get the mapped device.",
-        command_line::line(["allow", name])
-    ));
+    let is_hidden = !main.inspection.identity_as_main().is_none();
+    notes.push(match is_hidden {
+        true => format!(
+            "Once it is listed ({}), links to main by UUID and label, its partitions and its unit are hidden: \
+             md, LVM, btrfs, LUKS and mounts get the mapped device.",
+            command_line::line(["allow", name])
+        ),
+        false => format!(
+            "{} has no serial number and no UUID by which it would be known: it is never hidden, and md, LVM, \
+             btrfs, LUKS and mounts may take it past {name}.",
+            shown(path)
+        ),
+    });
     for (mention, leads) in mentions_of_main(&*context.platform, path, &contents) {
-        notes.push(match leads {
-            Leads::Past => format!(
-                "{mention} leads past {name}, to old data: name /dev/mapper/{name} there, or a UUID."
+        notes.push(match (leads, is_hidden) {
+            (Leads::Past(part), _) => format!(
+                "{mention} leads past {name}, to old data: name /dev/mapper/{name}{} there, or a UUID.",
+                part.map(|part| format!("-part{part}")).unwrap_or_default()
             ),
-            Leads::ByContent => format!(
-                "{mention} leads to {name} once that is listed; until then to main, where {name} is not up."
+            (Leads::ByContent, true) => format!(
+                "{mention} leads to {name} once that is listed; until then to main, where {name} is not active."
             ),
+            (Leads::ByContent, false) => {
+                format!("{mention} leads to {name} while that is active, else to main.")
+            }
         });
     }
     if contents.holds("LVM2_member") {
