@@ -143,6 +143,7 @@ pub(super) fn options(
         palettes,
         keys,
         read_only: global.read_only || settings.read_only,
+        policy: global.policy.clone(),
         lack: None,
         dry_run: global.dry_run || settings.dry_run,
         started_dry: global.dry_run || settings.dry_run,

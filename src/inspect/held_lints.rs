@@ -48,6 +48,8 @@ pub struct HeldMain {
     pub path: PathBuf,
     /// The array whose main it is.
     pub array: Option<ArrayUuid>,
+    /// The name of its mapped device, or the array's UUID.
+    pub name: String,
     /// What is to be said of it.
     pub finding: Finding,
 }
@@ -75,6 +77,7 @@ impl Scan {
                 held.extend(finding.map(|finding| HeldMain {
                     path: main.info.path.clone(),
                     array: Some(entry.array),
+                    name: name.clone(),
                     finding,
                 }));
             }
@@ -104,6 +107,7 @@ impl Scan {
             path: main.clone(),
             array: array.uuid,
             finding: held_main(info, &name)?,
+            name,
         })
     }
 

@@ -28,6 +28,8 @@ pub enum Loss {
     NextBlock,
     /// Blocks that cannot be read and are not on the spare.
     Blocks,
+    /// Truth: others read what was there before blocks were moved, and write past them.
+    Truth,
     /// The device as a whole.
     Device,
 }
@@ -67,6 +69,8 @@ pub enum Matter {
     SpareFails,
     /// Blocks of main are lost: unreadable, and not on the spare.
     BlocksLost(u64),
+    /// It is main of a device that is not active, and in use past it.
+    MainHeld,
     /// Main fails as a whole.
     MainFails,
     /// The device cannot be assembled, or not again once it is removed.
@@ -131,6 +135,7 @@ impl Matter {
             Self::Weak | Self::NeedsCheck | Self::RepairGaveUp => (Loss::Margin, 0),
             Self::SpareFull | Self::SpareFails => (Loss::NextBlock, 0),
             Self::BlocksLost(blocks) => (Loss::Blocks, blocks),
+            Self::MainHeld => (Loss::Truth, 0),
             Self::MainFails | Self::Unassemblable(_) => (Loss::Device, 0),
         }
     }
@@ -163,15 +168,20 @@ impl fmt::Display for Matter {
             Self::SpareFails => f.write_str("spare fails"),
             Self::BlocksLost(1) => f.write_str("1 block lost"),
             Self::BlocksLost(blocks) => write!(f, "{blocks} blocks lost"),
+            Self::MainHeld => f.write_str("in use past its mapped device"),
             Self::MainFails => f.write_str("main fails"),
         }
     }
 }
 
 /// Everything that is amiss with a device, the worst first: with the status of its target
-/// where it is active, and what is known of its spare. Empty where it is safe.
-pub fn standing(active: Option<&Status>, disk: Disk) -> Vec<Matter> {
+/// where it is active, what is known of its spare, and whether it is a main that others hold
+/// past its mapped device. Empty where it is safe.
+pub fn standing(active: Option<&Status>, disk: Disk, is_held: bool) -> Vec<Matter> {
     let mut matters = Vec::new();
+    if is_held {
+        matters.push(Matter::MainHeld);
+    }
     if let Some(status) = active {
         of_target(status, &mut matters);
     }
@@ -277,9 +287,10 @@ mod tests {
     fn nothing_is_amiss_only_where_every_fact_is_well() {
         let mut safe = 0;
         let mut others = 0;
-        every_device(|active, disk, is_safe| {
-            let matters = standing(active, disk);
+        every_device(|active, disk, is_held, is_safe| {
+            let matters = standing(active, disk, is_held);
             assert_eq!(matters.is_empty(), is_safe, "{active:?} {disk:?}");
+            assert_eq!(matters.contains(&Matter::MainHeld), is_held);
             let ranks: Vec<_> = matters.iter().map(Matter::loss).collect();
             assert!(ranks.is_sorted_by(|one, next| one >= next), "{matters:?}");
             let count = if is_safe { &mut safe } else { &mut others };
@@ -309,6 +320,7 @@ mod tests {
             Matter::SpareFull,
             lost(1),
             lost(2),
+            Matter::MainHeld,
             Matter::Unassemblable(Verdict::Lost),
         ];
         assert!(ladder.is_sorted_by(|one, next| one.loss() < next.loss()));

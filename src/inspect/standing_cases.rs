@@ -5,9 +5,14 @@ use crate::remap_core::quorum::Verdict;
 use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::units::Blocks;
 
-/// Calls `see` with every combination of what a target can tell of itself and of what can be
-/// known of the disk, and with whether the device may be called safe.
-pub(crate) fn every_device(mut see: impl FnMut(Option<&Status>, Disk, bool)) {
+/// Calls `see` with every combination of what a target can tell of itself, of what can be known
+/// of the disk and of whether others hold it as a main past its device, and with whether the
+/// device may be called safe.
+pub(crate) fn every_device(mut see: impl FnMut(Option<&Status>, Disk, bool, bool)) {
+    let mut see = |active: Option<&Status>, disk, is_safe| {
+        see(active, disk, false, is_safe);
+        see(active, disk, true, false);
+    };
     let line = "1 rw healthy VVVVV 18 10 0 10/100 0 0 1 0 0 0 idle 41 3559 - -";
     let well: Status = line.parse().unwrap();
     let copies = well.copies;

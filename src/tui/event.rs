@@ -11,6 +11,7 @@ use super::state::Examined;
 use crate::config::SettingsFile;
 use crate::error::Error;
 use crate::ops::{Outcome, Plan, Refusal, Share};
+use crate::policy::Policy;
 use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::port::{DeviceInfo, LoggedEvent, Mapped};
 use crate::remap_core::units::Timestamp;
@@ -76,6 +77,8 @@ pub enum Answer {
         /// Every mapped device that is up, sorted by name.
         mapped: Vec<Mapped>,
     },
+    /// What may be assembled without a person on this machine.
+    Policy(Policy),
     /// What was found on some of them.
     Examined(Vec<(PathBuf, Examined)>),
     /// The remaps of the device that is shown.

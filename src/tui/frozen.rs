@@ -14,6 +14,7 @@ use crate::remap_core::units::{Millis, Timestamp};
 #[derive(Debug, Default)]
 pub struct Held {
     listed: Option<(Millis, Answer)>,
+    policy: Option<Answer>,
     examined: HashMap<PathBuf, Examined>,
     remaps: Option<Answer>,
     journal: Option<Answer>,
@@ -29,6 +30,7 @@ impl Held {
     pub fn hold(&mut self, now: Millis, answer: Answer) -> Option<Answer> {
         match answer {
             Answer::Listed { .. } => self.listed = Some((now, answer)),
+            Answer::Policy(_) => self.policy = Some(answer),
             Answer::Examined(found) => self.examined.extend(found),
             Answer::Remaps(_) => self.remaps = Some(answer),
             Answer::Journal(..) => self.journal = Some(answer),
@@ -63,7 +65,7 @@ impl Held {
         let examined = (!self.examined.is_empty())
             .then(|| Answer::Examined(self.examined.into_iter().collect()));
         let logged = (!self.logged.is_empty()).then_some(Answer::Logged(self.logged));
-        let rest = [examined, self.remaps, self.journal, logged];
+        let rest = [self.policy, examined, self.remaps, self.journal, logged];
         let histories = self.clock.map(|(time, told)| {
             let histories = self.histories.into_iter().collect();
             let answer = Answer::History {

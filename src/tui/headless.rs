@@ -48,9 +48,10 @@ impl Headless {
         (columns, lines): (u16, u16),
     ) -> io::Result<Self> {
         let (sender, events) = mpsc::channel();
+        let policy = options.policy.clone();
         Ok(Self {
             state: State::new(options, lab, Size::new(columns, lines)),
-            worker: worker::start(host, context, sender, Underway::default())?,
+            worker: worker::start((host, context), policy, sender, Underway::default())?,
             events,
         })
     }

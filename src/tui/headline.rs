@@ -1,5 +1,7 @@
 //! The line on top: is my data safe, and what should I do next?
 
+use std::path::Path;
+
 use super::keymap::Command;
 use super::show;
 use super::state::{State, Troubled};
@@ -56,7 +58,7 @@ pub fn headline(state: &State) -> Headline {
 enum Trouble<'a> {
     /// A mapped device that is active.
     Active(&'a str, Vec<Matter>),
-    /// A spare that no active device has.
+    /// A spare or a main that no active device has.
     Inactive(&'a Troubled),
     /// Devices that cannot be read, so that nobody knows whose they are.
     Unread(usize),
@@ -133,6 +135,9 @@ fn say(state: &State, trouble: &Trouble<'_>) -> (String, String) {
             let is_chosen = chosen.is_some_and(|chosen| chosen.mapped.name == **name);
             ((*name).to_owned(), is_chosen)
         }
+        Trouble::Inactive(troubled) if matter == Matter::MainHeld => {
+            return of_held(state, &troubled.path)
+        }
         Trouble::Inactive(troubled) => {
             let chosen = state.subject().filter(|chosen| chosen.active.is_none());
             let is_chosen = chosen.is_some_and(|chosen| chosen.store == troubled.path);
@@ -161,6 +166,15 @@ fn say(state: &State, trouble: &Trouble<'_>) -> (String, String) {
         _ => String::new(),
     };
     (format!("{who}: {}", words.of(matter)), more)
+}
+
+/// Others use a main past its mapped device.
+fn of_held(state: &State, path: &Path) -> (String, String) {
+    let name = state.held.get(path).map_or("", |held| &held.name);
+    let name = crate::text::escape_str(name);
+    let disk = state.name_of(path);
+    let text = format!("{name}, inactive: main {disk} is in use past it. Stop what uses it.");
+    (text, "See Overview.".to_owned())
 }
 
 /// Whoever may not read a device knows nothing of it; something of ours may be there.
@@ -192,6 +206,7 @@ impl Words<'_> {
 
     fn of(&self, matter: Matter) -> String {
         match matter {
+            Matter::MainHeld => "its main is in use past it. Stop what uses it.".to_owned(),
             Matter::MainFails => {
                 "main fails as a whole. Check its cable, controller and power.".to_owned()
             }
@@ -261,13 +276,16 @@ impl Words<'_> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::sync::Arc;
 
     use super::*;
     use crate::inspect::standing_cases::every_device;
-    use crate::inspect::{standing, Disk};
+    use crate::inspect::{standing, Disk, Inspection};
+    use crate::policy::{Allowed, Policy};
+    use crate::port::block::Properties;
     use crate::port::{DeviceInfo, Mapped, Part, Usage};
     use crate::remap_core::status::{Mode, RepairStatus, Status};
-    use crate::remap_core::units::{Blocks, PerSlot};
+    use crate::remap_core::units::{ArrayUuid, Blocks, IdentityDigest, PerSlot};
     use crate::tui::event::{Answer, Event};
     use crate::tui::headless;
     use crate::tui::rows::{self, Row, RowKey};
@@ -382,6 +400,7 @@ mod tests {
     struct Class {
         active: Option<Status>,
         disk: Disk,
+        is_held: bool,
         is_safe: bool,
     }
 
@@ -389,13 +408,18 @@ mod tests {
     fn classes() -> Vec<Class> {
         let mut known = HashSet::new();
         let mut classes = Vec::new();
-        every_device(|active, disk, is_safe| {
-            let worst = standing(active, disk).first().copied();
+        every_device(|active, disk, is_held, is_safe| {
+            // What is active leaves its main to nobody else.
+            if active.is_some() && is_held {
+                return;
+            }
+            let worst = standing(active, disk, is_held).first().copied();
             if known.insert(format!("{} {worst:?}", active.is_some())) {
                 let active = active.copied();
                 classes.push(Class {
                     active,
                     disk,
+                    is_held,
                     is_safe,
                 });
             }
@@ -409,8 +433,18 @@ mod tests {
         let mut listed: Vec<DeviceInfo> = Vec::new();
         let mut mapped: Vec<Mapped> = Vec::new();
         let mut examined = Vec::new();
+        let mut policy = Policy::default();
         for (class, (name, spare)) in devices.iter().zip([("one", "disk-b"), ("two", "disk-d")]) {
+            let identity = IdentityDigest::new([name.as_bytes()[0]; 16]);
             let usage = match class.active {
+                None if class.is_held => {
+                    policy.assembly.allow.push(Allowed {
+                        uuid: Some(ArrayUuid::new([name.as_bytes()[0]; 16])),
+                        name: Some(name.to_owned()),
+                        main: Some(identity),
+                    });
+                    Usage::InUse("md0".to_owned())
+                }
                 Some(status) => {
                     mapped.push(sample::mapped(name, "disk-a", spare, status));
                     Usage::Mapped {
@@ -420,16 +454,100 @@ mod tests {
                 }
                 None => Usage::Free,
             };
-            listed.push(sample::device(spare, sample::MAIN, usage));
-            examined.extend(sample::examined_as(class.disk, spare));
+            let properties = Properties {
+                identity,
+                ..Properties::default()
+            };
+            listed.push(DeviceInfo {
+                properties: Some(Arc::new(properties)),
+                ..sample::device(spare, sample::MAIN, usage)
+            });
+            let seen = sample::examined_as(class.disk, spare);
+            examined.extend(seen.map(|(path, seen)| {
+                let with_identity = |mut seen: Arc<Inspection>| {
+                    Arc::make_mut(&mut seen).identity = identity;
+                    seen
+                };
+                (path, seen.map(with_identity))
+            }));
         }
         let devices = Answer::Listed {
             devices: listed,
             mapped,
         };
         happen(&mut state, 0, Event::Told(devices));
+        happen(&mut state, 0, Event::Told(Answer::Policy(policy)));
         happen(&mut state, 0, Event::Told(Answer::Examined(examined)));
         state
+    }
+
+    /// Before the spare was looked at, the list knows; afterwards its metadata does.
+    #[test]
+    fn a_main_that_others_took_is_told_with_its_device_and_in_its_details() {
+        let held = |state: &mut State, by: &str| {
+            let devices = sample::devices_but_the_weak().into_iter().map(|mut info| {
+                if info.name == "disk-e" {
+                    info.usage = Usage::InUse(by.to_owned());
+                }
+                info
+            });
+            let listed = Answer::Listed {
+                devices: devices.collect(),
+                mapped: vec![mapped("vault", "disk-a", "disk-b", well())],
+            };
+            happen(state, 1000, Event::Told(listed));
+        };
+        let mut state = sample::state(COLOUR, 120, 40);
+        held(&mut state, "md0");
+        assert!(!headline(&state).text.contains("disk-e"));
+        let superblock = sample::superblock(0x60, "disk-e", "disk-h");
+        let main = superblock.extension.unwrap().main_identity;
+        let mut seen = state.inspection(&sample::path("disk-e")).unwrap().clone();
+        seen.identity = main;
+        let found = vec![(sample::path("disk-e"), Ok(Arc::new(seen)))];
+        happen(&mut state, 1000, Event::Told(Answer::Examined(found)));
+        let policy = |main| {
+            let mut policy = Policy::default();
+            policy.assembly.allow.push(Allowed {
+                uuid: Some(ArrayUuid::new([0x60; 16])),
+                name: Some("cellar".to_owned()),
+                main: Some(main),
+            });
+            Event::Told(Answer::Policy(policy))
+        };
+        happen(&mut state, 1000, policy(main));
+        let said = headline(&state);
+        let text = "cellar, inactive: main disk-e is in use past it. Stop what uses it.";
+        assert_eq!((said.health, said.text.as_str()), (Health::Bad, text));
+        assert!(text.len() <= 76, "too long for 80 columns");
+        state.choose(&RowKey::Device(sample::path("disk-e")));
+        let lines = headless::lines_of(&headless::picture(&state));
+        for shown in [
+            "main held",
+            "in use past its mapped device",
+            "taken past it",
+            "md0",
+        ] {
+            assert!(lines.contains(shown), "{shown}: {lines}");
+        }
+        // Nobody uses it any more.
+        happen(
+            &mut state,
+            2000,
+            Event::Told(Answer::Listed {
+                devices: sample::devices_but_the_weak(),
+                mapped: vec![mapped("vault", "disk-a", "disk-b", well())],
+            }),
+        );
+        assert!(!headline(&state).text.contains("disk-e"));
+        // Its spare is here, and the list does not know it.
+        happen(&mut state, 2000, policy(IdentityDigest::new([1; 16])));
+        let spare = sample::spare(superblock, "cellar");
+        let seen = crate::inspect::inspect(&spare, &sample::path("usb-e"));
+        let found = vec![(sample::path("usb-e"), Ok(Arc::new(seen)))];
+        happen(&mut state, 2000, Event::Told(Answer::Examined(found)));
+        held(&mut state, "a mount on /srv");
+        assert_eq!(headline(&state).text, text);
     }
 
     #[test]

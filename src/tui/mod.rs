@@ -114,6 +114,7 @@ fn run_on_terminal(
     let underway = Underway::default();
     let mut screen = Screen::take(options.mouse)?;
     let lab = host.lab_directory().map(lab_name);
+    let policy = options.policy.clone();
     let mut state = State::new(options, lab, terminal::size());
     if let Some(lack) = state.options.lack.clone() {
         update::say(&mut state, theme::Health::Warning, lack);
@@ -123,7 +124,7 @@ fn run_on_terminal(
     screen.draw(|frame| view::draw(frame, &state))?;
     signals::listen(signals, events.clone(), underway.clone())?;
     input::listen(events.clone())?;
-    let worker = worker::start(host, context, events, underway.clone())?;
+    let worker = worker::start((host, context), policy, events, underway.clone())?;
     let mut application = Application {
         screen,
         state,

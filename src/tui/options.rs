@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::keymap::KeyMap;
 use super::sort::Sort;
@@ -32,6 +33,8 @@ pub struct Options {
     pub utc: bool,
     /// The order of the list.
     pub sort: Sort,
+    /// The list of what may be assembled without a person, where one is named.
+    pub policy: Option<PathBuf>,
     /// The settings file, if there is a place for one.
     pub file: Option<SettingsFile>,
     /// What the settings file does not decide, by the setting's key: the option, or the
@@ -68,6 +71,7 @@ impl Options {
             mouse: true,
             utc: false,
             sort: Sort::BY_NAME,
+            policy: None,
             file: None,
             overridden: BTreeMap::new(),
             wanted: Wanted {

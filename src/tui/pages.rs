@@ -37,11 +37,13 @@ pub fn findings(state: &State) -> Vec<Finding> {
     if let Some(inspection) = subject.inspection() {
         findings.extend(inspection.findings.iter().cloned());
         // Nothing on main says that it is one; the spare that was looked at as well does.
-        if let Some(name) = state.idle_main_of(&inspection.path) {
+        let name = state.idle_main_of(&inspection.path);
+        if name.is_some() || subject.held.is_some() {
             findings.retain(|finding| finding.id != "not-ours");
-            findings.push(idle_main(name));
         }
+        findings.extend(name.filter(|_| subject.held.is_none()).map(idle_main));
     }
+    findings.extend(subject.held.map(|held| held.finding.clone()));
     crate::inspect::sort_findings(&mut findings);
     findings
 }

@@ -10,7 +10,7 @@ use super::sort::{Sort, SortBy};
 use super::state::State;
 use super::subject::Subject;
 use super::theme::Health;
-use crate::inspect::{standing, Disk, Matter};
+use crate::inspect::Matter;
 use crate::port::block::Kind;
 use crate::port::{DeviceInfo, Part, Usage};
 use crate::remap_core::quorum::Verdict;
@@ -238,15 +238,14 @@ fn of_device(state: &State, device: &DeviceInfo) -> Condition {
             nothing()
         };
     }
-    match state.examined.get(&device.path) {
-        None => nothing(),
-        Some(Err(_)) => of_standing(&[Matter::Unreadable], None),
-        Some(Ok(seen)) if !seen.is_ours() => nothing(),
-        Some(Ok(seen)) => {
-            let disk = Disk::of(seen);
+    let standing = state.standing_of(&device.path);
+    match state.inspection(&device.path) {
+        Some(seen) if seen.is_ours() => {
             let copies = seen.judgement.states.map(|_, state| state.letter());
-            of_standing(&standing(None, disk), Some(&copies))
+            of_standing(&standing, Some(&copies))
         }
+        _ if standing.is_empty() => nothing(),
+        _ => of_standing(&standing, None),
     }
 }
 
@@ -302,6 +301,7 @@ fn short(matter: &Matter, intact: Option<usize>) -> String {
         Matter::RepairGaveUp => "gave up",
         Matter::SpareFull => "spare full",
         Matter::SpareFails => "spare fails",
+        Matter::MainHeld => "main held",
         Matter::MainFails => "main fails",
         Matter::Unassemblable(Verdict::ForeignOverwritten) => "overwritten",
         Matter::Unassemblable(verdict) => verdict.name(),

@@ -20,12 +20,13 @@ use super::question::Question;
 use super::remaps::{MapView, RemapList, Table};
 use super::rows::{self, Row, RowKey};
 use super::session::Actions;
-use super::subject::Subject;
+use super::subject::{disk_of, Subject};
 use super::theme::Theme;
 use super::underway::Underway;
 use super::wizard::Wizard;
 use crate::error::Error;
-use crate::inspect::{standing, Disk, Inspection, Matter, Scan, Scanned};
+use crate::inspect::{standing, HeldMain, Inspection, Matter, Scan, Scanned};
+use crate::policy::Policy;
 use crate::port::history::Sample;
 use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::port::{DeviceInfo, LoggedEvent};
@@ -197,6 +198,10 @@ pub struct State {
     pub examined: HashMap<PathBuf, Examined>,
     /// The names of mapped devices that are not up, by what their metadata says of main.
     pub idle_mains: HashMap<IdentityDigest, String>,
+    /// What may be assembled without a person on this machine.
+    pub policy: Policy,
+    /// Mains that are in use past their mapped devices, by their paths.
+    pub held: HashMap<PathBuf, HeldMain>,
     /// Devices of ours that are not part of anything that is up.
     pub idle: Idle,
     /// The rows of the list, under the filter.
@@ -270,7 +275,8 @@ pub struct State {
 pub struct Idle {
     /// Healthy spares of ours.
     pub healthy: usize,
-    /// Spares of ours with which something is amiss, in the order of the list.
+    /// Spares of ours with which something is amiss, and mains that others hold, in the order of
+    /// the list.
     pub troubled: Vec<Troubled>,
     /// Devices that could not be read.
     pub unread: usize,
@@ -280,7 +286,7 @@ pub struct Idle {
     pub unseen: usize,
 }
 
-/// A spare that no active device has, and what is amiss with it.
+/// A device that is part of no active one, and what is amiss with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Troubled {
     /// Where it is.
@@ -301,6 +307,8 @@ impl State {
             listing: None,
             examined: HashMap::new(),
             idle_mains: HashMap::new(),
+            policy: Policy::default(),
+            held: HashMap::new(),
             idle: Idle::default(),
             rows: Vec::new(),
             chosen: None,
@@ -487,7 +495,22 @@ impl State {
         self.note_idle();
     }
 
-    /// Has every spare judged with its main, as far as that is known.
+    /// Takes in what may be assembled without a person.
+    pub fn take_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.note_mains();
+        self.note_idle();
+    }
+
+    /// Everything that is amiss with the device at `path`, which is part of nothing that is
+    /// active, the worst first.
+    pub fn standing_of(&self, path: &Path) -> Vec<Matter> {
+        let disk = disk_of(self.examined.get(path));
+        standing(None, disk, self.held.contains_key(path))
+    }
+
+    /// Has every spare judged with its main, as far as that is known, and finds the mains that
+    /// others hold.
     fn note_mains(&mut self) {
         let scanned = self.devices().iter().map(|info| {
             let seen = match self.examined.get(&info.path) {
@@ -497,7 +520,10 @@ impl State {
             let info = info.clone();
             Scanned { info, seen }
         });
-        for Scanned { info, seen } in Scan::of(scanned.collect()).devices {
+        let scan = Scan::of(scanned.collect());
+        let held = scan.held_mains(&self.policy.known_mains()).into_iter();
+        self.held = held.map(|held| (held.path.clone(), held)).collect();
+        for Scanned { info, seen } in scan.devices {
             if let Ok(seen) = seen {
                 self.examined.insert(info.path, Ok(seen));
             }
@@ -512,19 +538,22 @@ impl State {
             if rows::mapped_name(device).is_some_and(|name| self.active(name).is_some()) {
                 continue;
             }
-            match examined {
-                None => {}
-                Some(Err(why)) => {
-                    idle.unread += 1;
-                    idle.denied |= why.contains("permission denied");
+            if let Some(Err(why)) = examined {
+                idle.unread += 1;
+                idle.denied |= why.contains("permission denied");
+            }
+            let matters = self.standing_of(&device.path);
+            match matters.first() {
+                None => {
+                    let seen = examined.and_then(|examined| examined.as_ref().ok());
+                    idle.healthy += usize::from(seen.is_some_and(|seen| seen.is_ours()));
                 }
-                Some(Ok(seen)) => match standing(None, Disk::of(seen)) {
-                    matters if !matters.is_empty() => idle.troubled.push(Troubled {
-                        path: device.path.clone(),
-                        matters,
-                    }),
-                    _ => idle.healthy += usize::from(seen.is_ours()),
-                },
+                // Those that cannot be read are counted.
+                Some(Matter::Unreadable) => {}
+                Some(_) => idle.troubled.push(Troubled {
+                    path: device.path.clone(),
+                    matters,
+                }),
             }
         }
         self.idle = idle;

@@ -5,10 +5,19 @@ use std::path::Path;
 use super::listing::Active;
 use super::rows::{self, RowKey};
 use super::state::{Examined, State};
-use crate::inspect::{standing, Disk, Inspection, Matter};
+use crate::inspect::{standing, Disk, HeldMain, Inspection, Matter};
 use crate::port::DeviceInfo;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{Millis, PerSlot};
+
+/// What is known of a disk that was looked at so.
+pub(super) fn disk_of(examined: Option<&Examined>) -> Disk {
+    match examined {
+        None => Disk::Unseen,
+        Some(Err(_)) => Disk::Unreadable,
+        Some(Ok(seen)) => Disk::of(seen),
+    }
+}
 
 /// What the detail is about: a mapped device that is up, or one device alone.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +30,8 @@ pub struct Subject<'a> {
     pub store: &'a Path,
     /// What was found there so far.
     pub examined: Option<&'a Examined>,
+    /// Who uses it past the mapped device whose main it is, if anybody does.
+    pub held: Option<&'a HeldMain>,
 }
 
 impl<'a> Subject<'a> {
@@ -32,6 +43,7 @@ impl<'a> Subject<'a> {
             device: state.device(store),
             store,
             examined: state.examined.get(store),
+            held: None,
         }
     }
 
@@ -53,6 +65,7 @@ impl<'a> Subject<'a> {
             device: Some(device),
             store: path,
             examined: state.examined.get(path),
+            held: state.held.get(path),
         })
     }
 
@@ -82,13 +95,9 @@ impl<'a> Subject<'a> {
 
     /// Everything that is amiss with it, the worst first, at `now`; nothing where it is safe.
     pub fn standing(&self, now: Millis) -> Vec<Matter> {
-        let disk = match self.examined {
-            None => Disk::Unseen,
-            Some(Err(_)) => Disk::Unreadable,
-            Some(Ok(seen)) => Disk::of(seen),
-        };
+        let disk = disk_of(self.examined);
         let status = self.active.map(|active| active.status(now));
-        standing(status.as_ref(), disk)
+        standing(status.as_ref(), disk, self.held.is_some())
     }
 
     /// The name of the mapped device: that is up, or that the metadata tells.

@@ -48,7 +48,7 @@ impl Health {
                 Matter::Weak => Self::Warning,
                 _ => Self::Bad,
             },
-            Loss::NextBlock | Loss::Blocks | Loss::Device => Self::Bad,
+            Loss::NextBlock | Loss::Blocks | Loss::Truth | Loss::Device => Self::Bad,
         }
     }
 

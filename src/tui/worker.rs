@@ -20,6 +20,7 @@ use super::state::Examined;
 use super::update::{Interest, Request};
 use crate::inspect::{self, Depth};
 use crate::ops;
+use crate::policy::Policy;
 use crate::port::journal::{ActionRecord, UnreadLines};
 use crate::port::{Access, DeviceInfo, Host, HostError, Mapped, RemapRow, Reply, Watcher};
 use crate::remap_core::message::Message;
@@ -135,8 +136,8 @@ impl Handle {
 ///
 /// If there can be no such threads, or the host gives no further handle.
 pub fn start(
-    host: Box<dyn Host>,
-    context: ops::Context,
+    (host, context): (Box<dyn Host>, ops::Context),
+    policy: Option<PathBuf>,
     events: Sender<Event>,
     underway: Underway,
 ) -> io::Result<Handle> {
@@ -163,7 +164,7 @@ pub fn start(
         .spawn(move || {
             let _alive: Sender<()> = alive;
             let _farewell = Farewell(events);
-            let mut worker = Worker::new(looking);
+            let mut worker = Worker::new(looking, policy);
             worker.watch(changes);
             worker.run(&received);
         })?;
@@ -199,6 +200,10 @@ struct Worker {
     /// The devices and mapped devices that were told last.
     devices: Vec<DeviceInfo>,
     mapped: Vec<Mapped>,
+    /// The list of what may be assembled without a person, where one is named.
+    policy_file: Option<PathBuf>,
+    /// What it said last.
+    policy: Policy,
     /// Whether the time zone was told.
     zone_told: bool,
     /// The number of the last event that was told.
@@ -225,7 +230,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(hand: Hand) -> Self {
+    fn new(hand: Hand, policy_file: Option<PathBuf>) -> Self {
         let Hand {
             host,
             context,
@@ -247,6 +252,8 @@ impl Worker {
             stop: Stop::default(),
             devices: Vec::new(),
             mapped: Vec::new(),
+            policy_file,
+            policy: Policy::default(),
             zone_told: false,
             logged: 0,
             journal: Default::default(),
@@ -401,6 +408,7 @@ impl Worker {
             return self.note_looking(false);
         }
         self.tell_zone();
+        self.tell_policy();
         self.tell_history();
         self.tell_logged();
         self.tell_journal();
@@ -453,6 +461,16 @@ impl Worker {
     fn tell_zone(&mut self) {
         if !std::mem::replace(&mut self.zone_told, true) {
             self.tell(Answer::Zone(self.context.platform.zone()));
+        }
+    }
+
+    /// A list that cannot be read knows nothing; `doctor` says so.
+    fn tell_policy(&mut self) {
+        let lab = self.host.lab_directory();
+        let policy = Policy::in_force(self.policy_file.as_deref(), lab).unwrap_or_default();
+        if policy != self.policy {
+            self.policy.clone_from(&policy);
+            self.tell(Answer::Policy(policy));
         }
     }
 

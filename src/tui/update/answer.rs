@@ -19,6 +19,10 @@ pub fn take(state: &mut State, answer: Answer) -> Vec<Effect> {
         Answer::Listed { devices, mapped } => {
             state.list(Listing::new(devices, mapped, state.now));
         }
+        Answer::Policy(policy) => {
+            state.take_policy(policy);
+            state.arrange();
+        }
         Answer::Examined(found) => {
             state.take_examined(found);
             // What was found has words that a filter may ask for.

@@ -7,7 +7,7 @@ use ratatui::Frame;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{detail_has_keyboard, gauge, label, paragraph, put_lines};
-use crate::inspect::{guide, standing, Disk, Finding, Inspection, Matter};
+use crate::inspect::{guide, Finding, Inspection, Matter};
 use crate::port::{DeviceInfo, Usage};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::MAX_ATTEMPTS;
@@ -262,9 +262,12 @@ fn of_idle(
 ) -> Vec<Line<'static>> {
     let theme = state.theme();
     let mut lines = Vec::new();
+    let standing = state.standing_of(&inspection.path);
+    if inspection.is_ours() || !standing.is_empty() {
+        lines.push(standing_fact(theme, &standing));
+    }
     if inspection.is_ours() {
         let judgement = &inspection.judgement;
-        lines.push(standing_fact(theme, &standing(None, Disk::of(inspection))));
         let letters = judgement.states.map(|_, state| state.letter());
         let sequence = judgement.sequence.unwrap_or(Sequence::new(0));
         lines.push(copies_fact(theme, &letters, judgement.verdict, sequence));

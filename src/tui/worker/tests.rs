@@ -52,7 +52,13 @@ fn a_thousand_devices_are_told_in_groups_after_the_list() {
     let names = (0..1000).map(|number| format!("disk-{number:04}"));
     let host = FakeHost::new(names.map(|name| blank(&name)).collect());
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
+    let worker = start(
+        (Box::new(host), context()),
+        None,
+        sender,
+        Underway::default(),
+    )
+    .unwrap();
     let mut answers = 0;
     let mut told = 0;
     let mut listed = 0;
@@ -78,7 +84,13 @@ fn what_is_looked_at_comes_before_the_rest() {
     let host = FakeHost::new(names.map(|name| blank(&name)).collect());
     let world = Arc::clone(&host.0);
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
+    let worker = start(
+        (Box::new(host), context()),
+        None,
+        sender,
+        Underway::default(),
+    )
+    .unwrap();
     for number in 0..300 {
         worker.ask(interest(&format!("disk-{number:04}")));
     }
@@ -102,7 +114,13 @@ fn a_plan_is_carried_out_and_what_is_shown_agrees_with_its_outcome() {
     let before = host.copies(&path("disk-h"));
     let mut world = host.clone();
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
+    let worker = start(
+        (Box::new(host), context()),
+        None,
+        sender,
+        Underway::default(),
+    )
+    .unwrap();
     worker.ask(interest("disk-h"));
     let operation = Box::new(Operation::Repair {
         target: Target::Path(path("disk-h")),
@@ -195,7 +213,7 @@ fn looking_and_planning_go_on_beside_work() {
     let gate = Arc::clone(&world.lock().unwrap().gate);
     let underway = Underway::default();
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender, underway.clone()).unwrap();
+    let worker = start((Box::new(host), context()), None, sender, underway.clone()).unwrap();
     work_that_is_held(&worker, &events, &gate);
     let damage = |disk: &mut RamDisk| sample::damage(disk, Slot::S1, 100, b"more damage");
     damage(
@@ -247,7 +265,7 @@ fn work_is_under_way_until_its_outcome_is_told_and_ends_on_request() {
     let gate = Arc::clone(&host.0.lock().unwrap().gate);
     let underway = Underway::default();
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender, underway.clone()).unwrap();
+    let worker = start((Box::new(host), context()), None, sender, underway.clone()).unwrap();
     work_that_is_held(&worker, &events, &gate);
     worker.ask(Request::Stop(2));
     gate.open();
@@ -276,7 +294,13 @@ fn work_is_under_way_until_its_outcome_is_told_and_ends_on_request() {
 fn a_plan_that_was_given_up_is_not_told() {
     let host = FakeHost::new(vec![blank("disk-a"), blank("disk-b")]);
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
+    let worker = start(
+        (Box::new(host), context()),
+        None,
+        sender,
+        Underway::default(),
+    )
+    .unwrap();
     for ticket in 1..=20 {
         let operation = Box::new(formats("disk-b"));
         worker.ask(Request::Plan { ticket, operation });
@@ -304,7 +328,13 @@ fn a_plan_that_was_given_up_is_not_told() {
 fn every_remap_is_asked_for_however_many_answers_that_takes() {
     let host = FakeHost::new(vec![damaged_spare()]);
     let (sender, events) = mpsc::channel();
-    let worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
+    let worker = start(
+        (Box::new(host), context()),
+        None,
+        sender,
+        Underway::default(),
+    )
+    .unwrap();
     worker.ask(Request::Follow(Interest {
         store: path("disk-h"),
         active: Some("cellar".to_owned()),
@@ -324,7 +354,13 @@ fn a_panic_of_the_worker_is_told() {
     let host = FakeHost::default();
     host.0.lock().unwrap().panics = true;
     let (sender, events) = mpsc::channel();
-    let _worker = start(Box::new(host), context(), sender, Underway::default()).unwrap();
+    let _worker = start(
+        (Box::new(host), context()),
+        None,
+        sender,
+        Underway::default(),
+    )
+    .unwrap();
     loop {
         if let Event::WorkerGone = events.recv_timeout(PATIENCE).unwrap() {
             return;
