@@ -144,10 +144,11 @@ start() {
     line="root=/dev/nvme0n1 rw init=/usr/lib/systemd/systemd console=ttyS1 panic=-1 oops=panic nokaslr"
     line+=" mitigations=off tsc=reliable no_timer_check systemd.show_status=0 systemd.log_level=notice dmremap.stage=$stage"
     line+=" dmremap.bad=$(IFS=,; printf '%s' "${bad_places[*]}")"
-    # How long mounts and swap wait for their devices: not for long where these cannot come.
+    # How long mounts and swap wait for their devices: not for long where these cannot come, and
+    # else as long as a busy host takes.
     case $stage in
         cold-alone) line+=" systemd.default_device_timeout_sec=20" ;;
-        cold-*) line+=" systemd.default_device_timeout_sec=300" ;;
+        cold-*) line+=" systemd.default_device_timeout_sec=3600" ;;
     esac
     # What the system had made durable when it was reset, as it told.
     [ "$stage" != after ] || line+=" dmremap.synced=$(sed -n 's/^vm: synced //p' "$work/starts-before.console" | tail -n 1)"
