@@ -394,12 +394,13 @@ fn check_listed(policy: &Result<Policy, Error>, scan: &Result<Scan, Error>) -> C
 
 /// Looks for devices whose main the list does not tell, so that the rule cannot hide it.
 fn check_hidden(policy: &Result<Policy, Error>) -> Check {
-    let listed = policy.iter().flat_map(Policy::listed);
-    let untold = listed.filter(|entry| entry.main.is_none());
-    let untold: Vec<String> = untold.map(Allowed::describe).collect();
-    match untold.is_empty() {
-        true => Check::good("hidden", "the list tells the main of every device on it"),
-        false => Check::bad(
+    let listed: Vec<&Allowed> = policy.iter().flat_map(Policy::listed).collect();
+    let untold = listed.iter().filter(|entry| entry.main.is_none());
+    let untold: Vec<String> = untold.map(|entry| entry.describe()).collect();
+    match (listed.is_empty(), untold.is_empty()) {
+        (true, _) => Check::good("hidden", "no device is listed: no main is hidden"),
+        (_, true) => Check::good("hidden", "the list tells main of every device on it"),
+        (_, false) => Check::bad(
             "hidden",
             format!(
                 "the list does not tell main of {}: it is not hidden, and md, LVM, btrfs, LUKS and mounts may take it",
