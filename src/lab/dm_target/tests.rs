@@ -6,3 +6,4 @@ mod relocation;
 mod requests;
 mod rig;
 mod soak;
+mod verdict;

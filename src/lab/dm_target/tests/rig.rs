@@ -86,10 +86,16 @@ impl Rig {
         spare: RamDisk,
         options: Options,
     ) -> Result<Self, ActivateError> {
-        let (mut main, mut spare) = (
-            Faulty::new(main, Vec::new()),
-            Faulty::new(spare, Vec::new()),
-        );
+        let disk = |disk| Faulty::new(disk, Vec::new());
+        Self::on_faulty(disk(main), disk(spare), options)
+    }
+
+    /// The same on disks parts of which fail.
+    pub(super) fn on_faulty(
+        mut main: Faulty<RamDisk>,
+        mut spare: Faulty<RamDisk>,
+        options: Options,
+    ) -> Result<Self, ActivateError> {
         let disks = Disks {
             main: &mut main,
             spare: &mut spare,
