@@ -16,6 +16,7 @@ mod many;
 mod names;
 mod needs;
 mod own_files;
+mod rebuild;
 mod scenarios;
 mod settings;
 mod statuses;
