@@ -13,8 +13,14 @@ use crate::machine::{
 use crate::wear::bad_sectors;
 use crate::Named;
 
-/// Sets everything up, once.
-pub const MAKE: &[Named] = &[("system-cold-devices-are-set-up", set_up)];
+/// Looks at what a plan tells of a main, and sets everything up, once.
+pub const MAKE: &[Named] = &[
+    (
+        "system-cold-create-tells-what-lies-on-main",
+        plans_tell_of_main,
+    ),
+    ("system-cold-devices-are-set-up", set_up),
+];
 
 /// What is looked at after each cold start with all disks.
 pub const START: &[Named] = &[
@@ -22,6 +28,10 @@ pub const START: &[Named] = &[
     (
         "system-cold-nothing-but-mapped-devices-is-in-use",
         mains_are_left_alone,
+    ),
+    (
+        "system-cold-doctor-finds-names-that-lead-past",
+        names_that_lead_past,
     ),
 ];
 
@@ -107,6 +117,144 @@ fn join(name: &str, main: &str) {
     );
 }
 
+fn make_luks(device: &str) {
+    run("dd if=/dev/urandom of=/etc/vault.key bs=64 count=1 status=none");
+    run(&format!(
+        "cryptsetup luksFormat -q --type luks2 --luks2-metadata-size 16k --luks2-keyslots-size 256k \
+         --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /etc/vault.key {device}"
+    ));
+}
+
+/// Files as they were, put back when it is dropped.
+struct AsTheyWere(Vec<(&'static str, Vec<u8>)>);
+
+impl AsTheyWere {
+    fn keep(paths: &[&'static str]) -> Self {
+        let read = |path: &&'static str| (*path, fs::read(path).unwrap_or_default());
+        Self(paths.iter().map(read).collect())
+    }
+}
+
+impl Drop for AsTheyWere {
+    fn drop(&mut self) {
+        for (path, bytes) in &self.0 {
+            fs::write(path, bytes).expect("a file can be put back");
+        }
+    }
+}
+
+fn plans_tell_of_main() {
+    let _tables = AsTheyWere::keep(&["/etc/fstab", "/etc/crypttab", "/etc/mdadm/mdadm.conf"]);
+    let (main, spare) = (node("parts-main"), node("parts-spare"));
+    feed(
+        &format!("sfdisk -q {main}"),
+        "label: gpt\nsize=4M, name=first\nsize=1M, name=second\nsize=4M\nsize=2M\n",
+    );
+    run("udevadm settle --timeout=60");
+    run(&format!("mke2fs -q -F -t ext4 -L inner {main}1"));
+    run(&format!("mkswap -q {main}2"));
+    run(&format!("pvcreate -q --devices {main}3 {main}3"));
+    make_luks(&format!("{main}4"));
+    run("udevadm settle --timeout=60");
+    let uuid = tag(&format!("{main}1"), "UUID");
+    let partition_uuid = tag(&format!("{main}2"), "PART_ENTRY_UUID");
+    let luks = tag(&format!("{main}4"), "UUID");
+    let past = "leads past told, to old data: name /dev/mapper/told";
+    let by_content = "leads to told once that is listed";
+    let names = [
+        (format!("UUID={uuid}"), by_content.to_owned()),
+        ("LABEL=inner".to_owned(), by_content.to_owned()),
+        (format!("PARTUUID={partition_uuid}"), by_content.to_owned()),
+        ("PARTLABEL=second".to_owned(), by_content.to_owned()),
+        (format!("{main}2"), format!("{past}-part2 there")),
+        (
+            "/dev/disk/by-id/virtio-parts-main-part1".to_owned(),
+            format!("{past}-part1 there"),
+        ),
+        (
+            "/dev/disk/by-id/virtio-parts-main".to_owned(),
+            format!("{past} there"),
+        ),
+    ];
+    for (name, _) in &names {
+        append("/etc/fstab", &format!("{name} /mnt/x auto noauto 0 0\n"));
+    }
+    append("/etc/crypttab", &format!("x UUID={luks} none noauto\n"));
+    append("/etc/mdadm/mdadm.conf", "DEVICE /dev/vd*\n");
+    let create = |main: &str| {
+        let told = json(&format!(
+            "create told --main {main} --spare {spare} --dry-run"
+        ));
+        let notes = told["plan"]["notes"].as_array().expect("notes").clone();
+        let notes = notes
+            .iter()
+            .map(|note| note.as_str().expect("text").to_owned());
+        notes.collect::<Vec<String>>()
+    };
+    let has = |notes: &[String], parts: &[&str]| {
+        let is_it = |note: &String| parts.iter().all(|part| note.contains(part));
+        assert!(notes.iter().any(is_it), "{parts:?}: {notes:#?}");
+    };
+    let notes = create(&main);
+    has(
+        &notes,
+        &["gpt partition table with 4 partitions (ext4, swap, LVM2_member, crypto_LUKS)"],
+    );
+    has(&notes, &["/dev/mapper/told-part1"]);
+    has(&notes, &["Once it is listed (dmremap-tui allow told)"]);
+    has(&notes, &["LVM sees its label"]);
+    for (name, leads) in &names {
+        has(&notes, &[&format!("{name} in /etc/fstab"), leads]);
+    }
+    has(
+        &notes,
+        &[&format!("UUID={luks} in /etc/crypttab"), by_content],
+    );
+    has(&notes, &["/dev/vd* in /etc/mdadm/mdadm.conf", past]);
+
+    // A main that is a partition is named by what the table of its disk says, too.
+    let notes = create(&format!("{main}2"));
+    has(&notes, &[&format!("{main}2 holds swap")]);
+    has(&notes, &["PARTLABEL=second in /etc/fstab", by_content]);
+    has(
+        &notes,
+        &[
+            &format!("PARTUUID={partition_uuid} in /etc/fstab"),
+            by_content,
+        ],
+    );
+    has(&notes, &[&format!("{main}2 in /etc/fstab"), past]);
+    let of_others = |note: &String| note.contains(&uuid) || note.contains("LABEL=inner");
+    assert!(!notes.iter().any(of_others), "{notes:#?}");
+
+    for part in 1..=4 {
+        run(&format!("wipefs -q -a {main}{part}"));
+    }
+    run(&format!("sfdisk -q --delete {main}"));
+    run(&format!("wipefs -q -a {main}"));
+    run("udevadm settle --timeout=60");
+}
+
+fn names_that_lead_past() {
+    let _table = AsTheyWere::keep(&["/etc/fstab"]);
+    assert_eq!(check(&json("doctor"), "tables")["ok"], true);
+    for name in [
+        "/dev/disk/by-id/virtio-parts-main-part1".to_owned(),
+        "ID=virtio-parts-main-part1".to_owned(),
+        format!("{}1", node("parts-main")),
+        format!("{}1", node("part-main")),
+        node("array-main"),
+        BASE.to_owned(),
+    ] {
+        append("/etc/fstab", &format!("{name} /mnt/x ext4 noauto 0 0\n"));
+        let tables = check(&json("doctor"), "tables");
+        assert_eq!(tables["ok"], false, "{name}");
+        let summary = tables["summary"].as_str().expect("a summary");
+        let name = name.replace("ID=", "/dev/disk/by-id/");
+        assert!(summary.contains(&name), "{name}: {summary}");
+    }
+}
+
 fn set_up() {
     let of_part = node("part-main");
     feed(
@@ -152,9 +300,7 @@ fn set_up() {
     run("lvcreate -q -y --devices /dev/mapper/volumes --name volume --extents 90%VG group");
     run("mke2fs -q -F -t ext4 -L volumes /dev/group/volume");
     run("mkfs.btrfs -q -m raid1 -d raid1 /dev/mapper/poola /dev/mapper/poolb");
-    run("dd if=/dev/urandom of=/etc/vault.key bs=64 count=1 status=none");
-    run("cryptsetup luksFormat -q --type luks2 --luks2-metadata-size 16k --luks2-keyslots-size 256k \
-         --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /etc/vault.key /dev/mapper/vault");
+    make_luks("/dev/mapper/vault");
     run("cryptsetup open --key-file /etc/vault.key /dev/mapper/vault opened");
     run("mke2fs -q -F -t ext4 /dev/mapper/opened");
 
@@ -340,7 +486,7 @@ fn mains_are_left_alone() {
     assert!(DEVICES.iter().all(|name| is_up(name)));
     assert_eq!(failed_units(), "");
     let checks = json("doctor");
-    for id in ["held", "tables", "listed"] {
+    for id in ["hidden", "held", "tables", "listed"] {
         assert_eq!(check(&checks, id)["ok"], true, "{:#}", check(&checks, id));
     }
     // Nobody made a filter here, and LVM sees the label of main as well.
