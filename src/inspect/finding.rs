@@ -1,4 +1,4 @@
-//! What an operator should know of a device, and do about it.
+//! Findings: facts that an operator should know of a device, with advice.
 
 use crate::remap_core::event::Severity;
 
@@ -9,9 +9,9 @@ pub struct Finding {
     pub id: &'static str,
     /// How much it asks of the operator.
     pub severity: Severity,
-    /// What is so.
+    /// The fact.
     pub summary: String,
-    /// What to do; where nothing is to be done, why not.
+    /// Advice; where nothing is to be done, the reason.
     pub advice: String,
 }
 

@@ -1,6 +1,6 @@
 //! Region headers that an earlier array left, told from those of the present one.
 //!
-//! Where region B begins depends on the remap unit, so a spare that was set up anew may hold
+//! The start of region B depends on the remap unit, so a spare that was set up anew may hold
 //! headers of several arrays. Whoever sets a spare up writes every block of both regions: a
 //! block of another array among those of a header is therefore younger than the header.
 //! Sequences say nothing here; they order the copies of one array.
@@ -32,7 +32,7 @@ pub(super) fn present(store: &dyn BlockStore, headers: Vec<HeaderReading>) -> Ve
     }
 }
 
-/// Whether a block of another array lies among those that this header describes.
+/// Tells whether a block of another array lies among those that this header describes.
 fn is_superseded(store: &dyn BlockStore, header: &RegionHeader) -> bool {
     let Some((layout, array)) = header.superblock.layout().zip(header.array()) else {
         return false;

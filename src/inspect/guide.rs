@@ -1,4 +1,4 @@
-//! What a finding means, how sure it is, and where to read on: one entry for each id, in
+//! The meaning of each finding, how sure it is, and where to read on: one entry for each id, in
 //! the order in which an operator should act.
 
 /// How sure a finding is.
@@ -20,12 +20,12 @@ impl Certainty {
     }
 }
 
-/// What there is to know of a kind of finding.
+/// Background of a kind of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guide {
     /// The finding's id.
     pub id: &'static str,
-    /// What it means for whoever has data on the device.
+    /// Meaning for whoever has data on the device.
     pub meaning: &'static str,
     /// How sure it is.
     pub certainty: Certainty,
@@ -92,7 +92,7 @@ pub const GUIDES: [Guide; 43] = [
     guide!("kernel-log-overwritten", Certain, "what-targets-did", "The log has room for so much and forgets what is older; it begins anew with each start."),
 ];
 
-/// What there is to know of findings with this id.
+/// Background of findings with this id.
 pub fn guide(id: &str) -> Option<&'static Guide> {
     GUIDES.iter().find(|guide| guide.id == id)
 }

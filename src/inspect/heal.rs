@@ -1,4 +1,4 @@
-//! What a repair would write into which copy, known before it is asked for.
+//! Forecast of a repair: the content of each copy that it would write.
 
 use super::Inspection;
 use crate::format::field_map;
@@ -10,9 +10,9 @@ use crate::remap_core::units::Slot;
 /// One copy as a repair would write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewrite {
-    /// Which copy.
+    /// The copy.
     pub slot: Slot,
-    /// What it would hold.
+    /// Its new content.
     pub becomes: Box<RawCopy>,
     /// The bytes of it that would change; every byte, where it cannot be read now.
     pub changed: usize,
@@ -31,7 +31,7 @@ pub struct Healing {
     pub rewrites: Vec<Rewrite>,
 }
 
-/// What a repair would do, by the rules that the repair itself goes by. Nothing is read
+/// Forecast of a repair, by the rules that the repair itself goes by. Nothing is read
 /// or written for that.
 ///
 /// # Errors

@@ -50,7 +50,7 @@ pub struct HeldMain {
     pub array: Option<ArrayUuid>,
     /// The name of its mapped device, or the array's UUID.
     pub name: String,
-    /// What is to be said of it.
+    /// The finding on it.
     pub finding: Finding,
 }
 

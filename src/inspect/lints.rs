@@ -155,7 +155,7 @@ fn about_copies(seen: &Inspection, slots: &[Slot], is: &str, are: &str) -> Optio
     })
 }
 
-/// What is to be done about copies that are worth nothing.
+/// Advice on copies that are worth nothing.
 fn heal_advice(seen: &Inspection) -> String {
     match seen.verdict() {
         Verdict::Healthy => "Nothing is to be done.".to_owned(),
@@ -297,7 +297,7 @@ pub(super) fn damaged_parts(seen: &Inspection) -> Vec<String> {
     parts
 }
 
-/// Whether the device ends before its metadata does: what lies past the end is not lost yet.
+/// Tells whether the device ends before its metadata does: what lies past the end is not lost yet.
 fn is_short(seen: &Inspection) -> bool {
     seen.superblock
         .is_some_and(|superblock| seen.size < superblock.spare_sectors)
@@ -525,7 +525,7 @@ fn interrupted_write(seen: &Inspection) -> Option<Finding> {
     })
 }
 
-/// Whether the five slots are where copies should be: not on a device of somebody else,
+/// Tells whether the five slots are where copies should be: not on a device of somebody else,
 /// nor in a layout that has them elsewhere.
 fn has_our_slots(seen: &Inspection) -> bool {
     !matches!(seen.judgement.verdict, Verdict::None | Verdict::Unsupported)
@@ -750,7 +750,7 @@ fn plain_format(seen: &Inspection) -> Option<Finding> {
     })
 }
 
-/// What is so of a device that is main of the mapped device `name`, which is not up: its
+/// Finding of a device that is main of the mapped device `name`, which is not up: its
 /// spare says so, and nothing on the device itself.
 pub fn idle_main(name: &str) -> Finding {
     let shown = crate::text::escape_str(name);

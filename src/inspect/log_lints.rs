@@ -4,11 +4,11 @@ use super::Finding;
 use crate::port::journal::UnreadLines;
 use crate::port::TargetLog;
 
-/// Where to look for what the log does not tell any more.
+/// Place to look for what the log does not tell any more.
 const ELSEWHERE: &str =
     "What a system's journal kept of it: journalctl _TRANSPORT=kernel --grep=dm_remap_v4";
 
-/// What a journal does not show, if there is anything.
+/// Finding of lines that a journal does not show, if there is anything.
 pub fn journal_finding(unread: UnreadLines) -> Option<Finding> {
     let lines = |count: u64| match count {
         1 => "1 line".to_owned(),

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::port::{identity, DeviceInfo, Host, Part, Usage};
 use crate::remap_core::units::{IdentityDigest, Sectors};
 
-/// Where main of an array is.
+/// Place of an array's main.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MainMatch {
     /// There: its identity and its size are as the metadata says.
@@ -70,7 +70,7 @@ impl ByIdentity {
         }
     }
 
-    /// What is seen of a spare's main, if it is there.
+    /// Size and blocks of a spare's main, if it is there.
     fn seen_of(&self, spare: &Inspection, devices: &[Scanned]) -> Option<MainSeen> {
         match self.uppermost(&spare.main_identity(), devices).as_slice() {
             [only] => Some(MainSeen {
@@ -125,7 +125,7 @@ impl ByIdentity {
 pub struct Mains {
     devices: Option<Vec<Scanned>>,
     by_identity: ByIdentity,
-    /// Whether file systems were looked for on those that nothing else is known of.
+    /// File systems were looked for on those that nothing else is known of.
     with_contents: bool,
 }
 
@@ -201,7 +201,7 @@ mod tests {
     use crate::remap_core::units::BlockSize;
     use crate::tui::sample;
 
-    /// What a machine tells of a device with this identity.
+    /// A device with this identity as a machine lists it.
     fn told(name: &str, identity: u8, size: Sectors, block: BlockSize, usage: Usage) -> Scanned {
         let properties = Properties {
             identity: IdentityDigest::new([identity; 16]),

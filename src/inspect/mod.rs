@@ -55,34 +55,34 @@ use crate::stop::Stop;
 /// How much is read of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// What the verdict rests on: of a device that is not ours, the five slots.
+    /// Everything that the verdict rests on: of a device that is not ours, the five slots.
     Scan,
     /// Also what others wrote on a device that is not ours.
     Full,
 }
 
-/// What was seen of one device.
+/// Everything that was seen of one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
-    /// Where it was opened.
+    /// Path by which it was opened.
     pub path: PathBuf,
     /// Its size.
     pub size: Sectors,
     /// The smallest unit that can be written.
     pub logical_block: BlockSize,
-    /// What is stable about it.
+    /// Digest of what is stable about it.
     pub identity: IdentityDigest,
-    /// Which device or file was opened.
+    /// The device or file that was opened.
     pub instance: Option<Instance>,
-    /// What others wrote on it to know it again; `None` where nobody looked for that, or
+    /// Signatures that others wrote on it; `None` where nobody looked for that, or
     /// it could not be looked over. Of a device that is ours each place is one, and what
     /// lies in a block of main's that was moved here is none.
     pub signatures: Option<Vec<Signature>>,
-    /// What was read of the five slots.
+    /// The five slots as they were read.
     pub survey: Box<Survey>,
-    /// What the copies say, and by which they are written.
+    /// Judgement on the copies alone, by which they are written.
     pub judgement: Judgement,
-    /// What the winning copy says.
+    /// The winning copy.
     pub superblock: Option<Superblock>,
     /// The region headers that were read, or found where no copy says where they are.
     pub headers: Vec<HeaderReading>,
@@ -94,11 +94,11 @@ pub struct Inspection {
     /// The mapped device's name, as a valid header of the same array has it; only if
     /// it can be one.
     pub name: Option<String>,
-    /// What is worth saying, most urgent first.
+    /// Findings, most urgent first.
     pub findings: Vec<Finding>,
 }
 
-/// What decides of a main whether a target takes it.
+/// Properties of a main by which a target takes or refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MainSeen {
     /// Its size.
@@ -116,14 +116,14 @@ impl From<&dyn BlockStore> for MainSeen {
     }
 }
 
-/// What a region's header block gave.
+/// Reading of a region's header block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderReading {
-    /// Which region it heads.
+    /// The region that it heads.
     pub region: Region,
-    /// Where it was read.
+    /// Sector from which it was read.
     pub at: Sector,
-    /// What it says, if it can be believed.
+    /// The header, if it can be believed.
     pub header: Result<Box<RegionHeader>, BlockFlaw>,
 }
 
@@ -169,7 +169,7 @@ pub fn look_until(store: &dyn BlockStore, path: &Path, depth: Depth, stop: &Stop
     inspection
 }
 
-/// What others wrote on a device that is ours, place by place.
+/// Signatures of others on a device that is ours, place by place.
 fn signatures_beside(store: &dyn BlockStore, seen: &Inspection) -> Option<Vec<Signature>> {
     let mut found = store.signature_places().ok()?;
     if *seen.judgement.winners.get(Slot::S0) {
@@ -260,7 +260,7 @@ impl Inspection {
         self.evidence().verdict()
     }
 
-    /// What the verdict rests on.
+    /// Evidence for the verdict.
     pub fn evidence(&self) -> Evidence {
         Evidence {
             copies: self.judgement.verdict,
@@ -288,19 +288,19 @@ impl Inspection {
         table.unwrap_or_default().max(header).max(noted)
     }
 
-    /// Whether the spare, and main where it was found, are what the metadata was written for.
+    /// Tells whether the spare, and main where it was found, are what the metadata was written for.
     fn fits(&self) -> bool {
         self.spare_fits() && self.main_fits()
     }
 
-    /// Whether the spare is what the metadata was written for.
+    /// Tells whether the spare is what the metadata was written for.
     pub fn spare_fits(&self) -> bool {
         self.stated().is_none_or(|(superblock, unit)| {
             self.size == superblock.spare_sectors && self.logical_block <= unit
         })
     }
 
-    /// Whether main, where it was found, is what the metadata was written for.
+    /// Tells whether main, where it was found, is what the metadata was written for.
     pub fn main_fits(&self) -> bool {
         let stated = self.stated().zip(self.main);
         stated.is_none_or(|((superblock, unit), main)| {
@@ -326,7 +326,7 @@ impl Inspection {
         self.judge_anew();
     }
 
-    /// Whether anything here says that the device is ours.
+    /// Tells whether anything here says that the device is ours.
     pub fn is_ours(&self) -> bool {
         self.judgement.verdict != Verdict::None
     }
@@ -369,7 +369,7 @@ impl Inspection {
         }
     }
 
-    /// Whether what others wrote on it has this UUID, as far as was looked.
+    /// Tells whether a signature on it has this UUID, as far as was looked.
     pub fn holds(&self, uuid: &str) -> bool {
         let mut signatures = self.signatures.iter().flatten();
         signatures.any(|signature| {
@@ -449,7 +449,7 @@ impl Inspection {
         }
     }
 
-    /// Whether `slot` begins past the end of the device.
+    /// Tells whether `slot` begins past the end of the device.
     pub fn is_past_end(&self, slot: Slot) -> bool {
         slot.sector().get() >= self.size.get()
     }

@@ -16,14 +16,14 @@ use crate::remap_core::units::{ArrayUuid, IdentityDigest, Sectors};
 /// One device that was looked at.
 #[derive(Clone, Debug)]
 pub struct Scanned {
-    /// What the host says of it.
+    /// The host's description of it.
     pub info: DeviceInfo,
-    /// What was seen, or why nothing could be.
+    /// Inspection, or the reason why there is none.
     pub seen: Result<Arc<Inspection>, Error>,
 }
 
 impl Scanned {
-    /// What was seen, if it is ours.
+    /// Inspection of a device that is ours.
     pub fn ours(&self) -> Option<&Inspection> {
         self.seen.as_deref().ok().filter(|seen| seen.is_ours())
     }
@@ -39,12 +39,12 @@ impl Scanned {
         stable.into_iter().chain(contents)
     }
 
-    /// Whether it has this identity, or what lies on it does.
+    /// Tells whether it has this identity, or what lies on it does.
     pub(super) fn is_known_as(&self, identity: IdentityDigest) -> bool {
         !identity.is_none() && self.known_as().any(|known| known == identity)
     }
 
-    /// Whether it lies upon `lower`.
+    /// Tells whether it lies upon `lower`.
     pub(super) fn holds(&self, lower: &Self) -> bool {
         let properties = lower.info.properties.as_deref();
         properties.is_some_and(|known| known.holders.contains(&self.info.name))
@@ -76,13 +76,13 @@ pub struct Array {
 }
 
 impl Array {
-    /// Whether several spares claim to be of this array.
+    /// Tells whether several spares claim to be of this array.
     pub fn is_cloned(&self) -> bool {
         self.spares.len() > 1
     }
 }
 
-/// What a scan found.
+/// Devices and arrays that a scan found.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
     /// Every device, in the order in which it was given.

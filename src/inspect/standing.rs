@@ -88,7 +88,7 @@ pub enum Repair {
     Found,
     /// An attempt is due.
     Due {
-        /// Which, from 1 to [`MAX_ATTEMPTS`](crate::remap_core::repair::MAX_ATTEMPTS).
+        /// Its number, from 1 to [`MAX_ATTEMPTS`](crate::remap_core::repair::MAX_ATTEMPTS).
         attempt: u8,
         /// In how many milliseconds.
         in_millis: u64,

@@ -49,14 +49,14 @@ impl EntryCounts {
 /// How much of a remap table is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// What a target reads to come up: up to the first block that was never changed, and the
+    /// The part that a target reads to come up: up to the first block that was never changed, and the
     /// rest of the piece that this block was read with.
     InUse,
     /// All of it.
     Whole,
 }
 
-/// What was seen of a remap table.
+/// Reading of a remap table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableInspection {
     /// Table blocks in one region.
@@ -78,7 +78,7 @@ pub struct TableInspection {
 }
 
 impl TableInspection {
-    /// What it allows.
+    /// State of the table.
     pub fn state(&self) -> TableState {
         if !self.lost.is_empty() {
             TableState::Lost
@@ -212,7 +212,7 @@ fn keep_newer(
     }
 }
 
-/// Whether ours lies at a sector of the spare: a copy that wins, a table block or a header that
+/// Tells whether ours lies at a sector of the spare: a copy that wins, a table block or a header that
 /// is intact, or what a replacement block in use holds, which is main's own.
 pub(super) fn is_of_ours(
     store: &dyn BlockStore,

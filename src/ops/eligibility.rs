@@ -1,4 +1,4 @@
-//! Which devices can become main or a spare, and what stands against the others.
+//! Devices that can become main or a spare, and what stands against the others.
 //!
 //! One rule for the menu, which goes by what is known already, and for the plan, which
 //! looks again. Nothing here looks at a device.
@@ -14,7 +14,7 @@ use crate::remap_core::quorum::{CopyState, Foreign, Verdict};
 use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors, Slot};
 use crate::text::{escape_str, guard};
 
-/// What is known of a device that could become main or a spare.
+/// Facts of a device that could become main or a spare.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// Its size.
@@ -23,24 +23,24 @@ pub struct Facts<'a> {
     pub logical_block: BlockSize,
     /// Bytes of a logical block, where they are more than a target takes.
     pub large_block_bytes: Option<u32>,
-    /// Whether it takes no writes.
+    /// It takes no writes.
     pub read_only: bool,
-    /// What it is used for.
+    /// Its use.
     pub usage: &'a Usage,
-    /// What is stable about it.
+    /// Digest of what is stable about it.
     pub identity: IdentityDigest,
-    /// What was seen on it, where it could be looked at.
+    /// Inspection, where it could be looked at.
     pub seen: Option<&'a Inspection>,
     /// Why it could not be looked at.
     pub unread: Option<&'a str>,
-    /// What others wrote on it, where that is known.
+    /// Signatures of others, where they are known.
     pub signatures: &'a [Signature],
     /// The mapped device, not up, that has it as main.
     pub main_of: Option<&'a str>,
 }
 
 impl<'a> Facts<'a> {
-    /// What a host lists of a device, with what was seen on it.
+    /// Facts of a device as a host lists it, with its inspection.
     pub fn new(info: &'a DeviceInfo, seen: Option<&'a Inspection>) -> Self {
         let properties = info.properties.as_deref();
         let looked = seen.and_then(|seen| seen.signatures.as_deref());
@@ -74,7 +74,7 @@ pub enum Fitness {
     Unfit,
 }
 
-/// What stands against a device.
+/// Reason against a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// Somebody uses it: it is mounted, held by another device, swapped to. The text says
@@ -84,7 +84,7 @@ pub enum Obstacle {
     Mapped {
         /// That device.
         name: String,
-        /// Which part.
+        /// The part that it plays.
         part: Part,
     },
     /// It takes no writes.
@@ -112,7 +112,7 @@ pub enum Obstacle {
     Ours {
         /// The name in it.
         name: Option<String>,
-        /// What it is judged.
+        /// Its verdict.
         verdict: Verdict,
     },
     /// It is main of a device that is not up.
@@ -124,7 +124,7 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// What is left of a device against which this stands.
+    /// Fitness of a device against which this stands.
     pub const fn fitness(&self) -> Fitness {
         match self {
             Self::Ours { .. } | Self::MainOf(_) | Self::Signature(_) | Self::Data => {
@@ -162,7 +162,7 @@ impl Obstacle {
         }
     }
 
-    /// What would be lost, if it is that what stands against the device.
+    /// Contents that would be lost, if it is that what stands against the device.
     pub fn contents(&self) -> Option<String> {
         Some(match self {
             Self::Ours {
@@ -181,7 +181,7 @@ impl Obstacle {
     }
 }
 
-/// What stands against a device as main, the most serious first. What it holds does not:
+/// Obstacles to a device as main, the most serious first. What it holds does not:
 /// that is to be protected.
 pub fn against_main(main: &Facts<'_>) -> Vec<Obstacle> {
     let mut obstacles = against_use(main);
@@ -195,7 +195,7 @@ pub fn against_main(main: &Facts<'_>) -> Vec<Obstacle> {
     obstacles
 }
 
-/// What stands against a device as the spare of `main` with remap units of `unit`, the
+/// Obstacles to a device as the spare of `main` with remap units of `unit`, the
 /// most serious first.
 pub fn against_spare(spare: &Facts<'_>, main: &Facts<'_>, unit: BlockSize) -> Vec<Obstacle> {
     let mut obstacles = against_use(spare);
@@ -235,7 +235,7 @@ fn against_use(device: &Facts<'_>) -> Vec<Obstacle> {
     obstacles.into_iter().flatten().collect()
 }
 
-/// What would be lost with what a device holds.
+/// Obstacle of what a device holds and would lose.
 fn held(device: &Facts<'_>) -> Option<Obstacle> {
     if let Some(seen) = device.seen.filter(|seen| seen.is_ours()) {
         return Some(Obstacle::Ours {
@@ -262,7 +262,7 @@ fn held(device: &Facts<'_>) -> Option<Obstacle> {
     }
 }
 
-/// What each of these devices consists of.
+/// Layers of which these devices consist.
 pub fn layers<'a>(devices: impl IntoIterator<Item = &'a DeviceInfo>) -> Layers {
     let known = devices
         .into_iter()

@@ -16,20 +16,20 @@ use crate::text;
 pub struct Seen {
     /// The device.
     pub store: Box<dyn BlockStore>,
-    /// What was seen.
+    /// Inspection of it.
     pub inspection: Inspection,
-    /// What it is used for.
+    /// Its use.
     pub usage: Usage,
 }
 
 impl Seen {
-    /// What bears on its becoming part of a new device.
+    /// Facts that bear on its becoming part of a new device.
     pub(super) fn facts(&self) -> Facts<'_> {
         let seen = &self.inspection;
         Facts {
             size: seen.size,
             logical_block: seen.logical_block,
-            // What has larger ones is not opened.
+            // A disk with larger ones is not opened.
             large_block_bytes: None,
             read_only: self.store.is_read_only(),
             usage: &self.usage,
@@ -119,7 +119,7 @@ pub(super) fn require_ours_alone(seen: &Inspection) -> Result<(), Refusal> {
     ))
 }
 
-/// Whether two paths lead to one device or file, by whatever names.
+/// Tells whether two paths lead to one device or file, by whatever names.
 pub fn is_same_device(one: &Path, other: &Path) -> bool {
     if one == other {
         return true;

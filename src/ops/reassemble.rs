@@ -32,7 +32,7 @@ impl Surroundings {
     }
 }
 
-/// What a name or a path led to.
+/// Device that a name or a path led to.
 pub(super) enum Found {
     /// An active device of this name.
     Active(String),
@@ -92,7 +92,7 @@ fn list<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
     shown.join(", ")
 }
 
-/// What the operator says beside the spare.
+/// The operator's words beside the spare.
 #[derive(Clone, Copy)]
 pub(super) struct Words<'a> {
     pub(super) main: Option<&'a Path>,
@@ -296,7 +296,7 @@ pub(super) fn require_single(scan: &Scan, seen: &Inspection) -> Result<(), Refus
     ))
 }
 
-/// What makes doubtful that a spare is the one that was used last: copied to another disk
+/// Doubt whether a spare is the one that was used last: copied to another disk
 /// it is as it was then, and lacks the blocks that were moved since.
 pub(super) fn doubt_of_spare(seen: &Inspection) -> Option<String> {
     let known = seen.superblock?.extension?.spare_identity;
@@ -309,7 +309,7 @@ pub(super) fn doubt_of_spare(seen: &Inspection) -> Option<String> {
     })
 }
 
-/// What makes doubtful that the data on main belongs to this spare: another one, that is
+/// Doubt whether the data on main belongs to this spare: another one, that is
 /// there as well, says so of itself.
 fn doubt_of_claims(scan: &Scan, seen: &Inspection, main: &Path) -> Option<String> {
     let is_other = |array: &&Array| {
