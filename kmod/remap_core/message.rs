@@ -48,6 +48,15 @@ pub enum Device {
     Spare,
 }
 
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Main => "main",
+            Self::Spare => "the spare",
+        })
+    }
+}
+
 /// Which I/O a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {

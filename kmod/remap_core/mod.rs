@@ -24,6 +24,7 @@ pub mod account;
 pub mod bytes;
 pub mod checksum;
 pub mod commit;
+pub mod engine;
 pub mod event;
 pub mod layout;
 pub mod log_line;

@@ -171,26 +171,36 @@ pub fn may_relocate(failure: Failure, now: &Circumstances) -> Result<(), PassUp>
 /// Failures in a row, without one success, after which main is put to the test again.
 pub const SUSPECT_AFTER: u32 = 16;
 
-/// Places on main, spread over all of it, that are read to put it to the test.
-pub const PROBES: u64 = 16;
+/// Places on main, spread over all of it, that are asked when it is put to the test.
+pub const PLACES: u64 = 16;
 
-/// Which places on main are to be read now.
+/// The bits of a word that are more than the number of a place has.
+const SPARE_BITS: u32 = u64::BITS - PLACES.ilog2();
+
+/// Places that are asked at once. A disk that fails at three places far from each other, and
+/// far from where it failed before, fails as a whole.
+pub const PROBES: u64 = 3;
+
+/// Places on main that are to be asked now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probing {
     first: u64,
-    /// How many at the most; the first that can be read is enough.
+    /// How many at the most; the first that answers is enough.
     pub most: u64,
 }
 
 impl Probing {
-    /// The places on a main of so many blocks, in the order in which they are to be read.
-    /// Those that the failure was about, or that are served from the spare, say nothing.
+    /// The places on a main of so many blocks, in the order in which they are to be asked:
+    /// each far from the one before. Those that the failure was about, or that are served from
+    /// the spare, say nothing.
     pub fn places(self, main: Blocks) -> impl Iterator<Item = MainBlock> {
         let last = u128::from(main.get().saturating_sub(1));
-        (0..PROBES).map(move |number| {
-            let probe = u128::from(self.first.wrapping_add(number) & (PROBES - 1));
+        (0..PLACES).map(move |number| {
+            let turn = self.first.wrapping_add(number) & (PLACES - 1);
+            // The bits of the turn from behind.
+            let probe = u128::from(turn.reverse_bits().wrapping_shr(SPARE_BITS));
             // It lies within main, and so within its 64 bits.
-            let at = last.wrapping_mul(probe).checked_div(u128::from(PROBES - 1));
+            let at = last.wrapping_mul(probe).checked_div(u128::from(PLACES - 1));
             MainBlock::new(at.unwrap_or(0) as u64)
         })
     }
@@ -202,16 +212,21 @@ impl Probing {
 pub struct Health {
     failures_in_a_row: u32,
     suspect: bool,
+    /// It can be read and takes no writes.
+    takes_no_writes: bool,
 }
 
 impl Health {
-    /// Something on main succeeded.
-    pub fn succeeded(&mut self) {
-        *self = Self::default();
+    /// Something on main succeeded: a read, or with `write` a write.
+    pub fn succeeded(&mut self, write: bool) {
+        *self = Self {
+            takes_no_writes: self.takes_no_writes && !write,
+            ..Self::default()
+        };
     }
 
-    /// So many blocks of main failed. Returns whether main is to be put to the test now: by
-    /// reading blocks far from those that failed, and reporting with
+    /// So many requests to main failed. Returns whether main is to be put to the test now: by
+    /// asking blocks far from those that failed, and reporting with
     /// [`Health::succeeded`] or [`Health::failed_test`]. That is at the first failure, so
     /// that a main which is gone loses not even one block to the spare.
     ///
@@ -227,26 +242,33 @@ impl Health {
         match times {
             0 => None,
             _ if rounds(now) > rounds(before) => Some(Probing {
-                first: 0,
+                first: rounds(before).wrapping_mul(PROBES),
                 most: PROBES,
             }),
-            _ => self.suspect.then_some(Probing {
+            _ => self.is_suspect().then_some(Probing {
                 first: before,
                 most: 1,
             }),
         }
     }
 
-    /// Nothing could be read anywhere on main. Returns whether that is news.
-    pub fn failed_test(&mut self) -> bool {
-        let news = !self.suspect;
-        self.suspect = true;
+    /// No place on main that was asked did what it was asked for; `readable` says whether one
+    /// could be read at least. Returns whether that is news.
+    pub fn failed_test(&mut self, readable: bool) -> bool {
+        let news = !self.is_suspect();
+        self.takes_no_writes |= readable;
+        self.suspect |= !readable;
         news
     }
 
-    /// Whether main fails as a whole.
+    /// Whether main fails as a whole, or as a whole takes no writes.
     pub const fn is_suspect(&self) -> bool {
-        self.suspect
+        self.suspect || self.takes_no_writes
+    }
+
+    /// Whether that stands against a read, or with `write` against a write.
+    pub const fn stands_against(&self, write: bool) -> bool {
+        self.suspect || (write && self.takes_no_writes)
     }
 }
 
@@ -368,9 +390,9 @@ mod tests {
             .filter_map(|_| fails(&mut health))
             .collect::<Vec<_>>();
         assert_eq!(tests, [PROBES; 3]);
-        assert!(health.failed_test() && !health.failed_test());
+        assert!(health.failed_test(false) && !health.failed_test(false));
         assert!(health.is_suspect());
-        health.succeeded();
+        health.succeeded(false);
         assert!(!health.is_suspect());
         assert_eq!(fails(&mut health), Some(PROBES));
         assert_eq!((1..=15).find_map(|_| fails(&mut health)), None);
@@ -385,18 +407,20 @@ mod tests {
     fn a_suspected_main_is_asked_at_another_place_at_each_failure() {
         let mut health = Health::default();
         let size = Blocks::new(1501);
-        let all: Vec<u64> = (0..PROBES).map(|probe| probe * 100).collect();
         let places = |probing: Probing| -> Vec<u64> {
             let places = probing.places(size).map(MainBlock::get);
             places.take(probing.most as usize).collect()
         };
-        assert_eq!(places(health.failed(1).unwrap()), all);
-        health.failed_test();
-        let asked: Vec<u64> = (1..SUSPECT_AFTER)
+        assert_eq!(places(health.failed(1).unwrap()), [0, 800, 400]);
+        health.failed_test(false);
+        let mut asked: Vec<u64> = (1..SUSPECT_AFTER)
             .flat_map(|_| places(health.failed(1).unwrap()))
             .collect();
-        assert_eq!(asked, all[1..]);
-        assert_eq!(places(health.failed(1).unwrap()), all);
+        asked.push(0);
+        asked.sort_unstable();
+        let all: Vec<u64> = (0..PLACES).map(|place| place * 100).collect();
+        assert_eq!(asked, all, "each place once");
+        assert_eq!(places(health.failed(1).unwrap()), [1200, 200, 1000]);
         for size in [0, 1, u64::MAX] {
             let last = size.saturating_sub(1);
             let probing = Probing { first: 9, most: 1 };
@@ -404,6 +428,19 @@ mod tests {
             let within = |block: MainBlock| block.get() <= last;
             assert!(probing.places(Blocks::new(size)).all(within));
         }
+    }
+
+    #[test]
+    fn a_main_that_can_only_be_read_stands_against_writes_until_one_succeeds() {
+        let mut health = Health::default();
+        assert!(health.failed(1).is_some());
+        assert!(health.failed_test(true), "it is news");
+        assert!(health.is_suspect() && health.stands_against(true));
+        assert!(!health.stands_against(false));
+        health.succeeded(false);
+        assert!(health.stands_against(true), "a read says nothing of writes");
+        health.succeeded(true);
+        assert!(!health.is_suspect());
     }
 
     #[test]

@@ -129,6 +129,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether nothing uses it.
+    pub const fn is_free(&self) -> bool {
+        matches!(self.state, EntryState::Free)
+    }
+
     /// Whether lookups see it.
     pub const fn is_live(&self) -> bool {
         matches!(self.state, EntryState::Pending | EntryState::Active)

@@ -315,7 +315,7 @@ impl Lab {
         let mut main_disk = self.open_disk(&main, Access::Exclusive)?;
         let mut spare_disk = self.open_disk(&spare, Access::Exclusive)?;
         activation.require_meant(&main_disk, &spare_disk)?;
-        let disks = Disks {
+        let mut disks = Disks {
             main: &mut main_disk,
             spare: &mut spare_disk,
         };
@@ -325,7 +325,7 @@ impl Lab {
             spare_path: spare.clone(),
             options: activation.options,
         };
-        let mut target = Target::activate(arguments, &disks, now)
+        let mut target = Target::activate(arguments, &mut disks, now)
             .map_err(|error| HostError::Refused(format!("{shown}: {error}")))?;
         self.records.remove(name);
         // The registry says that it is up: only then it is.

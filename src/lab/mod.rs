@@ -479,14 +479,14 @@ impl Lab {
     ) -> Result<(Target, (LabDisk, LabDisk)), HostError> {
         let now = self.now();
         let (mut main, mut spare) = self.open_disks(name, Access::Exclusive)?;
-        let disks = Disks {
+        let mut disks = Disks {
             main: &mut main,
             spare: &mut spare,
         };
         let arguments = self.arguments(name)?;
         let loaded = match record {
-            Some(record) => Target::resume(arguments, &disks, record, now, &self.boot_id),
-            None => Target::activate(arguments, &disks, now),
+            Some(record) => Target::resume(arguments, &mut disks, record, now, &self.boot_id),
+            None => Target::activate(arguments, &mut disks, now),
         };
         let target =
             loaded.map_err(|error| HostError::Refused(format!("{}: {error}", escape_str(name))))?;

@@ -1,50 +1,33 @@
-//! The target in userspace: a main disk and its spare, joined by the shared rules.
-//!
-//! A [`Target`] is what a kernel would keep in memory. It holds no disk: whoever calls
-//! it brings both along for the length of one action, so that nothing stays locked in
-//! between.
-//!
-//! # Invariants
-//!
-//! - The copies and the table are read before the first read or write is admitted.
-//! - A write is acknowledged when its data lies where the next read will look for it,
-//!   and what tells the next read so is durable.
-//! - A lost block is an error, never zeros and never other data.
+//! An active device of the lab: an engine, and two disks that whoever calls it brings along
+//! for the length of one action, so that nothing stays locked in between.
 
 mod activate;
-mod io;
-mod map;
+mod host;
 mod message;
 mod record;
-mod relocate;
-mod scrub;
+mod request;
+mod room;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
 
+pub use crate::remap_core::engine::host::Now;
 pub use activate::ActivateError;
-pub use io::{FailedBlock, RequestError};
-pub use message::{MessageError, MetadataSeed};
+pub use message::{MessageError, MetadataSeed, Refused};
 pub(super) use record::Record;
-
-use crate::port::BlockStore;
-use crate::remap_core::account::{Account, Counters, Judged, TableUse, Times};
-use crate::remap_core::bytes::Text;
-use crate::remap_core::event::Event;
-use crate::remap_core::params::Options;
-use crate::remap_core::policy::Health;
-use crate::remap_core::remap_table::NAME_LIMIT;
-use crate::remap_core::repair::{Backoff, Phase};
-use crate::remap_core::status::{Mode, RepairStatus, Status};
-use crate::remap_core::superblock::Superblock;
-use crate::remap_core::units::{
-    BlockSize, Blocks, MainBlock, Millis, Sectors, Sequence, Timestamp,
-};
+pub use request::{FailedBlock, RequestError};
 
 use crate::format::backup::SavedRange;
-use map::Map;
+use crate::port::BlockStore;
+use crate::remap_core::engine::Engine;
+use crate::remap_core::event::Event;
+use crate::remap_core::params::Options;
+use crate::remap_core::status::{Mode, Status};
+use crate::remap_core::units::{BlockSize, Blocks, Sectors};
+use host::LabHost;
+use room::{Heap, Index};
 
 /// The two disks, for the length of one action.
 pub struct Disks<'a> {
@@ -52,15 +35,6 @@ pub struct Disks<'a> {
     pub main: &'a mut dyn BlockStore,
     /// The healthy one.
     pub spare: &'a mut dyn BlockStore,
-}
-
-/// What time it is, for one action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// On the clock that everything due is due by.
-    pub uptime: Millis,
-    /// On the wall, to show.
-    pub stamp: Timestamp,
 }
 
 /// Keeps what a repair is about to overwrite on the spare; the repair goes on only
@@ -80,49 +54,11 @@ pub struct Arguments {
     pub options: Options,
 }
 
-/// What the spare says of itself, as far as the target works by it.
-enum Metadata {
-    /// Nothing: writes go to main, and nothing is remapped.
-    None,
-    /// Plain v4: five copies to look after, and no table.
-    Plain(Box<Superblock>),
-    /// Copies and a table.
-    Full(Box<Joined>),
-}
-
-struct Joined {
-    superblock: Superblock,
-    /// The name that the region headers bear.
-    name: Text<NAME_LIMIT>,
-    map: Map,
-}
-
-/// What is due when, and what was done last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Schedule {
-    next_scrub: Option<Millis>,
-    backoff: Backoff,
-    last_scrub: Option<Timestamp>,
-    last_repair: Option<Timestamp>,
-}
-
 /// One active device.
 pub struct Target {
     arguments: Arguments,
-    unit: BlockSize,
-    size: Blocks,
-    metadata: Metadata,
-    /// Unknown features allow no writing.
-    must_not_write: bool,
-    needs_check: bool,
-    spare_fails: bool,
-    health: Health,
-    counters: Counters,
-    schedule: Schedule,
-    judged: Judged,
-    /// The highest sequence that was ever tried. Copies that cannot be read now may hold
-    /// it, and must never meet other content that bears it too.
-    tried: Sequence,
+    engine: Engine<Heap>,
+    index: Index,
     events: Vec<Event>,
 }
 
@@ -134,29 +70,22 @@ impl Target {
 
     /// The remap unit, and the smallest thing that can be read or written.
     pub const fn block_size(&self) -> BlockSize {
-        self.unit
+        self.engine.settings().unit
     }
 
     /// The size in remap units.
     pub const fn blocks(&self) -> Blocks {
-        self.size
+        self.engine.settings().size
     }
 
     /// The size; what of main is no whole remap unit is not part of it.
-    pub fn size(&self) -> Sectors {
-        Sectors::new(self.size.get() << self.unit.sector_shift())
+    pub const fn size(&self) -> Sectors {
+        self.engine.device_size()
     }
 
     /// What it lets through.
     pub const fn mode(&self) -> Mode {
-        Mode::of(
-            self.is_read_only(),
-            matches!(self.metadata, Metadata::Full(_)),
-        )
-    }
-
-    const fn is_read_only(&self) -> bool {
-        self.arguments.options.read_only || self.must_not_write || self.needs_check
+        self.engine.mode()
     }
 
     /// The events since this was last called, oldest first.
@@ -166,97 +95,28 @@ impl Target {
 
     /// Everything that the target tells of itself.
     pub fn status(&self, now: Now) -> Status {
-        let map = self.joined().map(|joined| &joined.map);
-        let blocks = |count: fn(&Map) -> Blocks| map.map(count).unwrap_or_default();
-        let ago = |stamp: Timestamp| now.stamp.get().saturating_sub(stamp.get());
-        let ahead = |due: Millis| due.get().saturating_sub(now.uptime.get()) / 1000;
-        let account = Account {
-            mode: self.mode(),
-            judged: self.judged,
-            sequence: self.superblock().map(|superblock| superblock.sequence),
-            table: TableUse {
-                active: blocks(Map::active),
-                pending: blocks(Map::pending),
-                used: blocks(Map::used),
-                total: blocks(Map::total),
-            },
-            counters: self.counters,
-            needs_check: self.needs_check,
-            main_suspect: self.health.is_suspect(),
-            spare_failing: self.spare_fails,
+        let ago = |then: Now| now.stamp.get().saturating_sub(then.stamp.get());
+        self.engine.shown().status(now, ago)
+    }
+
+    /// The engine, and the ground that it stands on for one action.
+    fn parts<'a, 'd: 'a>(
+        &'a mut self,
+        disks: &'a mut Disks<'d>,
+        now: Now,
+        keep: Option<&'a mut KeepBackup<'a>>,
+    ) -> (&'a mut Engine<Heap>, LabHost<'a>) {
+        let host = LabHost {
+            main: &mut *disks.main,
+            spare: &mut *disks.spare,
+            index: &mut self.index,
+            events: &mut self.events,
+            name: &self.arguments.name,
+            now,
+            keep,
+            not_kept: None,
         };
-        let times = Times {
-            last_scrub: self.schedule.last_scrub.map(ago),
-            next_scrub: self.schedule.next_scrub.map(ahead),
-            last_repair: self.schedule.last_repair.map(ago),
-        };
-        let repair = RepairStatus::of(self.schedule.backoff.phase(), now.uptime);
-        account.status(repair, times)
-    }
-
-    const fn superblock(&self) -> Option<&Superblock> {
-        match &self.metadata {
-            Metadata::None => None,
-            Metadata::Plain(superblock) => Some(superblock),
-            Metadata::Full(joined) => Some(&joined.superblock),
-        }
-    }
-
-    const fn joined(&self) -> Option<&Joined> {
-        match &self.metadata {
-            Metadata::Full(joined) => Some(joined),
-            Metadata::None | Metadata::Plain(_) => None,
-        }
-    }
-
-    fn joined_mut(&mut self) -> Option<&mut Joined> {
-        match &mut self.metadata {
-            Metadata::Full(joined) => Some(joined),
-            Metadata::None | Metadata::Plain(_) => None,
-        }
-    }
-
-    fn map(&self) -> Option<&Map> {
-        self.joined().map(|joined| &joined.map)
-    }
-
-    fn raise(&mut self, event: Event) {
-        self.events.push(event);
-    }
-
-    /// The spare did not take a write.
-    fn spare_failed(&mut self, now: Now) {
-        if !std::mem::replace(&mut self.spare_fails, true) {
-            self.raise(Event::SpareFails);
-        }
-        self.schedule_repair(now);
-    }
-
-    /// Damage was found that may be repaired without a person.
-    fn schedule_repair(&mut self, now: Now) {
-        if self.schedule.backoff.damage_found(now.uptime) {
-            self.raise_attempt_due(now);
-        }
-    }
-
-    fn raise_attempt_due(&mut self, now: Now) {
-        if let Phase::Waiting { attempt, due } = self.schedule.backoff.phase() {
-            self.raise(Event::RepairScheduled {
-                attempt,
-                in_millis: due.get().saturating_sub(now.uptime.get()),
-            });
-        }
-    }
-
-    fn contradicted(&mut self) {
-        if !std::mem::replace(&mut self.needs_check, true) {
-            self.raise(Event::NeedsCheck);
-        }
-    }
-
-    /// The block after `block`.
-    const fn after(block: MainBlock) -> MainBlock {
-        MainBlock::new(block.get().saturating_add(1))
+        (&mut self.engine, host)
     }
 }
 

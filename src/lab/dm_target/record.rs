@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counters, Judged, Now, Schedule, Target};
+use super::{Now, Target};
+use crate::remap_core::account::{Counters, Judged};
 use crate::remap_core::bytes::Text;
+use crate::remap_core::engine::{Kept, Schedule};
 use crate::remap_core::params::FIRST_SCRUB_MILLIS;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::remap_table::NAME_LIMIT;
@@ -54,7 +56,8 @@ pub(in crate::lab) struct Record {
 impl Record {
     /// What `target` says of itself now.
     pub(in crate::lab) fn of(target: &Target, now: Now, boot_id: &str) -> Self {
-        let (repair_attempt, repair_at_millis) = match target.schedule.backoff.phase() {
+        let (engine, schedule) = (&target.engine, target.engine.schedule());
+        let (repair_attempt, repair_at_millis) = match schedule.backoff.phase() {
             Phase::Waiting { attempt, due } => (Some(attempt), Some(due.get())),
             Phase::Idle | Phase::GaveUp => (None, None),
         };
@@ -71,18 +74,18 @@ impl Record {
             version: VERSION,
             boot_id: boot_id.to_owned(),
             status: status.to_string(),
-            block_size_bytes: target.unit.bytes(),
+            block_size_bytes: target.block_size().bytes(),
             size_sectors: target.size().get(),
-            next_scrub_at_millis: target.schedule.next_scrub.map(Millis::get),
+            next_scrub_at_millis: schedule.next_scrub.map(Millis::get),
             repair_attempt,
             repair_at_millis,
-            last_scrub_unix_seconds: target.schedule.last_scrub.map(Timestamp::get),
-            last_repair_unix_seconds: target.schedule.last_repair.map(Timestamp::get),
-            tried_sequence: target.tried.get(),
-            superblock: target
+            last_scrub_unix_seconds: schedule.last_scrub.map(|then| then.stamp.get()),
+            last_repair_unix_seconds: schedule.last_repair.map(|then| then.stamp.get()),
+            tried_sequence: engine.tried().get(),
+            superblock: engine
                 .superblock()
                 .map(|superblock| to_hex(&superblock.encode(Slot::S0))),
-            name: target.joined().map(|joined| to_hex(joined.name.trimmed())),
+            name: engine.stored_name().map(|name| to_hex(name.trimmed())),
         }
     }
 
@@ -166,7 +169,7 @@ impl Record {
     pub(in crate::lab) fn status(&self, now: Now, boot_id: &str) -> Status {
         let schedule = self.schedule(now, boot_id);
         let ahead = |due: Millis| due.get().saturating_sub(now.uptime.get());
-        let ago = |stamp: Timestamp| now.stamp.get().saturating_sub(stamp.get());
+        let ago = |then: Now| now.stamp.get().saturating_sub(then.stamp.get());
         let mut status = self.kept_status();
         if let RepairStatus::Waiting { in_millis, .. } = &mut status.repair {
             *in_millis = schedule.backoff.due().map_or(0, ahead);
@@ -207,6 +210,11 @@ impl Record {
             true => Millis::new(due),
             false => now.uptime.after(wait),
         };
+        // How long ago it was, the wall clock tells.
+        let at = |stamp| Now {
+            stamp: Timestamp::new(stamp),
+            ..Now::default()
+        };
         let phase = match (self.kept_status().repair, self.repair_at_millis) {
             (RepairStatus::GaveUp, _) => Phase::GaveUp,
             (RepairStatus::Waiting { attempt, .. }, Some(due)) => Phase::Waiting {
@@ -220,32 +228,34 @@ impl Record {
                 .next_scrub_at_millis
                 .map(|due| here(due, FIRST_SCRUB_MILLIS)),
             backoff: Backoff::resumed(phase),
-            last_scrub: self.last_scrub_unix_seconds.map(Timestamp::new),
-            last_repair: self.last_repair_unix_seconds.map(Timestamp::new),
+            last_scrub: self.last_scrub_unix_seconds.map(at),
+            last_repair: self.last_repair_unix_seconds.map(at),
         }
     }
 
-    /// Puts what was kept into a target that was put together anew.
-    pub(super) fn restore(&self, target: &mut Target, now: Now, boot_id: &str) {
+    /// What a target that was put together anew goes on with.
+    pub(super) fn kept(&self, now: Now, boot_id: &str) -> Kept {
         let status = self.kept_status();
-        target.schedule = self.schedule(now, boot_id);
-        target.judged = Judged {
-            verdict: status.verdict,
-            copies: status.copies,
-        };
-        target.counters = Counters {
-            write_errors: status.write_errors,
-            read_errors: status.read_errors,
-            scrubs: status.scrubs,
-            corruption_detected: status.corruption_detected,
-            repairs_completed: status.repairs_completed,
-            repair_attempts: status.repair_attempts,
-        };
-        target.needs_check |= status.needs_check;
-        target.tried = target.tried.max(Sequence::new(self.tried_sequence));
-        target.spare_fails = status.spare_failing;
-        if status.main_suspect {
-            target.health.failed_test();
+        Kept {
+            superblock: self.superblock(),
+            name: self.name(),
+            counters: Counters {
+                write_errors: status.write_errors,
+                read_errors: status.read_errors,
+                scrubs: status.scrubs,
+                corruption_detected: status.corruption_detected,
+                repairs_completed: status.repairs_completed,
+                repair_attempts: status.repair_attempts,
+            },
+            judged: Judged {
+                verdict: status.verdict,
+                copies: status.copies,
+            },
+            schedule: self.schedule(now, boot_id),
+            tried: Sequence::new(self.tried_sequence),
+            needs_check: status.needs_check,
+            spare_fails: status.spare_failing,
+            main_suspect: status.main_suspect,
         }
     }
 }

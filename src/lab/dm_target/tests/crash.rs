@@ -65,7 +65,7 @@ fn prepared(
         main: &mut main,
         spare: &mut spare,
     };
-    let mut target = Target::activate(arguments(Options::default()), &disks, START).unwrap();
+    let mut target = Target::activate(arguments(Options::default()), &mut disks, START).unwrap();
     let mut keep = |_: Vec<SavedRange>| Ok(());
     target
         .message(&mut disks, START, &Message::WriteMetadata, SEED, &mut keep)
@@ -111,11 +111,11 @@ impl Run {
         let (main, spare) = disks.clone();
         let mut main = Faulty::new(CachedDisk::new(main, power), main_faults());
         let mut spare = Faulty::new(CachedDisk::new(spare, power), Vec::new());
-        let disks = Disks {
+        let mut disks = Disks {
             main: &mut main,
             spare: &mut spare,
         };
-        let target = Target::activate(arguments(Options::default()), &disks, START).unwrap();
+        let target = Target::activate(arguments(Options::default()), &mut disks, START).unwrap();
         Self {
             main,
             spare,
@@ -262,7 +262,7 @@ fn check(run: Run, unflushed: Unflushed, case: &str) {
         main: &mut main,
         spare: &mut spare,
     };
-    let mut target = Target::activate(arguments(Options::default()), &disks, START)
+    let mut target = Target::activate(arguments(Options::default()), &mut disks, START)
         .unwrap_or_else(|error| panic!("{case}: {error}"));
     assert!(!target.status(START).needs_check, "{case}");
     for (block, allowed) in &allowed {
@@ -300,7 +300,7 @@ fn check(run: Run, unflushed: Unflushed, case: &str) {
         Verdict::Healthy,
         "{case}"
     );
-    let mut target = Target::activate(arguments(Options::default()), &disks, now).unwrap();
+    let mut target = Target::activate(arguments(Options::default()), &mut disks, now).unwrap();
     for block in 0..BLOCKS {
         let mut found = [0; 512];
         target

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::rig::{lost, Rig, MAIN_SIZE};
-use crate::lab::dm_target::{ActivateError, MessageError};
+use crate::lab::dm_target::{ActivateError, MessageError, Refused};
 use crate::port::{BlockStore, Reply};
+use crate::remap_core::engine::LoadError;
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;
 use crate::remap_core::message::{Direction, Message};
@@ -277,22 +278,22 @@ fn a_block_is_moved_on_request_with_its_data() {
     rig.expect(10, 3, 1);
     assert!(matches!(
         rig.message(&Message::Remap(MainBlock::new(11))),
-        Err(MessageError::AlreadyMoved(_))
+        Err(MessageError::Refused(Refused::AlreadyMoved(_)))
     ));
     let past = MainBlock::new(MAIN_SIZE.get() / 4);
     assert!(matches!(
         rig.message(&Message::Remap(past)),
-        Err(MessageError::PastEnd(_))
+        Err(MessageError::Refused(Refused::PastEnd(_)))
     ));
     rig.break_main(Direction::Read, 12, 1);
     assert!(matches!(
         rig.message(&Message::Remap(MainBlock::new(12))),
-        Err(MessageError::Unreadable(_))
+        Err(MessageError::Refused(Refused::Unreadable(_)))
     ));
     assert_eq!(rig.status().pending.get(), 1);
     assert!(matches!(
         rig.message(&Message::Remap(MainBlock::new(u64::MAX))),
-        Err(MessageError::PastEnd(_))
+        Err(MessageError::Refused(Refused::PastEnd(_)))
     ));
 }
 
@@ -367,7 +368,9 @@ fn contradicting_tables_come_up_read_only_and_lost_ones_not_at_all() {
     let refused = rig.message(&Message::Repair);
     assert!(matches!(
         refused,
-        Err(MessageError::ReadOnly { needs_check: true })
+        Err(MessageError::Refused(Refused::ReadOnly {
+            needs_check: true
+        }))
     ));
 
     *rig.spare.inner() = spare;
@@ -375,12 +378,12 @@ fn contradicting_tables_come_up_read_only_and_lost_ones_not_at_all() {
         let at = rig.layout().table_block(region, 0).unwrap();
         rig.damage(at, &[0; 512]);
     }
-    let lost = Err(ActivateError::TableLost { blocks: 1 });
+    let lost = Err(ActivateError::Load(LoadError::TableLost { blocks: 1 }));
     assert_eq!(rig.restart(Options::default()), lost);
     let read_only = Options {
         read_only: true,
         ..Options::default()
     };
-    let lost = Err(ActivateError::TableLost { blocks: 1 });
+    let lost = Err(ActivateError::Load(LoadError::TableLost { blocks: 1 }));
     assert_eq!(rig.restart(read_only), lost);
 }

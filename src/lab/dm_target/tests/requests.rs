@@ -1,10 +1,11 @@
 //! What is let through, and what is not.
 
 use super::rig::{disks, lost, Rig, MAIN_SIZE};
-use crate::lab::dm_target::{ActivateError, MessageError, RequestError};
+use crate::lab::dm_target::{ActivateError, MessageError, Refused, RequestError};
 use crate::lab::fault::FaultRange;
 use crate::lab::ram::RamDisk;
 use crate::port::BlockStore;
+use crate::remap_core::engine::LoadError;
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;
 use crate::remap_core::message::{Direction, Message};
@@ -80,7 +81,10 @@ fn a_read_only_device_writes_nothing_at_all() {
     rig.pass(10_000);
     rig.pass(10_000);
     let refused = rig.message(&Message::Repair);
-    assert!(matches!(refused, Err(MessageError::ReadOnly { .. })));
+    assert!(matches!(
+        refused,
+        Err(MessageError::Refused(Refused::ReadOnly { .. }))
+    ));
     assert_eq!(rig.status().scrubs, 1);
     assert_eq!(rig.status().pending.get(), 0);
     assert_eq!(contents(rig.spare.inner()), before);
@@ -203,7 +207,7 @@ fn other_disks_than_the_metadata_says_are_refused() {
     let larger = RamDisk::new(Sectors::new(MAIN_SIZE.get() + 1)).with_identity(main.identity());
     assert!(matches!(
         refused(larger, joined.clone()),
-        Some(ActivateError::Size { .. })
+        Some(ActivateError::Load(LoadError::Size { .. }))
     ));
     let coarse = main.with_logical_block(BlockSize::B4096);
     assert!(matches!(
@@ -234,12 +238,16 @@ fn every_verdict_is_admitted_as_the_table_says() {
             3 | 4 => {
                 assert_eq!(
                     up,
-                    Err(ActivateError::Copies(Refusal::Verdict(Verdict::Weak)))
+                    Err(ActivateError::Load(LoadError::Copies(Refusal::Verdict(
+                        Verdict::Weak
+                    ))))
                 );
                 assert_eq!(up_read_only, Ok(()));
             }
             _ => {
-                let lost = Err(ActivateError::Copies(Refusal::Verdict(Verdict::Lost)));
+                let lost = Err(ActivateError::Load(LoadError::Copies(Refusal::Verdict(
+                    Verdict::Lost,
+                ))));
                 assert_eq!((up, up_read_only), (lost, lost));
             }
         }
@@ -260,7 +268,9 @@ fn a_spare_whose_copies_cannot_be_read_does_not_come_up_as_if_it_had_none() {
         for region in Region::ALL {
             rig.damage(layout.region_start(region), &[0; 4096]);
         }
-        let refused = Err(ActivateError::Copies(Refusal::Unreadable(unreadable)));
+        let refused = Err(ActivateError::Load(LoadError::Copies(Refusal::Unreadable(
+            unreadable,
+        ))));
         for read_only in [false, true] {
             let options = Options {
                 read_only,

@@ -96,11 +96,11 @@ impl Rig {
         mut spare: Faulty<RamDisk>,
         options: Options,
     ) -> Result<Self, ActivateError> {
-        let disks = Disks {
+        let mut disks = Disks {
             main: &mut main,
             spare: &mut spare,
         };
-        let mut target = Target::activate(arguments(options), &disks, START)?;
+        let mut target = Target::activate(arguments(options), &mut disks, START)?;
         let events = target.take_events();
         Ok(Self {
             main,
@@ -115,11 +115,11 @@ impl Rig {
 
     /// Takes the device down and up again on the same disks, faults and all.
     pub(super) fn restart(&mut self, options: Options) -> Result<(), ActivateError> {
-        let disks = Disks {
+        let mut disks = Disks {
             main: &mut self.main,
             spare: &mut self.spare,
         };
-        self.target = Target::activate(arguments(options), &disks, self.now)?;
+        self.target = Target::activate(arguments(options), &mut disks, self.now)?;
         self.collect();
         Ok(())
     }

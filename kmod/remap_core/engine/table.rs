@@ -1,0 +1,665 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The remap table of the spare: read when the device comes up, changed block by block.
+//!
+//! # Invariants
+//!
+//! - What lookups see is durable in both regions.
+//! - A table block that could not be written everywhere is *unsettled*: what the spare
+//!   holds of it is unknown, and may after a restart relocate the blocks of main that
+//!   the failed update was about. Until it is settled nothing may be acknowledged for
+//!   those blocks from elsewhere.
+//! - Replacements are handed out lowest first, and a change ends at the first table block
+//!   that is not updated: nothing lies behind an untouched block.
+
+mod mend;
+
+use crate::remap_core::engine::host::{Full, Host, Index, List, Page, Patience, Room};
+use crate::remap_core::engine::readings::{Readings, MOST};
+use crate::remap_core::layout::{Layout, Region, ENTRIES_PER_BLOCK};
+use crate::remap_core::message::Device;
+use crate::remap_core::relocation::Change;
+use crate::remap_core::remap_table::{
+    entry, put_entry, BlockFlaw, Entry, EntryState, RawBlock, FIRST_GENERATION,
+};
+use crate::remap_core::table_update::{
+    choose, repair_block, same_entries, update_block, Choice, TableStore, UpdateError,
+};
+use crate::remap_core::units::{
+    ArrayUuid, Blocks, Errno, Generation, MainBlock, Replacement, BLOCK_4K_BYTES,
+};
+
+pub(super) use mend::Held;
+
+/// What is known of one table block that is in use.
+#[derive(Clone, Copy)]
+struct TableBlock {
+    /// The highest generation that was ever tried.
+    generation: Generation,
+    order: [Region; 2],
+    unsettled: bool,
+    /// Which region was chosen, and what is wrong with the other one, where they must be
+    /// brought together before the first update.
+    unrepaired: Option<(Region, Option<BlockFlaw>)>,
+}
+
+impl TableBlock {
+    const UNTOUCHED: Self = Self {
+        generation: FIRST_GENERATION,
+        order: Region::ALL,
+        unsettled: false,
+        unrepaired: None,
+    };
+
+    fn choice(&self) -> Option<Choice> {
+        let (region, other) = self.unrepaired?;
+        Some(Choice::Use {
+            region,
+            generation: self.generation,
+            other,
+        })
+    }
+}
+
+/// Table blocks that there is room for before they come into use.
+const TABLE_BLOCKS_AHEAD: usize = 2;
+
+/// The table of one device. The entries themselves are in the host's index.
+pub(super) struct Table<R: Room> {
+    array: ArrayUuid,
+    layout: Layout,
+    /// The table blocks in use, from the first on.
+    blocks: R::List<TableBlock>,
+    live: u64,
+    active: u64,
+    used: u64,
+    /// Every free entry is at this one or behind it.
+    first_free: u64,
+    /// Blocks of main that an unsettled table block may relocate.
+    limbo: R::List<(MainBlock, u32)>,
+    /// Whether there was no memory to note some of those.
+    limbo_is_short: bool,
+    /// Whether what could not be read was kept from coming back.
+    fenced: bool,
+    pages: [R::Page; 2],
+}
+
+/// What reading a table found besides its entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Loaded {
+    /// Whether entries contradict each other.
+    pub(super) contradiction: bool,
+    /// Table blocks that neither region holds.
+    pub(super) lost: u32,
+}
+
+/// A table block that was not updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotUpdated {
+    /// `None` where there is no generation or no memory left.
+    pub(super) error: Option<Errno>,
+}
+
+impl From<Full> for NotUpdated {
+    fn from(_: Full) -> Self {
+        Self { error: None }
+    }
+}
+
+/// The regions of a spare, as the rules write to them.
+struct Regions<'a, H: Host> {
+    host: &'a mut H,
+    layout: &'a Layout,
+    page: &'a mut <H::Room as Room>::Page,
+}
+
+impl<H: Host> TableStore for Regions<'_, H> {
+    type Error = Errno;
+
+    fn write_block(&mut self, region: Region, index: u32, raw: &RawBlock) -> Result<(), Errno> {
+        let at = self.layout.table_block(region, index).ok_or(Errno::EIO)?;
+        // The rules write from where they like; a device is written from a page.
+        *self.page.raw_mut() = *raw;
+        let whole = BLOCK_4K_BYTES as u32;
+        self.host.write(Device::Spare, at, self.page, whole)
+    }
+}
+
+/// The entries that a table block has.
+const ENTRIES: u32 = ENTRIES_PER_BLOCK as u32;
+
+impl<R: Room> Table<R> {
+    /// A table without entries, for a device that has just been laid out.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]: there is no memory.
+    pub(super) fn new(array: ArrayUuid, layout: Layout) -> Result<Self, Full> {
+        Ok(Self {
+            array,
+            layout,
+            blocks: R::list(),
+            live: 0,
+            active: 0,
+            used: 0,
+            first_free: 0,
+            limbo: R::list(),
+            limbo_is_short: false,
+            fenced: true,
+            pages: [R::page()?, R::page()?],
+        })
+    }
+
+    /// Reads the table from both regions and puts it together block by block, into the
+    /// host's index. A main of `main` remap units is what live entries may speak of.
+    ///
+    /// Reading ends at the first block of which either region says, and can be believed, that
+    /// it was never changed: no update of it was ever acknowledged, nor of one behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]: there is no memory.
+    pub(super) fn load<H: Host<Room = R>>(
+        array: ArrayUuid,
+        layout: Layout,
+        host: &mut H,
+        main: Blocks,
+    ) -> Result<(Self, Loaded), Full> {
+        host.index_mut().clear();
+        let mut table = Self::new(array, layout)?;
+        let mut loaded = Loaded::default();
+        let mut readings = Readings::new(1)?;
+        let mut first = 0;
+        while first < layout.table_blocks() {
+            readings.read(host, &layout, first);
+            if !table.take_up_run(host, &readings, main, &mut loaded)? {
+                break;
+            }
+            first = readings.numbers().end;
+            // A small table takes small reads, a large one few.
+            if readings.room() < MOST {
+                readings = Readings::new(readings.room().saturating_mul(4))?;
+            }
+        }
+        let unequal = |block: &TableBlock| block.unrepaired.is_some();
+        table.fenced = !table.blocks.iter().any(unequal);
+        host.index_mut().hold_writes(!table.fenced);
+        table.make_room(host.index_mut(), Patience::Waits)?;
+        Ok((table, loaded))
+    }
+
+    /// Takes up what was read. Returns whether there may be more behind it.
+    fn take_up_run<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        readings: &Readings<R>,
+        main: Blocks,
+        loaded: &mut Loaded,
+    ) -> Result<bool, Full> {
+        for number in readings.numbers() {
+            let choice = self.choose(readings, number);
+            if choice.is_untouched() {
+                return Ok(false);
+            }
+            self.take_up(&choice)?;
+            let chosen = match choice {
+                // Behind it nothing was ever acknowledged. What its other region may hold is
+                // kept from coming back, like that of every block that is taken up.
+                Choice::Use { generation, .. } if generation == FIRST_GENERATION => {
+                    return Ok(false)
+                }
+                Choice::Use { region, .. } => Some(region),
+                Choice::Agreed { .. } => Some(Region::A),
+                Choice::Contradiction { .. } => {
+                    loaded.contradiction = true;
+                    Some(Region::A)
+                }
+                Choice::Lost => {
+                    loaded.lost = loaded.lost.saturating_add(1);
+                    None
+                }
+            };
+            let raw = chosen.and_then(|region| readings.raw(region, number));
+            if let Some(raw) = raw {
+                let entries = self.entries_in_use();
+                host.index_mut().reserve(entries, Patience::Waits)?;
+                self.collect(number, raw, main, host.index_mut(), loaded);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the readings of one block say together.
+    fn choose(&self, readings: &Readings<R>, number: u32) -> Choice {
+        let [a, b] = Region::ALL.map(|region| readings.check(self.array, region, number));
+        let [raw_a, raw_b] = Region::ALL.map(|region| readings.raw(region, number));
+        let same = match (raw_a, raw_b) {
+            (Some(a), Some(b)) => same_entries(a, b),
+            _ => false,
+        };
+        choose(a, b, same)
+    }
+
+    fn take_up(&mut self, choice: &Choice) -> Result<(), Full> {
+        let (generation, unrepaired) = match *choice {
+            Choice::Agreed { generation } | Choice::Contradiction { generation } => {
+                (generation, None)
+            }
+            Choice::Use {
+                region,
+                generation,
+                other,
+            } => (generation, Some((region, other))),
+            Choice::Lost => (FIRST_GENERATION, None),
+        };
+        self.blocks.reserve(1, Patience::Waits)?;
+        self.blocks.push(TableBlock {
+            generation,
+            order: choice.write_order(),
+            unsettled: false,
+            unrepaired,
+        })
+    }
+
+    /// Takes the entries of block `number` into the index.
+    fn collect<I: Index>(
+        &mut self,
+        number: u32,
+        raw: &RawBlock,
+        main: Blocks,
+        index: &mut I,
+        loaded: &mut Loaded,
+    ) {
+        for place in 0..ENTRIES {
+            let known = self.layout.replacement_at(number, place);
+            let (Some(found), Some(replacement)) = (entry(raw, place), known) else {
+                continue;
+            };
+            if found.state != EntryState::Free {
+                self.used = self.used.saturating_add(1);
+            }
+            let visible = found.is_live() && {
+                let within = found.is_within(main);
+                let earlier = index
+                    .get(found.main)
+                    .filter(|_| within)
+                    .map(|earlier| index.entry(earlier.replacement));
+                match earlier.map(|earlier| found.newer(earlier)) {
+                    None => {
+                        loaded.contradiction |= !within;
+                        within
+                    }
+                    Some(Some(newer)) => newer == found,
+                    Some(None) => {
+                        loaded.contradiction = true;
+                        false
+                    }
+                }
+            };
+            self.count(replacement, &found, visible, index);
+        }
+    }
+
+    /// Puts an entry into the index, and counts it where it becomes visible.
+    fn count<I: Index>(
+        &mut self,
+        replacement: Replacement,
+        entry: &Entry,
+        visible: bool,
+        index: &mut I,
+    ) {
+        if visible {
+            match index.get(entry.main) {
+                Some(before) => {
+                    self.active = self.active.saturating_sub(u64::from(before.active));
+                }
+                None => self.live = self.live.saturating_add(1),
+            }
+            let active = u64::from(entry.state == EntryState::Active);
+            self.active = self.active.saturating_add(active);
+        }
+        index.put(replacement, entry, visible);
+    }
+
+    /// Entries of the table blocks that are in use.
+    fn entries_in_use(&self) -> usize {
+        self.blocks.len().saturating_mul(ENTRIES as usize)
+    }
+
+    /// Makes room for what the next blocks that move take.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]: there is no memory.
+    pub(super) fn make_room<I: Index>(
+        &mut self,
+        index: &mut I,
+        patience: Patience,
+    ) -> Result<(), Full> {
+        self.blocks.reserve(TABLE_BLOCKS_AHEAD, patience)?;
+        index.reserve(self.entries_in_use(), patience)
+    }
+
+    /// Before an update: makes room again for later ones, if that takes no waiting. All
+    /// memory may hold data that is on its way to this very device, and nothing of it is
+    /// freed before the update is done.
+    fn keep_room<I: Index>(&mut self, index: &mut I) -> Result<(), Full> {
+        if self.make_room(index, Patience::None).is_ok() {
+            return Ok(());
+        }
+        match self.entries_in_use() <= index.room() {
+            true => Ok(()),
+            false => index.reserve(self.entries_in_use(), Patience::Waits),
+        }
+    }
+
+    /// Where things lie.
+    pub(super) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The array it is of.
+    pub(super) const fn array(&self) -> ArrayUuid {
+        self.array
+    }
+
+    /// Blocks served from the spare.
+    pub(super) const fn active(&self) -> Blocks {
+        Blocks::new(self.active)
+    }
+
+    /// Blocks that the next write moves.
+    pub(super) const fn pending(&self) -> Blocks {
+        Blocks::new(self.live.saturating_sub(self.active))
+    }
+
+    /// Replacements that are not free.
+    pub(super) const fn used(&self) -> Blocks {
+        Blocks::new(self.used)
+    }
+
+    /// Replacements in all.
+    pub(super) const fn total(&self) -> Blocks {
+        self.layout.replacement_blocks
+    }
+
+    /// The first free entry at or behind `from`.
+    pub(super) fn free_entry<I: Index>(&mut self, from: u64, index: &I) -> Option<Replacement> {
+        let free = |at: u64| index.entry(Replacement::new(at)).state == EntryState::Free;
+        while self.first_free < self.total().get() && !free(self.first_free) {
+            self.first_free = self.first_free.saturating_add(1);
+        }
+        (self.first_free.max(from)..self.total().get())
+            .find(|at| free(*at))
+            .map(Replacement::new)
+    }
+
+    fn block_of(&self, change: &Change) -> Option<u32> {
+        self.layout.entry_place(change.0).map(|(block, _)| block)
+    }
+
+    /// Makes `changes` durable in both regions, table block by table block from the first
+    /// on, and only then lets lookups see them. What the entries refer to must be durable
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// The first table block that was not updated: lookups see nothing of it, and nothing
+    /// of those behind it was written.
+    pub(super) fn commit<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        changes: &[Change],
+    ) -> Result<(), NotUpdated> {
+        let of = |table: &Self, from: u32| {
+            let blocks = changes.iter().filter_map(|change| table.block_of(change));
+            blocks.filter(|block| *block >= from).min()
+        };
+        let mut next = of(self, 0);
+        while let Some(block) = next {
+            self.update(host, block, changes)?;
+            next = of(self, block.saturating_add(1));
+        }
+        Ok(())
+    }
+
+    /// Updates table block `number` with those of `changes` that are its own.
+    fn update<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        number: u32,
+        changes: &[Change],
+    ) -> Result<(), NotUpdated> {
+        self.make_known(host, number)?;
+        self.keep_room(host.index_mut())?;
+        self.bring_together(host, number)?;
+        self.compose(number, host.index());
+        let layout = self.layout;
+        let own = move |change: &&Change| {
+            layout.entry_place(change.0).map(|place| place.0) == Some(number)
+        };
+        let [raw, page] = &mut self.pages;
+        for (replacement, entry) in changes.iter().filter(own) {
+            if let Some((_, place)) = layout.entry_place(*replacement) {
+                put_entry(raw.raw_mut(), place, entry);
+            }
+        }
+        let block = self.blocks.get_mut(number as usize);
+        let block = block.ok_or(NotUpdated { error: None })?;
+        let mut regions = Regions {
+            host,
+            layout: &layout,
+            page,
+        };
+        let (generation, order) = (block.generation, block.order);
+        let raw = raw.raw_mut();
+        match update_block(&mut regions, raw, self.array, number, generation, order) {
+            Ok(generation) => block.generation = generation,
+            Err(UpdateError::GenerationExhausted) => return Err(NotUpdated { error: None }),
+            Err(error @ (UpdateError::First(source) | UpdateError::Second(source))) => {
+                (block.generation, block.order) = error.settle(generation, order);
+                block.unsettled = true;
+                self.remember_limbo(number, changes.iter().filter(own));
+                host.index_mut().hold_writes(true);
+                return Err(NotUpdated {
+                    error: Some(source),
+                });
+            }
+        }
+        if core::mem::replace(&mut block.unsettled, false) {
+            self.limbo.retain(|(_, unsettled)| *unsettled != number);
+            self.limbo_is_short &= self.blocks.iter().any(|block| block.unsettled);
+        }
+        for (replacement, entry) in changes.iter().filter(own) {
+            self.become_visible(*replacement, entry, host.index_mut());
+        }
+        host.index_mut().hold_writes(!self.is_settled());
+        Ok(())
+    }
+
+    fn remember_limbo<'c>(&mut self, number: u32, changes: impl Iterator<Item = &'c Change>) {
+        for (_, entry) in changes.filter(|(_, entry)| entry.is_live()) {
+            // Without memory for it, every block counts as one that may be relocated.
+            let noted = self.limbo.reserve(1, Patience::None);
+            let noted = noted.and_then(|()| self.limbo.push((entry.main, number)));
+            self.limbo_is_short |= noted.is_err();
+        }
+    }
+
+    /// Reads table blocks up to `number` that nothing was ever put into. One that was is a
+    /// stranger's, and is not written over.
+    fn make_known<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        number: u32,
+    ) -> Result<(), NotUpdated> {
+        if self.blocks.len() > number as usize {
+            return Ok(());
+        }
+        let mut readings = Readings::new(1)?;
+        while self.blocks.len() <= number as usize {
+            let next = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+            let layout = self.layout;
+            readings.read(host, &layout, next);
+            let choice = self.choose(&readings, next);
+            match choice {
+                Choice::Use { generation, .. } if generation == FIRST_GENERATION => {
+                    self.take_up(&choice)?;
+                }
+                Choice::Lost => self.push_untouched()?,
+                _ if choice.is_untouched() => self.push_untouched()?,
+                _ => return Err(NotUpdated { error: None }),
+            }
+        }
+        Ok(())
+    }
+
+    fn push_untouched(&mut self) -> Result<(), Full> {
+        self.blocks.reserve(1, Patience::Waits)?;
+        self.blocks.push(TableBlock::UNTOUCHED)
+    }
+
+    fn become_visible<I: Index>(&mut self, replacement: Replacement, after: &Entry, index: &mut I) {
+        let before = index.entry(replacement);
+        let counts = |entry: &Entry| u64::from(entry.state != EntryState::Free);
+        self.used = self.used.saturating_sub(counts(&before));
+        self.used = self.used.saturating_add(counts(after));
+        let was_seen = before.is_live()
+            && index
+                .get(before.main)
+                .is_some_and(|live| live.replacement == replacement);
+        if !after.is_live() && was_seen {
+            self.live = self.live.saturating_sub(1);
+            let active = u64::from(before.state == EntryState::Active);
+            self.active = self.active.saturating_sub(active);
+        }
+        self.count(replacement, after, after.is_live(), index);
+    }
+
+    /// Makes the first page table block `number` as the index has it, without a seal.
+    fn compose<I: Index>(&mut self, number: u32, index: &I) {
+        let [page, _] = &mut self.pages;
+        let raw = page.raw_mut();
+        *raw = [0; BLOCK_4K_BYTES];
+        for place in 0..ENTRIES {
+            if let Some(replacement) = self.layout.replacement_at(number, place) {
+                put_entry(raw, place, &index.entry(replacement));
+            }
+        }
+    }
+
+    /// Brings the two regions of a block together where reading them gave different
+    /// things.
+    fn bring_together<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        number: u32,
+    ) -> Result<(), NotUpdated> {
+        let block = self.blocks.get(number as usize);
+        let Some(choice) = block.and_then(TableBlock::choice) else {
+            return Ok(());
+        };
+        self.repair_region(host, number, &choice)
+            .map_err(|error| NotUpdated { error: Some(error) })?;
+        if let Some(block) = self.blocks.get_mut(number as usize) {
+            block.unrepaired = None;
+        }
+        Ok(())
+    }
+
+    fn repair_region<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        number: u32,
+        choice: &Choice,
+    ) -> Result<(), Errno> {
+        self.compose(number, host.index());
+        let [raw, page] = &mut self.pages;
+        let mut regions = Regions {
+            host,
+            layout: &self.layout,
+            page,
+        };
+        let repaired = repair_block(&mut regions, raw.raw_mut(), self.array, number, choice);
+        if let (Err(_), Choice::Use { region, .. }) = (&repaired, choice) {
+            // What that region holds is unknown now. The other one is known to be whole, and
+            // is not written to before this one is, too.
+            if let Some(block) = self.blocks.get_mut(number as usize) {
+                block.order = [region.other(), *region];
+            }
+        }
+        repaired
+    }
+
+    /// Whether what the spare holds of every table block is known.
+    fn is_settled(&self) -> bool {
+        self.fenced && !self.blocks.iter().any(|block| block.unsettled)
+    }
+
+    /// Before a write to `count` blocks from `first` on: brings the regions together, or
+    /// at least keeps what the index was not made from from ever being believed; and
+    /// settles what an earlier update may have left on the spare about these blocks.
+    /// Otherwise a restart could take them back to what they were before.
+    ///
+    /// The first result is whether all that succeeded, the second whether the write may
+    /// go on.
+    pub(super) fn settle_under<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        first: MainBlock,
+        count: Blocks,
+    ) -> (bool, bool) {
+        if self.is_settled() {
+            return (true, true);
+        }
+        let well = self.fence(host);
+        let mut may_go_on = true;
+        for number in 0..self.blocks.len() {
+            let unsettled = self.blocks.get(number).is_some_and(|block| block.unsettled);
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            if unsettled && self.concerns(number, first, count) {
+                may_go_on &= self.update(host, number, &[]).is_ok();
+            }
+        }
+        host.index_mut().hold_writes(!self.is_settled());
+        (well && may_go_on, may_go_on)
+    }
+
+    /// Whether an unsettled block may relocate some of these blocks of main.
+    fn concerns(&self, number: u32, first: MainBlock, count: Blocks) -> bool {
+        let within = |block: MainBlock| block.get().wrapping_sub(first.get()) < count.get();
+        let mut named = self.limbo.iter().filter(|(_, of)| *of == number);
+        self.limbo_is_short || named.any(|(block, _)| within(*block))
+    }
+
+    fn fence<H: Host<Room = R>>(&mut self, host: &mut H) -> bool {
+        if core::mem::replace(&mut self.fenced, true) {
+            return true;
+        }
+        let mut well = true;
+        for number in 0..self.blocks.len() {
+            let chosen = self.blocks.get(number).and_then(|block| block.unrepaired);
+            let Some((region, _)) = chosen else {
+                continue;
+            };
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            if self.bring_together(host, number).is_err() {
+                well &= self.destroy_header(host, region.other(), number);
+            }
+        }
+        well
+    }
+
+    /// Overwrites as little of a table block as makes it invalid for good: its header.
+    fn destroy_header<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        region: Region,
+        number: u32,
+    ) -> bool {
+        let [page, _] = &mut self.pages;
+        *page.raw_mut() = [0xff; BLOCK_4K_BYTES];
+        let least = host.logical_block(Device::Spare).bytes();
+        let at = self.layout.table_block(region, number);
+        at.is_none_or(|at| host.write(Device::Spare, at, page, least).is_ok())
+    }
+}
