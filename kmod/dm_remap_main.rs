@@ -4,18 +4,17 @@
 use kernel::prelude::*;
 
 pub mod dm;
-pub mod end_io;
-pub mod engine;
+pub mod faults;
+pub mod ground;
 pub mod index;
 pub mod load;
 pub mod log;
+pub mod maintenance;
 pub mod map;
 pub mod message;
-pub mod relocate;
 pub mod remap_core;
-pub mod scrub;
-pub mod store;
-pub mod table;
+pub mod room;
+pub mod state;
 pub mod target;
 pub mod worker;
 

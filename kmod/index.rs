@@ -19,6 +19,7 @@ use kernel::sync::atomic::{Atomic, Relaxed, Release};
 use kernel::sync::rcu;
 
 use crate::dm::published::{read_once, Published};
+use crate::remap_core::engine::host::Found;
 use crate::remap_core::relocation::Live;
 use crate::remap_core::remap_table::{Entry, EntryState};
 use crate::remap_core::units::{BlockSize, Blocks, MainBlock, Replacement, Sector, Sectors};
@@ -99,20 +100,6 @@ struct Places {
     bits: u32,
 }
 
-/// The first block of a range that is not simply main's.
-#[derive(Clone, Copy)]
-pub struct Found {
-    /// The block.
-    pub block: MainBlock,
-    /// Which replacement serves it, or is to.
-    pub replacement: Replacement,
-    /// Whether it does.
-    pub active: bool,
-    /// How many blocks from there on are served one behind the other; 1 unless it is
-    /// active.
-    pub run: Blocks,
-}
-
 fn atomics<T: kernel::sync::atomic::AtomicType + Copy>(
     count: usize,
     value: T,
@@ -152,7 +139,8 @@ impl Index {
             word.store(0, Relaxed);
         }
         self.places.replace(None);
-        self.minding.store(0, Relaxed);
+        self.mind(Minding::REMAPS, false);
+        self.mind(Minding::HOLD_WRITES, false);
     }
 
     /// What a bio has to mind now.
@@ -165,7 +153,10 @@ impl Index {
     pub fn mind(&self, what: Minding, on: bool) {
         let now = self.minding.load(Relaxed);
         let then = if on { now | what.0 } else { now & !what.0 };
-        self.minding.store(then, Release);
+        // Every CPU reads the word for every bio: nothing is written to it for nothing.
+        if then != now {
+            self.minding.store(then, Release);
+        }
     }
 
     /// The group that a sector is in.

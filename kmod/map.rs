@@ -32,6 +32,8 @@ impl Joined<'_> {
     fn send_flush(&self, bio: Bio) -> Mapped {
         let nowhere = Sector::new(0);
         match bio.number() {
+            // Nothing of main's is on the spare, and what the engine writes there is durable.
+            FLUSH_OF_SPARE if !self.index().minding().has(Minding::REMAPS) => bio.done(self.gate()),
             FLUSH_OF_SPARE => bio.send_to(self.spare(), nowhere),
             _ => bio.send_to(self.main(), nowhere),
         }
@@ -63,6 +65,10 @@ impl Joined<'_> {
     #[inline(never)]
     fn send_around(&self, mut bio: Bio, at: Sector) -> Mapped {
         let shift = self.unit().sector_shift();
+        // Rounded, it would reach blocks that nobody asked for.
+        if !self.unit().is_aligned(at, bio.length()) {
+            return bio.fail(self.gate());
+        }
         let first = self.unit().block_of(at);
         let count = Blocks::new(bio.length().get() >> shift);
         // A block that is only waiting for its next write is read where it was.

@@ -5,7 +5,6 @@
 #include "shim.h"
 
 static_assert((__force unsigned int)BLK_OPEN_WRITE == dm_remap_open_write);
-static_assert((__force unsigned int)REQ_OP_WRITE == DM_REMAP_WRITE);
 static_assert((__force unsigned int)(REQ_OP_WRITE | REQ_SYNC | REQ_FUA) == DM_REMAP_WRITE_DURABLY);
 
 int dm_remap_bio_set_dev(struct bio *bio, struct block_device *bdev)
@@ -30,8 +29,11 @@ int dm_remap_bio_clone(struct bio *part, struct block_device *bdev, struct bio *
 	bio_clear_flag(part, BIO_REMAPPED);
 	part->bi_iter = *whole;
 	bio_advance(part, skip);
-	/* Whoever polls for the bio does not poll for this. */
-	part->bi_opf &= ~(REQ_NOWAIT | REQ_RAHEAD | REQ_POLLED);
+	/*
+	 * Whoever polls for the bio does not poll for this; and drivers give up early on what
+	 * may fail fast, which says nothing of the medium.
+	 */
+	part->bi_opf &= ~(REQ_NOWAIT | REQ_RAHEAD | REQ_POLLED | REQ_FAILFAST_MASK);
 	if (durable)
 		part->bi_opf |= REQ_FUA;
 	return 0;
@@ -45,6 +47,11 @@ bool dm_remap_bdev_read_only(struct block_device *bdev)
 unsigned int dm_remap_bdev_logical_block_size(struct block_device *bdev)
 {
 	return bdev_logical_block_size(bdev);
+}
+
+unsigned int dm_remap_bdev_physical_block_size(struct block_device *bdev)
+{
+	return bdev_physical_block_size(bdev);
 }
 
 unsigned int dm_remap_memalloc_noio_save(void)
@@ -134,7 +141,7 @@ int dm_remap_worker_start(struct dm_remap_worker *worker, const char *name,
 	worker->on_work = on_work;
 	worker->on_timer = on_timer;
 	worker->data = data;
-	worker->queue = alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
+	worker->queue = alloc_workqueue("%s", WQ_MEM_RECLAIM | WQ_UNBOUND, 0, name);
 	return worker->queue ? 0 : -ENOMEM;
 }
 

@@ -15,7 +15,6 @@ enum { dm_remap_open_write = 1 << 1 };
 
 /* What bdev_rw_virt() is to do: operations with flags, which are no plain numbers either. */
 enum dm_remap_op {
-	DM_REMAP_WRITE = 1,
 	DM_REMAP_WRITE_DURABLY = 1 | (1 << __REQ_SYNC) | (1 << __REQ_FUA),
 };
 
@@ -34,7 +33,10 @@ void *dm_remap_gate_enter(struct bio *bio, size_t beside, struct dm_remap_gate *
 int dm_remap_gate_leave(struct dm_remap_gate *gate);
 void dm_remap_gate_drain(struct dm_remap_gate *gate);
 
-/* An ordered queue with a thread kept for it, a piece of work and a timer on it. */
+/*
+ * A queue with a thread kept for it, and on it a piece of work and a timer, neither of which
+ * waits for the other.
+ */
 struct dm_remap_worker {
 	struct workqueue_struct *queue;
 	struct work_struct work;
@@ -58,6 +60,7 @@ int dm_remap_bio_clone(struct bio *part, struct block_device *bdev, struct bio *
 int dm_remap_bio_set_dev(struct bio *bio, struct block_device *bdev);
 bool dm_remap_bdev_read_only(struct block_device *bdev);
 unsigned int dm_remap_bdev_logical_block_size(struct block_device *bdev);
+unsigned int dm_remap_bdev_physical_block_size(struct block_device *bdev);
 unsigned int dm_remap_memalloc_noio_save(void);
 void dm_remap_memalloc_noio_restore(unsigned int flags);
 

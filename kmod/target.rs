@@ -19,14 +19,16 @@ use crate::dm::gate::Gate;
 use crate::dm::published::read_once;
 use crate::dm::target::{Constructor, Owner, Refusal, Reply, Report, Target};
 use crate::dm::worker::Worker;
-use crate::engine::{Engine, Shown};
 use crate::index::Index;
 use crate::log;
 use crate::map::FLUSHES;
+use crate::remap_core::engine::host::Now;
+use crate::remap_core::engine::{Settings, Shown};
 use crate::remap_core::layout::Layout;
-use crate::remap_core::message::Message;
+use crate::remap_core::message::{Device as Which, Message};
 use crate::remap_core::params::{Options, TargetArgs};
 use crate::remap_core::units::{BlockSize, Blocks, Sector, Sectors};
+use crate::state::{now, State};
 
 /// The kind of target.
 pub struct Remap;
@@ -44,8 +46,6 @@ pub struct Joined<'t> {
     options: Options,
     /// The smallest unit of the mapped device.
     unit: BlockSize,
-    /// The size of main in remap units.
-    blocks: Blocks,
     index: Index,
     /// Where the replacement area begins, once there is a table.
     replacement_area: Atomic<u64>,
@@ -61,7 +61,7 @@ pub struct Joined<'t> {
     #[pin]
     maintenance: Mutex<()>,
     #[pin]
-    engine: Mutex<Engine>,
+    state: Mutex<State>,
     #[pin]
     shown: Mutex<Shown>,
 }
@@ -100,6 +100,14 @@ impl<'t> Joined<'t> {
         &self.spare
     }
 
+    /// One of the two.
+    pub fn device(&self, which: Which) -> &Device<'t> {
+        match which {
+            Which::Main => &self.main,
+            Which::Spare => &self.spare,
+        }
+    }
+
     /// Main, as the table line named it.
     pub fn main_path(&self) -> &str {
         self.main_path.to_str().unwrap_or_default()
@@ -110,20 +118,10 @@ impl<'t> Joined<'t> {
         self.spare_path.to_str().unwrap_or_default()
     }
 
-    /// The optional part of the table line.
-    pub fn options(&self) -> &Options {
-        &self.options
-    }
-
     /// The remap unit.
     #[inline]
     pub fn unit(&self) -> BlockSize {
         self.unit
-    }
-
-    /// The size of main in remap units.
-    pub fn blocks(&self) -> Blocks {
-        self.blocks
     }
 
     /// Which blocks are served elsewhere.
@@ -145,17 +143,17 @@ impl<'t> Joined<'t> {
     }
 
     /// The lock of whoever scrubs, repairs or writes the copies. It is taken before the
-    /// engine's.
+    /// state's.
     pub fn maintenance(&self) -> &Mutex<()> {
         &self.maintenance
     }
 
     /// The state that changes.
-    pub fn engine(&self) -> &Mutex<Engine> {
-        &self.engine
+    pub fn state(&self) -> &Mutex<State> {
+        &self.state
     }
 
-    /// What was told last. Its lock is taken after the engine's, and held for no I/O.
+    /// What was told last. Its lock is taken after the state's, and held for no I/O.
     pub fn shown(&self) -> &Mutex<Shown> {
         &self.shown
     }
@@ -252,8 +250,14 @@ impl Target for Remap {
         let no_memory = |error| refuse(error, c"Out of memory");
         let text = |text: &str| CString::try_from_fmt(fmt!("{text}"));
         let size = Blocks::new(main.size().get() >> unit.sector_shift());
-        let engine = Engine::new(read_only, unit).map_err(no_memory)?;
-        let shown = engine.shown();
+        let settings = Settings {
+            unit,
+            size,
+            read_only,
+            scrub_interval: args.options.scrub_interval,
+        };
+        let state = State::new(settings).map_err(no_memory)?;
+        let shown = state.engine.shown();
         let index = Index::new(main.size(), unit).map_err(no_memory)?;
         let joined = try_pin_init!(Joined {
             begin: constructor.owner().begin(),
@@ -264,7 +268,6 @@ impl Target for Remap {
             spare,
             options: args.options,
             unit,
-            blocks: size,
             index,
             replacement_area: Atomic::new(NOWHERE),
             flush_failed: Atomic::new(false),
@@ -272,7 +275,7 @@ impl Target for Remap {
             gate <- Gate::new(),
             worker <- Worker::new(),
             maintenance <- new_mutex!(()),
-            engine <- new_mutex!(engine),
+            state <- new_mutex!(state),
             shown <- new_mutex!(shown),
         }? Error);
         KBox::pin_init(joined, GFP_KERNEL).map_err(no_memory)
@@ -310,19 +313,27 @@ impl Target for Remap {
 
     fn resume(joined: Pin<&Joined<'_>>) {
         joined.leaving.store(false, Relaxed);
-        joined.engine.lock().running = true;
+        joined.state.lock().running = true;
+        joined.tell();
+    }
+
+    fn presuspend(joined: Pin<&Joined<'_>>) {
+        // Whoever is at work on the metadata stops at its next step.
+        joined.leaving.store(true, Relaxed);
+    }
+
+    fn presuspend_undo(joined: Pin<&Joined<'_>>) {
+        joined.leaving.store(false, Relaxed);
         joined.tell();
     }
 
     fn postsuspend(joined: Pin<&Joined<'_>>) {
-        // Whoever is at work on the metadata comes to an end first; who only looks at it,
-        // which may take long, stops.
         joined.leaving.store(true, Relaxed);
         let _maintaining = joined.maintenance.lock();
         {
-            let mut engine = joined.engine.lock();
-            engine.running = false;
-            engine.claims = None;
+            let mut state = joined.state.lock();
+            state.running = false;
+            state.claims = None;
         }
         joined.tell();
     }
@@ -332,7 +343,10 @@ impl Target for Remap {
         match report {
             Report::Status => {
                 let shown = *joined.shown.lock();
-                write!(out, "{}", shown.status())
+                let now = now();
+                // What has passed, the clock tells that nobody sets.
+                let ago = |then: Now| now.uptime.get().saturating_sub(then.uptime.get()) / 1000;
+                write!(out, "{}", shown.status(now, ago))
             }
             Report::Table => write!(out, "{args}"),
             Report::Measurement => write!(

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a target does by itself: bios that wait, and what is due.
 
-use crate::dm::clock;
-use crate::engine::Engine;
+use crate::dm::bio::HeldBio;
+use crate::ground::Request;
 use crate::index::Minding;
+use crate::remap_core::units::Errno;
+use crate::state::{now, State};
 use crate::target::Joined;
 
 /// When to look again whether something that is due can be done.
@@ -13,18 +15,25 @@ impl Joined<'_> {
     /// Deals with the bios that the worker holds.
     pub fn serve_held(&self) {
         if self.take_flush_failed() {
-            self.engine().lock().spare_failed(self.number());
+            let mut state = self.state().lock();
+            let (engine, mut ground) = state.parts(self);
+            engine.spare_failed(&mut ground);
         }
         for bio in self.worker().take_held(self.gate()) {
-            let result = {
-                let mut engine = self.engine().lock();
-                engine.serve(self, &bio)
-            };
+            let result = self.serve(&bio);
             // Whoever waits for the bio and then asks must learn what became of it.
             self.tell();
             bio.end(result);
         }
         self.tell();
+    }
+
+    fn serve(&self, bio: &HeldBio<'_>) -> Result<(), Errno> {
+        // Rounded, it would reach blocks that nobody asked for.
+        let mut request = Request::new(self, bio).ok_or(Errno::EIO)?;
+        let mut state = self.state().lock();
+        let (engine, mut ground) = state.parts(self);
+        engine.serve(&mut ground, &mut request)
     }
 
     /// Does what is due, unless somebody is at it.
@@ -40,11 +49,11 @@ impl Joined<'_> {
     /// events, and the timer.
     pub fn tell(&self) {
         let raised = {
-            let mut engine = self.engine().lock();
-            *self.shown().lock() = engine.shown();
-            self.mind_read_only(&engine);
-            self.set_timer(&engine);
-            engine.take_raised()
+            let mut state = self.state().lock();
+            *self.shown().lock() = state.engine.shown();
+            self.mind_read_only(&state);
+            self.set_timer(&state);
+            state.teller.take_raised()
         };
         if raised {
             self.owner().event();
@@ -52,17 +61,18 @@ impl Joined<'_> {
     }
 
     /// Keeps writes out where nothing is written.
-    pub fn mind_read_only(&self, engine: &Engine) {
-        self.index().mind(Minding::READ_ONLY, engine.is_read_only());
+    pub fn mind_read_only(&self, state: &State) {
+        let read_only = state.engine.is_read_only();
+        self.index().mind(Minding::READ_ONLY, read_only);
     }
 
-    fn set_timer(&self, engine: &Engine) {
-        if !engine.running {
+    fn set_timer(&self, state: &State) {
+        if !state.running {
             return;
         }
-        if let Some(due) = engine.due() {
-            let now = clock::uptime().get();
-            self.worker().after(due.get().saturating_sub(now));
+        if let Some(due) = state.engine.schedule().due() {
+            let wait = due.get().saturating_sub(now().uptime.get());
+            self.worker().after(wait);
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Beside {
     /// What it carries, and where on the mapped device. The bio's own is used up when it
     /// ends.
     part: bindings::bvec_iter,
+    /// Its operation and flags. The block layer takes away what a device has no use for.
+    flags: bindings::blk_opf_t,
     stage: Stage,
 }
 
@@ -41,6 +43,11 @@ enum Stage {
     /// It came back with this error, and is held.
     Failed(Errno),
 }
+
+/// Flags of bios that devices give up early.
+const FAIL_FAST: u32 = 1 << bindings::req_flag_bits___REQ_FAILFAST_DEV
+    | 1 << bindings::req_flag_bits___REQ_FAILFAST_TRANSPORT
+    | 1 << bindings::req_flag_bits___REQ_FAILFAST_DRIVER;
 
 /// How much is kept beside each bio, in bytes.
 pub(super) const BESIDE_BYTES: u32 = mem::size_of::<Beside>() as u32;
@@ -159,6 +166,7 @@ impl Bio {
         // SAFETY: by the invariants.
         unsafe {
             (&raw mut (*beside).part).write(*self.iter());
+            (&raw mut (*beside).flags).write(self.bio.as_ref().bi_opf);
             (&raw mut (*beside).stage).write(stage);
         }
     }
@@ -188,6 +196,16 @@ impl Bio {
         self.remember(Stage::Held);
         // SAFETY: by the invariants. Device-mapper leaves the bio to us until we end it.
         unsafe { worker.hold(self.bio) };
+        Mapped(ffi::DM_MAPIO_SUBMITTED as c_int)
+    }
+
+    /// Ends it, for there is nothing to be done about it.
+    pub fn done(self, gate: &Gate) -> Mapped {
+        self.remember(Stage::Held);
+        let _ = gate;
+        // SAFETY: by the invariants; it is not used after this. `end_io` is called for it, and
+        // lets it pass out of the gate.
+        unsafe { bindings::bio_endio(self.bio.as_ptr()) };
         Mapped(ffi::DM_MAPIO_SUBMITTED as c_int)
     }
 
@@ -267,6 +285,10 @@ impl EndedBio {
         if beside.stage != Stage::Sent || beside.part.bi_size == 0 {
             return None;
         }
+        // Nobody waits for what is read ahead, and devices give it up for any reason.
+        if beside.flags & (1 << bindings::req_flag_bits___REQ_RAHEAD) != 0 {
+            return None;
+        }
         // SAFETY: takes any status.
         Some(errno_of(unsafe {
             bindings::blk_status_to_errno(self.status)
@@ -344,9 +366,16 @@ impl<'g> HeldBio<'g> {
         Sectors::from_bytes(u64::from(self.beside().part.bi_size))
     }
 
-    /// The error with which a device gave it back; `None` if it was never sent.
+    /// Whether it must be on the medium when it ends.
+    pub fn is_durable(&self) -> bool {
+        self.beside().flags & (1 << bindings::req_flag_bits___REQ_FUA) != 0
+    }
+
+    /// The error with which a device gave it back; `None` if it was never sent, or if the
+    /// device may have given it up early.
     pub fn failure(&self) -> Option<Errno> {
         match self.beside().stage {
+            Stage::Failed(_) if self.beside().flags & FAIL_FAST != 0 => None,
             Stage::Failed(errno) => Some(errno),
             Stage::Sent | Stage::Held => None,
         }

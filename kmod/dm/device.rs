@@ -90,6 +90,12 @@ impl<'t> Device<'t> {
         unsafe { ffi::dm_remap_bdev_logical_block_size(self.bdev()) }
     }
 
+    /// The unit in which it keeps its data, in bytes.
+    pub fn physical_block_bytes(&self) -> u32 {
+        // SAFETY: the block device is open.
+        unsafe { ffi::dm_remap_bdev_physical_block_size(self.bdev()) }
+    }
+
     /// Whether it takes no writes.
     pub fn is_read_only(&self) -> bool {
         // SAFETY: the block device is open.
@@ -99,21 +105,6 @@ impl<'t> Device<'t> {
     /// Whether both are the same block device.
     pub fn is_same(&self, other: &Device<'_>) -> bool {
         self.bdev() == other.bdev()
-    }
-
-    /// Reads as much as `buffer` holds from `at` on, and waits for it. Allocates nothing.
-    ///
-    /// # Errors
-    ///
-    /// What the device gave; the buffer's content is unspecified then.
-    pub fn read(&self, at: Sector, buffer: &mut Buffer) -> Result<(), Errno> {
-        let length = buffer.0.len();
-        self.transfer(
-            at,
-            buffer.0.as_mut_ptr(),
-            length,
-            bindings::req_op_REQ_OP_READ,
-        )
     }
 
     /// Reads the first `length` bytes of `buffer` from `at` on, and waits for it.
@@ -132,15 +123,44 @@ impl<'t> Device<'t> {
         )
     }
 
-    /// Reads the first `blocks` blocks of `chunk` from `at` on, and waits for it.
+    /// Reads into `blocks` blocks of `chunk`, from its block `first` on, and waits for it.
     ///
     /// # Errors
     ///
-    /// What the device gave; what is in those blocks is unspecified then.
-    pub fn read_chunk(&self, at: Sector, chunk: &mut Chunk, blocks: usize) -> Result<(), Errno> {
-        let length = chunk.0.len().min(blocks.saturating_mul(BLOCK_4K_BYTES));
-        let data = chunk.0.as_mut_ptr();
-        self.transfer(at, data, length, bindings::req_op_REQ_OP_READ)
+    /// What the device gave; what is in those blocks is unspecified then. `EINVAL` if the chunk
+    /// has not so many.
+    pub fn read_chunk(
+        &self,
+        at: Sector,
+        chunk: &mut Chunk,
+        first: usize,
+        blocks: usize,
+    ) -> Result<(), Errno> {
+        let data = chunk.0.get_mut(bytes_of(first, blocks));
+        let data = data.ok_or(errno_of(EINVAL.to_errno()))?;
+        let op = bindings::req_op_REQ_OP_READ;
+        self.transfer(at, data.as_mut_ptr(), data.len(), op)
+    }
+
+    /// Writes `blocks` blocks of `chunk`, from its block `first` on, and returns when they are
+    /// on the medium.
+    ///
+    /// # Errors
+    ///
+    /// What the device gave; what lies there is unknown then. `EINVAL` if the chunk has not so
+    /// many.
+    pub fn write_chunk(
+        &self,
+        at: Sector,
+        chunk: &Chunk,
+        first: usize,
+        blocks: usize,
+    ) -> Result<(), Errno> {
+        let data = chunk.0.get(bytes_of(first, blocks));
+        let data = data.ok_or(errno_of(EINVAL.to_errno()))?;
+        let op = ffi::dm_remap_op_DM_REMAP_WRITE_DURABLY;
+        // The pointer is only read through: the operation is a write.
+        self.transfer(at, data.as_ptr().cast_mut(), data.len(), op)
     }
 
     /// Writes the first `length` bytes of `buffer` from `at` on, and returns when they are
@@ -150,26 +170,8 @@ impl<'t> Device<'t> {
     ///
     /// What the device gave; what lies there is unknown then.
     pub fn write_durably(&self, at: Sector, buffer: &Buffer, length: u32) -> Result<(), Errno> {
-        self.write_with(at, buffer, length, ffi::dm_remap_op_DM_REMAP_WRITE_DURABLY)
-    }
-
-    /// Writes all of `buffer` from `at` on; it is on the medium after [`Device::flush`].
-    ///
-    /// # Errors
-    ///
-    /// What the device gave; what lies there is unknown then.
-    pub fn write(&self, at: Sector, buffer: &Buffer) -> Result<(), Errno> {
-        self.write_with(at, buffer, u32::MAX, ffi::dm_remap_op_DM_REMAP_WRITE)
-    }
-
-    fn write_with(
-        &self,
-        at: Sector,
-        buffer: &Buffer,
-        length: u32,
-        op: ffi::dm_remap_op,
-    ) -> Result<(), Errno> {
         let length = buffer.0.len().min(length as usize);
+        let op = ffi::dm_remap_op_DM_REMAP_WRITE_DURABLY;
         // The pointer is only read through: the operation is a write.
         self.transfer(at, buffer.0.as_ptr().cast_mut(), length, op)
     }
@@ -241,17 +243,26 @@ impl Chunk {
         Ok(Self(KVec::from_elem(0, bytes, flags)?))
     }
 
-    /// The 4 KiB blocks in it.
-    pub fn blocks(&self) -> impl Iterator<Item = &[u8; BLOCK_4K_BYTES]> {
-        self.0
-            .chunks_exact(BLOCK_4K_BYTES)
-            .filter_map(|block| block.first_chunk())
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
+    /// How many blocks of 4 KiB it has.
+    pub fn blocks(&self) -> usize {
         self.0.len() / BLOCK_4K_BYTES
     }
+
+    /// Block `at`.
+    pub fn get(&self, at: usize) -> Option<&[u8; BLOCK_4K_BYTES]> {
+        self.0.get(bytes_of(at, 1))?.first_chunk()
+    }
+
+    /// Block `at`, to change.
+    pub fn get_mut(&mut self, at: usize) -> Option<&mut [u8; BLOCK_4K_BYTES]> {
+        self.0.get_mut(bytes_of(at, 1))?.first_chunk_mut()
+    }
+}
+
+/// Where `blocks` blocks from block `first` on are in a chunk.
+fn bytes_of(first: usize, blocks: usize) -> core::ops::Range<usize> {
+    let start = first.saturating_mul(BLOCK_4K_BYTES);
+    start..start.saturating_add(blocks.saturating_mul(BLOCK_4K_BYTES))
 }
 
 impl Drop for Device<'_> {

@@ -82,6 +82,12 @@ pub trait Target: Sized + 'static {
     /// Called when the table is used from now on.
     fn resume(target: Pin<&Self::Data<'_>>);
 
+    /// Called when the table is to be used no more, while bios are still under way.
+    fn presuspend(target: Pin<&Self::Data<'_>>);
+
+    /// Called when that was given up.
+    fn presuspend_undo(target: Pin<&Self::Data<'_>>);
+
     /// Called when the table is used no more, and every bio has ended.
     fn postsuspend(target: Pin<&Self::Data<'_>>);
 
@@ -329,6 +335,8 @@ impl<T: Target> Callbacks<T> {
         dtr: Some(Self::dtr),
         map: Some(Self::map),
         end_io: Some(Self::end_io),
+        presuspend: Some(Self::presuspend),
+        presuspend_undo: Some(Self::presuspend_undo),
         postsuspend: Some(Self::postsuspend),
         preresume: Some(Self::preresume),
         resume: Some(Self::resume),
@@ -455,6 +463,24 @@ impl<T: Target> Callbacks<T> {
         // SAFETY: `dtr` is not called during this call.
         let target = unsafe { Self::data(ti) };
         NoIo::scope(|| T::resume(target));
+    }
+
+    /// # Safety
+    ///
+    /// Called by device-mapper, on a target that `ctr` made.
+    unsafe extern "C" fn presuspend(ti: *mut ffi::dm_target) {
+        // SAFETY: `dtr` is not called during this call.
+        let target = unsafe { Self::data(ti) };
+        T::presuspend(target);
+    }
+
+    /// # Safety
+    ///
+    /// Called by device-mapper, on a target that `ctr` made.
+    unsafe extern "C" fn presuspend_undo(ti: *mut ffi::dm_target) {
+        // SAFETY: `dtr` is not called during this call.
+        let target = unsafe { Self::data(ti) };
+        NoIo::scope(|| T::presuspend_undo(target));
     }
 
     /// # Safety

@@ -197,6 +197,12 @@ impl BlockSize {
         }
     }
 
+    /// Whether `length` sectors from `at` on are whole blocks of this size.
+    pub const fn is_aligned(self, at: Sector, length: Sectors) -> bool {
+        let within = self.sectors().get().wrapping_sub(1);
+        (at.get() | length.get()) & within == 0
+    }
+
     /// The remap unit that holds `sector`.
     pub const fn block_of(self, sector: Sector) -> MainBlock {
         MainBlock(sector.0 >> self.sector_shift())
