@@ -82,10 +82,6 @@ impl<'a> Host for Ground<'a> {
         self.of.main().physical_block_bytes()
     }
 
-    fn is_leaving(&self) -> bool {
-        self.of.is_leaving()
-    }
-
     fn read(
         &mut self,
         which: Which,

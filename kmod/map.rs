@@ -3,7 +3,6 @@
 
 use crate::dm::bio::{Bio, Ended, EndedBio, Mapped};
 use crate::index::Minding;
-use crate::remap_core::policy::Failure;
 use crate::remap_core::units::{Blocks, Sector, Sectors};
 use crate::target::Joined;
 
@@ -43,7 +42,7 @@ impl Joined<'_> {
     fn send_minding(&self, bio: Bio, minding: Minding) -> Mapped {
         let at = self.on_main(bio.sector());
         if minding.is_remaps() {
-            return match self.index().may_have(at, bio.length()) {
+            return match self.index().may_have(at, bio.length()) && !bio.is_discard() {
                 false => bio.send_to(self.main(), at),
                 true => self.send_around(bio, at),
             };
@@ -51,6 +50,10 @@ impl Joined<'_> {
         let write = bio.is_write();
         if write && minding.has(Minding::READ_ONLY) {
             return bio.fail(self.gate());
+        }
+        // Blocks that were moved keep their data: what is discarded need not be gone.
+        if bio.is_discard() {
+            return bio.send_to(self.main(), at);
         }
         let held = minding.has(Minding::HOLD_ALL)
             || write && (minding.has(Minding::HOLD_WRITES) || minding.has(Minding::FENCE));
@@ -91,8 +94,7 @@ impl Joined<'_> {
         bio.send_to(self.spare(), Sector::new(there))
     }
 
-    /// Looks at what came back. An error that may be one of single blocks goes to the
-    /// worker, if there is anything to be done about it.
+    /// Looks at what came back.
     #[inline]
     pub fn receive(&self, bio: EndedBio) -> Ended {
         match bio.is_well() {
@@ -101,17 +103,13 @@ impl Joined<'_> {
         }
     }
 
+    /// Whatever failed is the engine's to count, to tell of, and to do something about.
     #[inline(never)]
     fn receive_failed(&self, bio: EndedBio) -> Ended {
-        if self.has_table() {
-            match bio.error() {
-                Some(errno) if Failure::from_errno(errno).is_of_blocks() => {
-                    return bio.hold(errno, self.gate(), self.worker())
-                }
-                Some(_) => {}
-                None if bio.failed_flush() == Some(FLUSH_OF_SPARE) => self.note_failed_flush(),
-                None => {}
-            }
+        match bio.error() {
+            Some(errno) => return bio.hold(errno, self.gate(), self.worker()),
+            None if bio.failed_flush() == Some(FLUSH_OF_SPARE) => self.note_failed_flush(),
+            None => {}
         }
         bio.finish(self.gate())
     }

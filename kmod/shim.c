@@ -44,6 +44,11 @@ bool dm_remap_bdev_read_only(struct block_device *bdev)
 	return bdev_read_only(bdev);
 }
 
+bool dm_remap_bdev_takes_discards(struct block_device *bdev)
+{
+	return bdev_max_discard_sectors(bdev) > 0;
+}
+
 unsigned int dm_remap_bdev_logical_block_size(struct block_device *bdev)
 {
 	return bdev_logical_block_size(bdev);
@@ -163,6 +168,9 @@ void dm_remap_worker_rest(struct dm_remap_worker *worker)
 
 void dm_remap_worker_stop(struct dm_remap_worker *worker)
 {
+	dm_remap_worker_rest(worker);
+	/* Whoever has just put a bio into the list may still be on the way to the queue. */
+	synchronize_rcu();
 	dm_remap_worker_rest(worker);
 	destroy_workqueue(worker->queue);
 }

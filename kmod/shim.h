@@ -59,6 +59,7 @@ int dm_remap_bio_clone(struct bio *part, struct block_device *bdev, struct bio *
 /* Gives what a map callback returns for a bio that goes on. */
 int dm_remap_bio_set_dev(struct bio *bio, struct block_device *bdev);
 bool dm_remap_bdev_read_only(struct block_device *bdev);
+bool dm_remap_bdev_takes_discards(struct block_device *bdev);
 unsigned int dm_remap_bdev_logical_block_size(struct block_device *bdev);
 unsigned int dm_remap_bdev_physical_block_size(struct block_device *bdev);
 unsigned int dm_remap_memalloc_noio_save(void);

@@ -377,6 +377,14 @@ impl Target for Remap {
         joined.obey(&message, reply)
     }
 
+    fn takes_discards(joined: Pin<&Joined<'_>>) -> bool {
+        joined.main.takes_discards()
+    }
+
+    fn ioctl_device<'a>(joined: Pin<&'a Joined<'_>>) -> &'a Device<'a> {
+        &joined.get_ref().main
+    }
+
     fn devices(
         joined: Pin<&Joined<'_>>,
         length: Sectors,

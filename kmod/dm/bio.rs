@@ -130,6 +130,13 @@ impl Bio {
         is_write(unsafe { self.bio.as_ref() })
     }
 
+    /// Whether it only tells that its blocks are not needed any more.
+    #[inline]
+    pub fn is_discard(&self) -> bool {
+        // SAFETY: as in `iter`.
+        op_of(unsafe { self.bio.as_ref().bi_opf }) == bindings::req_op_REQ_OP_DISCARD
+    }
+
     /// Of several equal flushes to one target, which this is: 0 to one less than what
     /// the constructor asked for.
     #[inline]
@@ -218,6 +225,12 @@ impl Bio {
     }
 }
 
+/// The operation among a bio's operation and flags.
+#[inline]
+fn op_of(flags: bindings::blk_opf_t) -> bindings::req_op {
+    flags & ((1 << bindings::REQ_OP_BITS) - 1)
+}
+
 #[inline]
 fn is_write(bio: &RawBio) -> bool {
     // Operations that write have odd numbers.
@@ -275,7 +288,7 @@ impl EndedBio {
     }
 
     /// The error with which a device gave it back; `None` if all went well, if it carries
-    /// no data, or if the worker has dealt with it already.
+    /// no data, if nobody needs it, or if the worker has dealt with it already.
     pub fn error(&self) -> Option<Errno> {
         if self.status == 0 {
             return None;
@@ -285,8 +298,11 @@ impl EndedBio {
         if beside.stage != Stage::Sent || beside.part.bi_size == 0 {
             return None;
         }
-        // Nobody waits for what is read ahead, and devices give it up for any reason.
-        if beside.flags & (1 << bindings::req_flag_bits___REQ_RAHEAD) != 0 {
+        // Nobody waits for what is read ahead, and devices give it up for any reason. A
+        // discard carries nothing that could lie elsewhere.
+        if beside.flags & (1 << bindings::req_flag_bits___REQ_RAHEAD) != 0
+            || op_of(beside.flags) == bindings::req_op_REQ_OP_DISCARD
+        {
             return None;
         }
         // SAFETY: takes any status.

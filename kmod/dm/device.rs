@@ -96,6 +96,12 @@ impl<'t> Device<'t> {
         unsafe { ffi::dm_remap_bdev_physical_block_size(self.bdev()) }
     }
 
+    /// Whether it takes discards.
+    pub fn takes_discards(&self) -> bool {
+        // SAFETY: the block device is open.
+        unsafe { ffi::dm_remap_bdev_takes_discards(self.bdev()) }
+    }
+
     /// Whether it takes no writes.
     pub fn is_read_only(&self) -> bool {
         // SAFETY: the block device is open.

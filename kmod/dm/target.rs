@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use kernel::bindings;
 use kernel::error::{from_result, to_result, Result};
-use kernel::ffi::{c_char, c_int, c_uint, c_void};
+use kernel::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 use kernel::prelude::*;
 use kernel::str::CString;
 use kernel::types::Opaque;
@@ -112,6 +112,12 @@ pub trait Target: Sized + 'static {
         words: &[&str],
         reply: &mut dyn fmt::Write,
     ) -> Result<Reply>;
+
+    /// Whether it passes discards on.
+    fn takes_discards(target: Pin<&Self::Data<'_>>) -> bool;
+
+    /// The device that ioctls of the mapped device go to, from whoever may do raw I/O.
+    fn ioctl_device<'a>(target: Pin<&'a Self::Data<'_>>) -> &'a Device<'a>;
 
     /// Tells of each device that is used, and from its beginning on how much of it.
     fn devices(
@@ -342,6 +348,7 @@ impl<T: Target> Callbacks<T> {
         resume: Some(Self::resume),
         status: Some(Self::status),
         message: Some(Self::message),
+        prepare_ioctl: Some(Self::prepare_ioctl),
         iterate_devices: Some(Self::iterate_devices),
         io_hints: Some(Self::io_hints),
         // SAFETY: all zero is valid: no callback, null pointers and zero numbers.
@@ -393,11 +400,14 @@ impl<T: Target> Callbacks<T> {
         });
         match made {
             Ok(data) => {
+                let discards = T::takes_discards(data.as_ref());
                 // SAFETY: `ti` is ours while it is being made. The data stay pinned: `dtr`
                 // alone takes them out again, to drop them.
                 unsafe {
                     (*ti).private = KBox::into_raw(Pin::into_inner_unchecked(data)).cast();
                     (*ti).num_flush_bios = T::FLUSHES;
+                        (*ti).num_discard_bios = u32::from(discards);
+                    (*ti).set_discards_supported(discards);
                     (*ti).per_io_data_size = BESIDE_BYTES;
                 }
                 0
@@ -556,6 +566,22 @@ impl<T: Target> Callbacks<T> {
             Ok(Reply::Done) => 0,
             Err(error) => error.to_errno(),
         }
+    }
+
+    /// # Safety
+    ///
+    /// Called by device-mapper, on a target that `ctr` made.
+    unsafe extern "C" fn prepare_ioctl(
+        ti: *mut ffi::dm_target,
+        bdev: *mut *mut bindings::block_device,
+        _command: c_uint,
+        _argument: c_ulong,
+        _forward: *mut bool,
+    ) -> c_int {
+        // SAFETY: `dtr` is not called during this call, and `bdev` is there to be set.
+        unsafe { *bdev = T::ioctl_device(Self::data(ti)).bdev() };
+        // As for a part of a disk: whoever asks must be allowed raw I/O.
+        1
     }
 
     /// # Safety

@@ -6,6 +6,7 @@ use core::ptr::{self, NonNull};
 use kernel::error::to_result;
 use kernel::ffi::c_void;
 use kernel::prelude::*;
+use kernel::sync::rcu;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::types::Opaque;
 
@@ -100,6 +101,9 @@ impl Worker {
     /// nowhere else.
     pub(super) unsafe fn hold(&self, bio: NonNull<RawBio>) {
         let bio = bio.as_ptr();
+        // Once it is in the list it may be ended, and with the last one the target may go: the
+        // queue is there as long as this is held.
+        let _guard = rcu::read_lock();
         let mut head = self.held.load(Relaxed);
         loop {
             // SAFETY: as the caller promises, it is ours alone, its link included.

@@ -119,6 +119,10 @@ impl<S: BlockStore> BlockStore for Faulty<S> {
         self.inner.logical_block()
     }
 
+    fn physical_block_bytes(&self) -> u32 {
+        self.inner.physical_block_bytes()
+    }
+
     fn identity(&self) -> IdentityDigest {
         self.inner.identity()
     }

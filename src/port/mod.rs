@@ -53,6 +53,12 @@ pub trait BlockStore: Send {
     /// The smallest unit that can be written.
     fn logical_block(&self) -> BlockSize;
 
+    /// The unit in which the disk itself keeps its data, in bytes: its logical block, where it
+    /// tells of no other.
+    fn physical_block_bytes(&self) -> u32 {
+        self.logical_block().bytes()
+    }
+
     /// What is stable about the device itself, or [`IdentityDigest::NONE`].
     fn identity(&self) -> IdentityDigest;
 

@@ -233,11 +233,6 @@ pub trait Host {
         self.logical_block(Device::Main).bytes()
     }
 
-    /// Whether somebody waits for the target to come to rest.
-    fn is_leaving(&self) -> bool {
-        false
-    }
-
     /// Reads `bytes` bytes into the beginning of a page.
     ///
     /// # Errors

@@ -266,6 +266,9 @@ impl<R: Room> Engine<R> {
     ///
     /// [`LoadError::Changed`]: somebody wrote to it, or it is another one.
     pub fn check_unchanged<H: Host<Room = R>>(&mut self, host: &mut H) -> Result<(), LoadError> {
+        if let Some(superblock) = self.superblock() {
+            self.check_devices(host, superblock)?;
+        }
         let surveyed = survey(host, &mut self.scratch)?;
         let found = surveyed.judgement.sequence.unwrap_or(Sequence::new(0));
         let known = self.superblock().map(|known| known.sequence);

@@ -228,7 +228,7 @@ impl<R: Room> Engine<R> {
             };
             let Err(errno) = tried else { continue };
             let failure = Failure::from_errno(errno);
-            let enough = host.is_leaving() || host.now().uptime > until;
+            let enough = host.now().uptime > until;
             let result = match part.halves(sector) {
                 _ if !failure.is_of_blocks() => {
                     let why = PassUp::NotOfBlocks(failure);

@@ -73,6 +73,10 @@ impl Host for LabHost<'_> {
         self.disk_ref(device).logical_block()
     }
 
+    fn physical_block_of_main(&self) -> u32 {
+        self.main.physical_block_bytes()
+    }
+
     fn read(
         &mut self,
         device: Device,

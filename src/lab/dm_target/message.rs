@@ -13,7 +13,7 @@ use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Authority;
 use crate::remap_core::engine::{Creation, Engine, Progress, Repair, Scrub, WriteFailure};
 use crate::remap_core::message::Message;
-use crate::remap_core::units::{ArrayUuid, MainBlock, Millis};
+use crate::remap_core::units::{ArrayUuid, IdentityDigest, MainBlock, Millis};
 
 pub use crate::remap_core::engine::RequestError as Refused;
 
@@ -150,7 +150,7 @@ fn create(
     host: &mut LabHost<'_>,
     seed: MetadataSeed,
     paths: [Text<128>; 2],
-    identities: [crate::remap_core::units::IdentityDigest; 2],
+    identities: [IdentityDigest; 2],
 ) -> Result<(), Refused> {
     let mut superblock = engine.first_superblock(host, seed.array, paths)?;
     if let Some(extension) = &mut superblock.extension {
@@ -167,13 +167,7 @@ fn rows(
     from: MainBlock,
 ) -> Result<Vec<RemapRow>, Refused> {
     let lines = engine.remaps(host, from)?;
-    let row = |line: &crate::remap_core::message::RemapLine| RemapRow {
-        block: line.block,
-        replacement: line.replacement,
-        active: line.active,
-        moves: line.moves,
-    };
-    Ok(lines.iter().map(row).collect())
+    Ok(lines.to_vec())
 }
 
 /// A path as a hint in the metadata. One that does not fit is left out: half of it would

@@ -145,6 +145,12 @@ impl Index {
         self.live.is_empty()
     }
 
+    /// The memory that its entries take.
+    #[cfg(test)]
+    pub(super) fn room_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+    }
+
     fn live(&self, replacement: Replacement) -> Live {
         let entry = host::Index::entry(self, replacement);
         Live {

@@ -1,7 +1,9 @@
 //! The target on disks in memory that fail where a test says.
 
+mod costs;
 mod crash;
 mod healing;
+mod model;
 mod relocation;
 mod requests;
 mod rig;

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use nix::libc;
 
+use crate::sys;
+
 /// Bytes in a sector.
 pub const SECTOR: usize = 512;
 
@@ -194,6 +196,15 @@ impl Device {
         self.read(at, &mut buffer)
             .unwrap_or_else(|error| panic!("sectors {at}+{count}: {error}"));
         assert!(buffer.is_zero(), "sectors {at}+{count} are not zero");
+    }
+
+    /// Says that `count` sectors from `at` on are not needed any more.
+    ///
+    /// # Errors
+    ///
+    /// What the device gives.
+    pub fn discard(&self, at: u64, count: u64) -> io::Result<()> {
+        sys::discard(&self.file, at * 512, count * 512)
     }
 
     /// Makes everything written durable.

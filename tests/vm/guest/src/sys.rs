@@ -159,3 +159,18 @@ pub fn first_sector_of(file: &File) -> io::Result<u64> {
         _ => Err(nix::errno::Errno::ENODATA.into()),
     }
 }
+
+/// Says that bytes of a block device are not needed any more.
+///
+/// # Errors
+///
+/// What the device gives.
+pub fn discard(device: &File, from: u64, length: u64) -> io::Result<()> {
+    let code = nix::request_code_none!(0x12, 119);
+    let range = [from, length];
+    // SAFETY: BLKDISCARD reads two numbers.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), code, range.as_ptr()) };
+    nix::errno::Errno::result(result)
+        .map(drop)
+        .map_err(io::Error::from)
+}

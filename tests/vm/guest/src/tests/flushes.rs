@@ -79,7 +79,7 @@ fn prepared() -> (Disk, Disk, Layout) {
 fn counted(_: &mut KernelLog) {
     let (main, spare, layout) = prepared();
     let there = layout.replacement.get();
-    // Only flushes: one for each disk, whether anything was written or not.
+    // Only flushes: one for each disk, for blocks are on the spare.
     let [of_main, of_spare] = log_of(&main, &spare, |mapped| {
         let device = Device::open(&mapped.path());
         for _ in 0..3 {
@@ -133,9 +133,11 @@ fn counted(_: &mut KernelLog) {
             };
             device.write_pattern(block, 1, round).unwrap();
         });
+        // Before anything moves, main is asked whether it takes writes elsewhere.
+        let asked = Told::Durable(0, 1);
         let expected = match durable {
-            false => vec![Told::Write(block, 1)],
-            true => vec![Told::Durable(block, 1), Told::Flush],
+            false => vec![asked, Told::Write(block, 1)],
+            true => vec![asked, Told::Durable(block, 1), Told::Flush],
         };
         assert_eq!(of_main, expected);
         let place = there + block - 60 + 2;

@@ -107,7 +107,7 @@ const FIRST: &[Named] = &[
     ("two-targets-in-one-table", pass_through::two_targets),
     ("partition-as-main", pass_through::partition),
     ("flush-reaches-both-devices", pass_through::flush),
-    ("nothing-is-discarded", pass_through::no_discards),
+    ("discards-go-to-main", pass_through::discards),
     ("read-only-main-is-read-only", pass_through::read_only),
     ("suspend-resume-remove", pass_through::suspend_resume_remove),
     (

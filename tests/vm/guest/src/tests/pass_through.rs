@@ -196,29 +196,56 @@ pub fn flush(_: &mut KernelLog) {
     };
     let (main, spare) = (cached(), cached());
     let mapped = join(&main, &spare);
+    mapped.message(0, "write_metadata").unwrap();
     let device = Device::open(&mapped.path());
-    let before = (main.flushes(), spare.flushes());
-    for round in 0..10 {
-        device.write_pattern(0, 8, round).unwrap();
-        device.flush().unwrap();
+    // Nothing is on the spare, then something is.
+    for of_spare in [0, 10] {
+        let before = (main.flushes(), spare.flushes());
+        for round in 0..10 {
+            device.write_pattern(0, 8, round).unwrap();
+            device.flush().unwrap();
+        }
+        assert_eq!(main.flushes() - before.0, 10, "flushes of main");
+        assert_eq!(spare.flushes() - before.1, of_spare, "flushes of the spare");
+        if of_spare == 0 {
+            mapped.message(0, "remap 3").unwrap();
+        }
     }
-    assert_eq!(main.flushes() - before.0, 10, "flushes of main");
-    assert_eq!(spare.flushes() - before.1, 10, "flushes of the spare");
     drop(device);
     mapped.remove().unwrap();
 }
 
-pub fn no_discards(_: &mut KernelLog) {
-    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
-    let mapped = join(&main, &spare);
-    for limit in [
-        "discard_max_bytes",
-        "write_zeroes_max_bytes",
-        "discard_granularity",
-    ] {
-        assert_eq!(mapped.queue_limit(limit), 0, "{limit}");
+pub fn discards(_: &mut KernelLog) {
+    let disk = |discards| {
+        Disk::new(&Shape {
+            discards,
+            ..Shape::default()
+        })
+    };
+    // What main takes counts, whatever the spare does.
+    for (of_main, of_spare) in [(true, false), (true, true), (false, true), (false, false)] {
+        let (main, spare) = (disk(of_main), disk(of_spare));
+        let mapped = join(&main, &spare);
+        let advertised = mapped.queue_limit("discard_max_bytes") > 0;
+        assert_eq!(advertised, of_main, "main {of_main}, spare {of_spare}");
+        assert_eq!(mapped.queue_limit("write_zeroes_max_bytes"), 0);
+        mapped.message(0, "write_metadata").unwrap();
+        let device = Device::open(&mapped.path());
+        device.write_pattern(0, 128, 1).unwrap();
+        mapped.message(0, "remap 20").unwrap();
+        let discarded = device.discard(16, 16);
+        assert_eq!(discarded.is_ok(), of_main, "{discarded:?}");
+        if of_main {
+            // Of what was discarded, the block on the spare keeps its data.
+            device.check_zero(16, 4);
+            device.check_pattern(20, 1, 1);
+            device.check_zero(21, 11);
+        }
+        device.check_pattern(0, 16, 1);
+        device.check_pattern(32, 96, 1);
+        drop(device);
+        mapped.remove().unwrap();
     }
-    mapped.remove().unwrap();
 }
 
 pub fn read_only(_: &mut KernelLog) {

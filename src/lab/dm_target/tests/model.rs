@@ -1,0 +1,714 @@
+//! Random lives of a device, against a model of what each block may hold: disks with caches
+//! and torn writes, bad sectors that come and go, errors that pass, disks that go away, rot,
+//! spares that are exchanged while the device is suspended, scrubs and repairs that are a step
+//! on between two requests, and power that fails at any write.
+//!
+//! A run that fails says its seed. `DMREMAP_MODEL=SEED` runs that one alone, and
+//! `DMREMAP_MODEL=FROM..END` others than the usual ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::rig::{arguments, disks, SEED, START};
+use crate::lab::dm_target::{Disks, Now, RequestError, Target};
+use crate::lab::ram::next_random;
+use crate::port::{BlockStore, IoError};
+use crate::remap_core::commit::Authority;
+use crate::remap_core::engine::{LoadError, Progress, Repair, Scrub};
+use crate::remap_core::layout::{Layout, Region};
+use crate::remap_core::message::Message;
+use crate::remap_core::params::Options;
+use crate::remap_core::quorum::Verdict;
+use crate::remap_core::repair::Phase;
+use crate::remap_core::units::{
+    BlockSize, Errno, IdentityDigest, MainBlock, Millis, Sector, Sectors, Slot, Timestamp,
+    SECTOR_BYTES,
+};
+
+type Bytes = [u8; SECTOR_BYTES];
+
+/// Blocks that the load works on: few, so that the same ones fail again and again.
+const BLOCKS: u64 = 24;
+
+/// What both disks share: chance, and the power.
+struct World {
+    random: u64,
+    /// Writes and flushes until the power fails.
+    power: Option<u64>,
+    failed: bool,
+}
+
+impl World {
+    fn below(&mut self, limit: u64) -> u64 {
+        next_random(&mut self.random) % limit
+    }
+
+    fn one_in(&mut self, times: u64) -> bool {
+        times > 0 && self.below(times) == 0
+    }
+
+    /// Counts a write or flush. Returns whether the power fails during it.
+    fn spend(&mut self) -> bool {
+        match &mut self.power {
+            Some(0) => {
+                self.failed = true;
+                true
+            }
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+/// A disk with a volatile cache.
+#[derive(Clone)]
+struct Disk {
+    world: Arc<Mutex<World>>,
+    size: Sectors,
+    identity: IdentityDigest,
+    medium: BTreeMap<u64, Bytes>,
+    /// What was written since the last flush, in order; any of it may reach the medium.
+    cache: BTreeMap<u64, Vec<Bytes>>,
+    bad_to_read: BTreeSet<u64>,
+    bad_to_write: BTreeSet<u64>,
+    /// One in so many fails; 0 for none.
+    read_errors: u64,
+    write_errors: u64,
+    offline: bool,
+}
+
+const GONE: Errno = Errno::new(19);
+
+impl Disk {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sector(&self, at: u64) -> Bytes {
+        let cached = self.cache.get(&at).and_then(|versions| versions.last());
+        *cached
+            .or(self.medium.get(&at))
+            .unwrap_or(&[0; SECTOR_BYTES])
+    }
+
+    fn check(&self, at: Sector) -> Result<(), IoError> {
+        match self.offline || self.world().failed {
+            true => Err(IoError { errno: GONE, at }),
+            false => Ok(()),
+        }
+    }
+
+    /// Only some of what is in the cache reaches the medium.
+    fn power_comes_back(&mut self) {
+        for (at, versions) in std::mem::take(&mut self.cache) {
+            let kept = self.world().below(versions.len() as u64 + 1);
+            if let Some(bytes) = kept.checked_sub(1).map(|at| versions[at as usize]) {
+                self.medium.insert(at, bytes);
+            }
+        }
+        self.offline = false;
+    }
+
+    fn calm(&mut self) {
+        self.read_errors = 0;
+        self.write_errors = 0;
+        self.offline = false;
+    }
+
+    fn heal(&mut self) {
+        self.calm();
+        self.bad_to_read.clear();
+        self.bad_to_write.clear();
+    }
+}
+
+impl BlockStore for Disk {
+    fn size(&self) -> Sectors {
+        self.size
+    }
+
+    fn logical_block(&self) -> BlockSize {
+        BlockSize::B512
+    }
+
+    fn identity(&self) -> IdentityDigest {
+        self.identity
+    }
+
+    fn read_at(&self, at: Sector, buffer: &mut [u8]) -> Result<(), IoError> {
+        self.check(at)?;
+        let failed = |errno| Err(IoError { errno, at });
+        let passing = self.read_errors;
+        if self.world().one_in(passing) {
+            return failed(Errno::EIO);
+        }
+        for (sector, bytes) in (at.get()..).zip(buffer.chunks_mut(SECTOR_BYTES)) {
+            assert!(sector < self.size.get(), "a read past the end");
+            if self.bad_to_read.contains(&sector) {
+                return failed(Errno::new(61));
+            }
+            bytes.copy_from_slice(&self.sector(sector));
+        }
+        Ok(())
+    }
+
+    fn write_at(&mut self, at: Sector, data: &[u8]) -> Result<(), IoError> {
+        self.check(at)?;
+        let dies = self.world().spend();
+        let passing = self.write_errors;
+        let fails = self.world().one_in(passing);
+        let mut bad = false;
+        for (sector, bytes) in (at.get()..).zip(data.chunks(SECTOR_BYTES)) {
+            assert!(sector < self.size.get(), "a write past the end");
+            if self.bad_to_write.contains(&sector) {
+                bad = true;
+            } else if !(dies || fails) || self.world().one_in(2) {
+                let bytes = bytes.try_into().unwrap();
+                self.cache.entry(sector).or_default().push(bytes);
+            }
+        }
+        match () {
+            () if dies => Err(IoError { errno: GONE, at }),
+            () if fails => Err(IoError {
+                errno: Errno::EIO,
+                at,
+            }),
+            () if bad => Err(IoError {
+                errno: Errno::new(61),
+                at,
+            }),
+            () => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), IoError> {
+        let at = Sector::new(0);
+        self.check(at)?;
+        let passing = self.write_errors;
+        if self.world().spend() {
+            return Err(IoError { errno: GONE, at });
+        }
+        if self.world().one_in(passing) {
+            return Err(IoError {
+                errno: Errno::EIO,
+                at,
+            });
+        }
+        for (at, versions) in std::mem::take(&mut self.cache) {
+            self.medium.insert(at, *versions.last().unwrap());
+        }
+        Ok(())
+    }
+}
+
+/// Contents that a block may show, by the number of the write that made them.
+#[derive(Clone, Default)]
+struct Block {
+    /// Now.
+    now: Vec<u64>,
+    /// After a power failure now.
+    later: Vec<u64>,
+}
+
+/// Long work under way.
+enum Work {
+    Scrub(Scrub<super::super::room::Heap>),
+    Repair(Repair<super::super::room::Heap>),
+}
+
+struct Life {
+    world: Arc<Mutex<World>>,
+    main: Disk,
+    spare: Disk,
+    target: Target,
+    work: Option<Work>,
+    now: Now,
+    blocks: BTreeMap<u64, Block>,
+    version: u64,
+    /// Whether something of the metadata rotted that no repair has mended yet.
+    rotten: bool,
+    history: Vec<String>,
+}
+
+fn content(block: u64, version: u64) -> Bytes {
+    let mut bytes = [0xb7; SECTOR_BYTES];
+    bytes[..8].copy_from_slice(&block.to_le_bytes());
+    bytes[8..16].copy_from_slice(&version.to_le_bytes());
+    bytes[504..].copy_from_slice(&(!version).to_le_bytes());
+    bytes
+}
+
+impl Life {
+    fn new(seed: u64) -> Self {
+        let world = Arc::new(Mutex::new(World {
+            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            power: None,
+            failed: false,
+        }));
+        let (main, spare) = disks(BlockSize::B512, 520);
+        let disk = |size: Sectors, identity| Disk {
+            world: world.clone(),
+            size,
+            identity,
+            medium: BTreeMap::new(),
+            cache: BTreeMap::new(),
+            bad_to_read: BTreeSet::new(),
+            bad_to_write: BTreeSet::new(),
+            read_errors: 0,
+            write_errors: 0,
+            offline: false,
+        };
+        let mut main = disk(main.size(), main.identity());
+        let mut spare = disk(spare.size(), spare.identity());
+        let mut disks = Disks {
+            main: &mut main,
+            spare: &mut spare,
+        };
+        let mut target =
+            Target::activate(arguments(Options::default()), &mut disks, START).unwrap();
+        let message = Message::WriteMetadata;
+        target
+            .message(&mut disks, START, &message, SEED, &mut |_| Ok(()))
+            .unwrap();
+        let mut life = Self {
+            world,
+            main,
+            spare,
+            target,
+            work: None,
+            now: START,
+            blocks: BTreeMap::new(),
+            version: 0,
+            rotten: false,
+            history: vec![format!("seed {seed}")],
+        };
+        life.write(0, BLOCKS);
+        life.flush();
+        life
+    }
+
+    fn below(&self, limit: u64) -> u64 {
+        self.world.lock().unwrap().below(limit)
+    }
+
+    fn note(&mut self, what: String) {
+        self.history.push(what);
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::for_spare(self.spare.size, BlockSize::B512).unwrap()
+    }
+
+    fn write(&mut self, first: u64, count: u64) {
+        self.version += 1;
+        let version = self.version;
+        let data: Vec<u8> = (first..first + count)
+            .flat_map(|block| content(block, version))
+            .collect();
+        let mut disks = Disks {
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
+        let at = Sector::new(first);
+        let outcome = self.target.write(&mut disks, self.now, at, &data);
+        let dead = self.world.lock().unwrap().failed;
+        self.note(format!("write {first}+{count} v{version}: {outcome:?}"));
+        let failed: BTreeSet<u64> = match outcome {
+            Ok(()) => BTreeSet::new(),
+            Err(RequestError::Blocks(failed)) => failed.iter().map(|f| f.block.get()).collect(),
+            Err(RequestError::ReadOnly) => return,
+            Err(error) => panic!("{error}"),
+        };
+        for number in first..first + count {
+            let block = self.blocks.entry(number).or_default();
+            // What the power cut off was never acknowledged.
+            if !failed.contains(&number) && !dead {
+                block.now.clear();
+            }
+            block.now.push(version);
+            block.later.push(version);
+        }
+    }
+
+    fn read(&mut self, first: u64, count: u64) -> usize {
+        let mut bytes = vec![0xee; count as usize * SECTOR_BYTES];
+        let mut disks = Disks {
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
+        let at = Sector::new(first);
+        let outcome = self.target.read(&mut disks, self.now, at, &mut bytes);
+        let lost: BTreeSet<u64> = match &outcome {
+            Ok(()) => BTreeSet::new(),
+            Err(RequestError::Blocks(lost)) => lost.iter().map(|f| f.block.get()).collect(),
+            Err(error) => panic!("{error}"),
+        };
+        self.note(format!("read {first}+{count}: lost {lost:?}"));
+        for (number, found) in (first..).zip(bytes.chunks(SECTOR_BYTES)) {
+            let allowed = &self.blocks[&number].now;
+            let right = lost.contains(&number)
+                || allowed
+                    .iter()
+                    .any(|version| content(number, *version) == found);
+            assert!(
+                right,
+                "block {number} holds {:02x?} and may hold {allowed:?}",
+                &found[..16]
+            );
+        }
+        lost.len()
+    }
+
+    fn flush(&mut self) {
+        let mut disks = Disks {
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
+        let flushed = self.target.flush(&mut disks, self.now);
+        let dead = self.world.lock().unwrap().failed;
+        self.note(format!("flush: {flushed:?}"));
+        if flushed.is_ok() && !dead {
+            for block in self.blocks.values_mut() {
+                block.later = block.now.clone();
+            }
+        }
+    }
+
+    fn message(&mut self, message: &Message) {
+        let mut disks = Disks {
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
+        let target = &mut self.target;
+        let done = target.message(&mut disks, self.now, message, SEED, &mut |_| Ok(()));
+        self.note(format!("{message}: {:?}", done.map(drop)));
+    }
+
+    /// Goes a step on with a scrub or a repair, or begins one.
+    fn work(&mut self) {
+        let mut disks = Disks {
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
+        let (engine, mut host) = self.target.parts(&mut disks, self.now, None);
+        let (work, progress) = match self.work.take() {
+            Some(Work::Scrub(mut scrub)) => {
+                let progress = scrub.step(engine, &mut host);
+                (Work::Scrub(scrub), progress)
+            }
+            Some(Work::Repair(mut repair)) => {
+                let progress = repair.step(engine, &mut host);
+                (Work::Repair(repair), progress)
+            }
+            None if matches!(engine.schedule().backoff.phase(), Phase::Waiting { .. }) => {
+                let repair = Repair::begin(engine, &mut host, Authority::Automatic);
+                (Work::Repair(repair), Progress::More)
+            }
+            None => match Scrub::begin(engine, &mut host) {
+                Ok(scrub) => (Work::Scrub(scrub), Progress::More),
+                Err(_) => return,
+            },
+        };
+        if progress == Progress::More {
+            self.work = Some(work);
+            return;
+        }
+        let what = match &work {
+            Work::Scrub(_) => "scrub ended".to_owned(),
+            Work::Repair(repair) => format!("repair ended: {:?}", repair.outcome()),
+        };
+        let mended = matches!(&work, Work::Repair(repair) if repair.outcome().is_ok());
+        self.rotten &= !mended;
+        self.note(what);
+    }
+
+    /// Lets something fail from now on.
+    fn break_something(&mut self) {
+        let one_in = [0, 0, 6, 20, 60][self.below(5) as usize];
+        let place = self.below(BLOCKS + 6);
+        let layout = self.layout();
+        let what = match self.below(9) {
+            0 => {
+                self.main.bad_to_write.insert(place);
+                format!("main takes no {place}")
+            }
+            1 => {
+                self.main.bad_to_read.insert(place);
+                self.main.bad_to_write.insert(place);
+                format!("main loses {place}")
+            }
+            2 => {
+                self.main.bad_to_read.clear();
+                self.main.bad_to_write.clear();
+                "main is whole".to_owned()
+            }
+            3 => {
+                self.main.write_errors = one_in;
+                format!("main fails one write in {one_in}")
+            }
+            4 => {
+                self.main.read_errors = one_in;
+                format!("main fails one read in {one_in}")
+            }
+            5 => {
+                self.spare.write_errors = one_in;
+                format!("the spare fails one write in {one_in}")
+            }
+            6 => {
+                self.spare.read_errors = one_in;
+                format!("the spare fails one read in {one_in}")
+            }
+            7 => {
+                let at = layout.replacement.get() + self.below(12);
+                self.spare.bad_to_write.insert(at);
+                format!("the spare takes no {at}")
+            }
+            _ => {
+                let which = self.below(2) == 0;
+                let disk = if which {
+                    &mut self.main
+                } else {
+                    &mut self.spare
+                };
+                disk.offline = !disk.offline;
+                format!(
+                    "offline: main {}, spare {}",
+                    self.main.offline, self.spare.offline
+                )
+            }
+        };
+        self.note(what);
+    }
+
+    /// One thing of the metadata rots, unless something else still is.
+    fn rot(&mut self) {
+        if self.rotten || self.spare.offline {
+            return;
+        }
+        let layout = self.layout();
+        let at = match self.below(3) {
+            0 => Slot::from_index(self.below(5) as u32).unwrap().sector(),
+            1 => {
+                let region = Region::ALL[self.below(2) as usize];
+                layout.region_start(region)
+            }
+            _ => {
+                let region = Region::ALL[self.below(2) as usize];
+                let number = self.below(u64::from(layout.table_blocks()).min(2)) as u32;
+                layout.table_block(region, number).unwrap()
+            }
+        };
+        self.spare.cache.remove(&at.get());
+        self.spare.medium.insert(at.get(), [0xa5; SECTOR_BYTES]);
+        self.rotten = true;
+        self.note(format!("sector {at} of the spare rots"));
+    }
+
+    fn calm(&mut self) {
+        self.main.calm();
+        self.spare.calm();
+    }
+
+    /// Suspends, and goes on with the same spare, or with what took its place.
+    fn suspend(&mut self) {
+        self.work = None;
+        self.calm();
+        let kept = self.spare.clone();
+        let what = self.below(5);
+        match what {
+            0 => {
+                self.spare.medium.clear();
+                self.spare.cache.clear();
+            }
+            1 => {
+                let mut other = Life::new(self.below(1 << 32)).spare;
+                other.world = self.world.clone();
+                let layout = self.layout();
+                // Another array, not another run of this one.
+                for slot in Slot::ALL {
+                    let at = slot.sector().get();
+                    other.medium.insert(at, [0x33; SECTOR_BYTES]);
+                }
+                for region in Region::ALL {
+                    let at = layout.region_start(region).get();
+                    other.medium.insert(at, [0x33; SECTOR_BYTES]);
+                }
+                self.spare = other;
+            }
+            2 => self.spare.size = Sectors::new(self.spare.size.get() - 8),
+            _ => {}
+        }
+        let resumed = self.check_unchanged();
+        self.note(format!("suspended, {what}: {resumed:?}"));
+        if what < 3 {
+            assert!(resumed.is_err(), "another spare was taken for this one");
+            self.spare = kept;
+            assert_eq!(self.check_unchanged(), Ok(()));
+        } else {
+            assert_eq!(resumed, Ok(()), "the same spare was refused");
+        }
+    }
+
+    fn check_unchanged(&mut self) -> Result<(), LoadError> {
+        let mut disks = Disks {
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
+        let (engine, mut host) = self.target.parts(&mut disks, self.now, None);
+        engine.check_unchanged(&mut host)
+    }
+
+    /// Takes the device down and up again.
+    fn restart(&mut self) {
+        self.work = None;
+        self.calm();
+        let mut disks = Disks {
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
+        let arguments = arguments(Options::default());
+        match Target::activate(arguments, &mut disks, self.now) {
+            Ok(target) => self.target = target,
+            Err(error) => panic!("it does not come up: {error}"),
+        }
+        self.note("restart".to_owned());
+        let status = self.target.status(self.now);
+        assert!(!status.needs_check, "the table contradicts itself");
+    }
+
+    /// The power comes back after it failed.
+    fn power_comes_back(&mut self) {
+        {
+            let mut world = self.world.lock().unwrap();
+            world.failed = false;
+            world.power = None;
+        }
+        self.main.power_comes_back();
+        self.spare.power_comes_back();
+        for block in self.blocks.values_mut() {
+            block.now = block.later.clone();
+        }
+        self.note("the power is back".to_owned());
+        self.restart();
+    }
+
+    fn step(&mut self) {
+        self.now.uptime = self.now.uptime.after(100);
+        let first = self.below(BLOCKS);
+        let count = 1 + self.below(8.min(BLOCKS - first));
+        match self.below(40) {
+            0..=10 => self.write(first, count),
+            11..=16 => {
+                self.read(first, count);
+            }
+            17..=19 => self.flush(),
+            20..=26 => self.work(),
+            27..=30 => self.break_something(),
+            31 => self.rot(),
+            32 => self.message(&Message::Remap(MainBlock::new(first))),
+            33 => self.message(&Message::WriteMetadata),
+            34 => self.suspend(),
+            35 => self.restart(),
+            36 => self.calm(),
+            37 => {
+                self.now.uptime = Millis::new(self.now.uptime.get() + 3000);
+                self.now.stamp = Timestamp::new(self.now.stamp.get() + 3);
+                self.work();
+            }
+            _ => {
+                // Rot and a torn write together may take both of a pair.
+                if !self.rotten {
+                    let after = self.below(12);
+                    self.world.lock().unwrap().power = Some(after);
+                    self.note(format!("the power fails after {after} writes"));
+                }
+            }
+        }
+        if self.world.lock().unwrap().failed {
+            self.power_comes_back();
+        }
+        let status = self.target.status(self.now);
+        assert!(!status.needs_check, "the table contradicts itself");
+    }
+
+    /// Everything works again: the device heals, and no block was lost.
+    fn end(&mut self) {
+        self.world.lock().unwrap().power = None;
+        self.main.heal();
+        self.spare.heal();
+        self.work = None;
+        self.message(&Message::Scrub);
+        self.message(&Message::Repair);
+        self.message(&Message::Scrub);
+        let status = self.target.status(self.now);
+        assert_eq!(status.verdict, Verdict::Healthy);
+        assert_eq!(self.read(0, BLOCKS), 0, "blocks are lost");
+        let used = status.used.get();
+        self.restart();
+        assert_eq!(self.read(0, BLOCKS), 0, "blocks are lost after a restart");
+        self.write(0, BLOCKS);
+        self.restart();
+        assert_eq!(self.read(0, BLOCKS), 0);
+        let status = self.target.status(self.now);
+        assert!(!status.spare_failing && !status.needs_check);
+        assert!(status.used.get() >= used, "room was forgotten");
+    }
+}
+
+/// Runs one life. Returns what went wrong, and how it came to that.
+fn run(seed: u64) -> Result<(), String> {
+    let mut life = Life::new(seed);
+    let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        for _ in 0..120 {
+            life.step();
+        }
+        life.end();
+    }));
+    lived.map_err(|panic| {
+        let why = panic.downcast_ref::<String>().cloned();
+        let why = why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned()));
+        let from = life.history.len().saturating_sub(60);
+        let history = life.history[from..].join("\n");
+        format!("seed {seed}: {}\n{history}", why.unwrap_or_default())
+    })
+}
+
+/// The seeds to run.
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(asked) = std::env::var("DMREMAP_MODEL") else {
+        return 0..20_000;
+    };
+    let number = |text: &str| text.parse().expect("a seed is a number");
+    match asked.split_once("..") {
+        Some((from, end)) => number(from)..number(end),
+        None => number(&asked)..number(&asked) + 1,
+    }
+}
+
+#[test]
+fn no_life_of_a_device_reads_what_was_never_acknowledged() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let seeds = Mutex::new(seeds());
+    let next = || seeds.lock().unwrap().next();
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let run_all = || std::iter::from_fn(next).filter_map(|seed| run(seed).err());
+        let all: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(move || run_all().collect::<Vec<_>>()))
+            .collect();
+        all.into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    std::panic::set_hook(hook);
+    assert!(
+        failed.is_empty(),
+        "{} runs failed; the first: {}",
+        failed.len(),
+        failed[0]
+    );
+}
