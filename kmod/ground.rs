@@ -104,13 +104,7 @@ impl<'a> Host for Ground<'a> {
         self.of.spare().read_chunk(at, chunk, first, blocks)
     }
 
-    fn write(
-        &mut self,
-        which: Which,
-        at: Sector,
-        page: &Buffer,
-        bytes: u32,
-    ) -> Result<(), Errno> {
+    fn write(&mut self, which: Which, at: Sector, page: &Buffer, bytes: u32) -> Result<(), Errno> {
         self.check(which, true, at, u64::from(bytes))?;
         self.device(which).write_durably(at, page, bytes)
     }
@@ -249,8 +243,7 @@ impl Payload<Ground<'_>> for Request<'_> {
         durably: bool,
     ) -> Result<(), Errno> {
         let length = self.length(count.get());
-        host.faults
-            .check(which, self.bio.is_write(), at, length)?;
+        host.faults.check(which, self.bio.is_write(), at, length)?;
         let skip = self.length(block.get() - self.first.get());
         self.bio
             .transfer(skip, length, host.device(which), at, durably)

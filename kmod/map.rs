@@ -32,7 +32,7 @@ impl Joined<'_> {
         let nowhere = Sector::new(0);
         match bio.number() {
             // Nothing of main's is on the spare, and what the engine writes there is durable.
-            FLUSH_OF_SPARE if !self.index().minding().has(Minding::REMAPS) => bio.done(self.gate()),
+            FLUSH_OF_SPARE if !self.index().minding().has(Minding::REMAPS) => bio.done(),
             FLUSH_OF_SPARE => bio.send_to(self.spare(), nowhere),
             _ => bio.send_to(self.main(), nowhere),
         }

@@ -207,9 +207,8 @@ impl Bio {
     }
 
     /// Ends it, for there is nothing to be done about it.
-    pub fn done(self, gate: &Gate) -> Mapped {
+    pub fn done(self) -> Mapped {
         self.remember(Stage::Held);
-        let _ = gate;
         // SAFETY: by the invariants; it is not used after this. `end_io` is called for it, and
         // lets it pass out of the gate.
         unsafe { bindings::bio_endio(self.bio.as_ptr()) };

@@ -406,7 +406,7 @@ impl<T: Target> Callbacks<T> {
                 unsafe {
                     (*ti).private = KBox::into_raw(Pin::into_inner_unchecked(data)).cast();
                     (*ti).num_flush_bios = T::FLUSHES;
-                        (*ti).num_discard_bios = u32::from(discards);
+                    (*ti).num_discard_bios = u32::from(discards);
                     (*ti).set_discards_supported(discards);
                     (*ti).per_io_data_size = BESIDE_BYTES;
                 }

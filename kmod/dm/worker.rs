@@ -6,8 +6,8 @@ use core::ptr::{self, NonNull};
 use kernel::error::to_result;
 use kernel::ffi::c_void;
 use kernel::prelude::*;
-use kernel::sync::rcu;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
+use kernel::sync::rcu;
 use kernel::types::Opaque;
 
 use super::bio::{HeldBio, RawBio};

@@ -63,12 +63,22 @@ pub fn choose(
 
 impl Choice {
     /// Whether the block was never changed since it was laid out, as both regions say.
+    pub fn is_untouched(&self) -> bool {
+        matches!(self, Self::Agreed { generation } if *generation == FIRST_GENERATION)
+    }
+
+    /// Whether either region says, and can be believed, that the block was never changed: no
+    /// update of it was ever acknowledged.
     ///
     /// Replacements are handed out lowest first, and a change of several table blocks ends
     /// at the first one that is not updated. So nothing lies behind such a block, and
     /// whoever reads a table may stop there: the regions of a large spare are gigabytes.
-    pub fn is_untouched(&self) -> bool {
-        matches!(self, Self::Agreed { generation } if *generation == FIRST_GENERATION)
+    pub fn ends_table(&self) -> bool {
+        matches!(
+            self,
+            Self::Agreed { generation } | Self::Use { generation, .. }
+                if *generation == FIRST_GENERATION
+        )
     }
 }
 

@@ -124,11 +124,12 @@ pub(super) fn inspect_table_until(
     let main = Blocks::new(superblock.main_sectors.get() / unit);
     let mut live: BTreeMap<u64, (Entry, Replacement)> = BTreeMap::new();
     let mut reader = TableReader::new(store, layout, array);
-    // Nothing lies behind an untouched block: a target that comes up does not look there.
-    let mut is_behind = false;
+    // A target that comes up does not look behind the end. As long as a region is damaged
+    // there, everything is read all the same: it is to be told how much there is to mend.
+    let (mut is_behind, mut both_end) = (false, false);
     for index in 0..layout.table_blocks() {
         stop.check().ok()?;
-        if is_behind && extent == Extent::InUse && !reader.has(index) {
+        if both_end && extent == Extent::InUse && !reader.has(index) {
             break;
         }
         let choice = reader.choose(index);
@@ -146,7 +147,8 @@ pub(super) fn inspect_table_until(
                 }
             }
         }
-        is_behind |= choice.is_untouched();
+        is_behind |= choice.ends_table();
+        both_end |= choice.is_untouched();
     }
     table.remaps = live
         .into_values()

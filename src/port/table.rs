@@ -191,31 +191,3 @@ pub fn new_blocks(
     };
     Region::ALL.into_iter().flat_map(blocks)
 }
-
-/// The table blocks of a spare that is held for writing.
-pub struct SpareTable<'a> {
-    store: &'a mut dyn BlockStore,
-    layout: Layout,
-}
-
-impl<'a> SpareTable<'a> {
-    /// The table of `store`, which lies as `layout` says.
-    pub fn new(store: &'a mut dyn BlockStore, layout: Layout) -> Self {
-        Self { store, layout }
-    }
-}
-
-impl TableStore for SpareTable<'_> {
-    type Error = IoError;
-
-    fn write_block(&mut self, region: Region, index: u32, raw: &RawBlock) -> Result<(), IoError> {
-        let Some(at) = self.layout.table_block(region, index) else {
-            return Err(IoError {
-                errno: Errno::EIO,
-                at: self.layout.region_start(region),
-            });
-        };
-        self.store.write_at(at, raw)?;
-        self.store.flush()
-    }
-}

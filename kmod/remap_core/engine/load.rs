@@ -169,6 +169,7 @@ impl<R: Room> Engine<R> {
         self.health = Health::default();
         self.judged = Judged::NOTHING;
         self.tried = Sequence::new(0);
+        self.unfinished = None;
         self.schedule = Schedule::default();
     }
 

@@ -122,6 +122,9 @@ pub struct Engine<R: Room> {
     /// The highest sequence of which a copy may have been written. Copies that cannot be read
     /// now may hold it, and must never meet other content that bears it too.
     tried: Sequence,
+    /// The superblock of a write of the copies that failed half-way, if that was the last: it
+    /// is written again as it is, so that copies never are two sequences apart.
+    unfinished: Option<R::Boxed<Superblock>>,
     moving: Moving<R>,
     scratch: R::Page,
 }
@@ -144,6 +147,7 @@ impl<R: Room> Engine<R> {
             schedule: Schedule::default(),
             judged: Judged::NOTHING,
             tried: Sequence::new(0),
+            unfinished: None,
             moving: Moving::new()?,
             scratch: R::page()?,
         })

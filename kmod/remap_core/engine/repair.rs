@@ -18,7 +18,7 @@ use crate::remap_core::message::Device;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::{Next, Phase};
 use crate::remap_core::superblock::Superblock;
-use crate::remap_core::units::{Errno, Sector, Sectors, Slot, BLOCK_4K_SECTORS};
+use crate::remap_core::units::{Errno, Sector, Sectors, Sequence, Slot, BLOCK_4K_SECTORS};
 
 /// Why the metadata was not mended or not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -381,50 +381,49 @@ impl<R: Room> Engine<R> {
     ///
     /// [`WriteFailure`] says what stands against it.
     pub fn advance<H: Host<Room = R>>(&mut self, host: &mut H) -> Result<(), WriteFailure> {
-        let surveyed = survey(host, &mut self.scratch)?;
-        let (prepared, surveyed) = self.prepare_advance(host, surveyed)?;
+        let mut surveyed = survey(host, &mut self.scratch)?;
+        let mut superblock = self.next_superblock(host, &surveyed)?;
+        let prepared = prepare_advance(&mut surveyed, &mut superblock)?;
         keep_slots(host, &prepared)?;
         let outcome = self.write_copies(host, &prepared, &surveyed);
         self.look_at_copies(host);
-        outcome?;
-        let (sequence, timestamp) = (prepared.sequence(), host.now().stamp);
+        let sequence = prepared.sequence();
+        if outcome.is_err() {
+            self.unfinished = (self.tried == sequence).then_some(superblock);
+            return outcome;
+        }
+        self.unfinished = None;
         match &mut self.metadata {
             Metadata::None => {}
-            Metadata::Plain(superblock) => superblock.sequence = sequence,
-            Metadata::Full(joined) => {
-                joined.superblock.sequence = sequence;
-                joined.superblock.timestamp = timestamp;
-            }
+            Metadata::Plain(known) => **known = *superblock,
+            Metadata::Full(joined) => joined.superblock = *superblock,
         }
         host.raise(Event::MetadataWritten { sequence });
         Ok(())
     }
 
+    /// What the copies are to say next, at the sequence after which they are to be written. A
+    /// write that failed, and of which no copy can be seen, is made once more as it was.
     #[inline(never)]
-    fn prepare_advance<H: Host<Room = R>>(
-        &self,
+    fn next_superblock<H: Host<Room = R>>(
+        &mut self,
         host: &H,
-        mut surveyed: Surveyed<R>,
-    ) -> Result<(R::Boxed<Prepared>, Surveyed<R>), WriteFailure> {
-        let superblock = self.superblock().map(|known| Superblock {
+        found: &Surveyed<R>,
+    ) -> Result<R::Boxed<Superblock>, WriteFailure> {
+        let highest = found.judgement.highest;
+        let unseen = |unfinished: &R::Boxed<Superblock>| Some(unfinished.sequence) > highest;
+        if let Some(mut unfinished) = self.unfinished.take().filter(unseen) {
+            let before = unfinished.sequence.get().saturating_sub(1);
+            unfinished.sequence = Sequence::new(before);
+            return Ok(unfinished);
+        }
+        let known = self.superblock();
+        let known = known.ok_or(WriteFailure::Refused(Refusal::Mismatch))?;
+        Ok(R::boxed(Superblock {
             sequence: self.tried,
             timestamp: host.now().stamp,
             ..*known
-        });
-        let refused = WriteFailure::Refused(Refusal::Mismatch);
-        let superblock = superblock.ok_or(refused)?;
-        let intent = match surveyed.verdict() {
-            Verdict::Lost => Intent::Rebuild(&superblock),
-            _ => {
-                let judgement = &mut *surveyed.judgement;
-                judgement.highest = judgement.highest.max(Some(self.tried));
-                Intent::Advance(&superblock)
-            }
-        };
-        let (judgement, survey) = (&surveyed.judgement, &surveyed.survey);
-        let prepared = commit::prepare(judgement, survey, intent, Authority::Typed)
-            .map_err(WriteFailure::Refused)?;
-        Ok((R::boxed(prepared)?, surveyed))
+        })?)
     }
 
     /// Judges the copies anew.
@@ -433,6 +432,26 @@ impl<R: Room> Engine<R> {
             self.judged = Judged::from(&*surveyed.judgement);
         }
     }
+}
+
+/// Prepares the writing of a superblock at the sequence after its own, and gives it that.
+#[inline(never)]
+fn prepare_advance<R: Room>(
+    surveyed: &mut Surveyed<R>,
+    superblock: &mut R::Boxed<Superblock>,
+) -> Result<R::Boxed<Prepared>, WriteFailure> {
+    let judgement = &mut *surveyed.judgement;
+    let intent = match judgement.verdict {
+        Verdict::Lost => Intent::Rebuild(superblock),
+        _ => {
+            judgement.highest = judgement.highest.max(Some(superblock.sequence));
+            Intent::Advance(superblock)
+        }
+    };
+    let prepared = commit::prepare(judgement, &surveyed.survey, intent, Authority::Typed)
+        .map_err(WriteFailure::Refused)?;
+    superblock.sequence = prepared.sequence();
+    Ok(R::boxed(prepared)?)
 }
 
 /// Has the host keep what lies in the slots that will be written.

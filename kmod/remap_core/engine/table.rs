@@ -201,12 +201,12 @@ impl<R: Room> Table<R> {
                 return Ok(false);
             }
             self.take_up(&choice)?;
+            if choice.ends_table() {
+                // What its other region may hold is kept from coming back, like that of every
+                // block that is taken up.
+                return Ok(false);
+            }
             let chosen = match choice {
-                // Behind it nothing was ever acknowledged. What its other region may hold is
-                // kept from coming back, like that of every block that is taken up.
-                Choice::Use { generation, .. } if generation == FIRST_GENERATION => {
-                    return Ok(false)
-                }
                 Choice::Use { region, .. } => Some(region),
                 Choice::Agreed { .. } => Some(Region::A),
                 Choice::Contradiction { .. } => {
@@ -502,11 +502,9 @@ impl<R: Room> Table<R> {
             readings.read(host, &layout, next);
             let choice = self.choose(&readings, next);
             match choice {
-                Choice::Use { generation, .. } if generation == FIRST_GENERATION => {
-                    self.take_up(&choice)?;
-                }
                 Choice::Lost => self.push_untouched()?,
                 _ if choice.is_untouched() => self.push_untouched()?,
+                _ if choice.ends_table() => self.take_up(&choice)?,
                 _ => return Err(NotUpdated { error: None }),
             }
         }

@@ -1,4 +1,4 @@
-//! The target on disks in memory that fail where a test says.
+//! The engine on disks in memory that fail where a test says.
 
 mod costs;
 mod crash;
@@ -7,5 +7,5 @@ mod model;
 mod relocation;
 mod requests;
 mod rig;
-mod soak;
 mod verdict;
+mod vintage;

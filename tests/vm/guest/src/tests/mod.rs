@@ -108,6 +108,10 @@ const FIRST: &[Named] = &[
     ("partition-as-main", pass_through::partition),
     ("flush-reaches-both-devices", pass_through::flush),
     ("discards-go-to-main", pass_through::discards),
+    (
+        "requests-between-blocks-are-errors",
+        pass_through::between_blocks,
+    ),
     ("read-only-main-is-read-only", pass_through::read_only),
     ("suspend-resume-remove", pass_through::suspend_resume_remove),
     (

@@ -248,6 +248,49 @@ pub fn discards(_: &mut KernelLog) {
     }
 }
 
+/// Devices above keep the limits that were there when they were made, and nothing between
+/// them and the target checks them again.
+pub fn between_blocks(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let words = words(&main, &spare) + " 2 block_size 4096";
+    let first = Mapped::create("first", &table(16 * MIB, words.clone())).unwrap();
+    first.message(0, "write_metadata").unwrap();
+    first.remove().unwrap();
+    let linear = |path: &str| {
+        [Line {
+            start: 0,
+            length: 16 * MIB,
+            target: "linear",
+            words: format!("{path} 0"),
+        }]
+    };
+    let below = Mapped::create("below", &linear(main.word())).unwrap();
+    let path = below.path();
+    let above = Mapped::create("above", &linear(&path.display().to_string())).unwrap();
+    let device = Device::open(&above.path());
+    device.write_pattern(0, 1024, 1).unwrap();
+    below.load(&table(16 * MIB, words)).unwrap();
+    below.resume().unwrap();
+    below.message(0, "remap 5").unwrap();
+    // Within a block that moved, and into it.
+    device.write_pattern(46, 2, 2).unwrap_err();
+    device.write_pattern(36, 8, 2).unwrap_err();
+    let mut buffer = Buffer::sectors(2);
+    device.read(46, &mut buffer).unwrap_err();
+    // Within one that fails.
+    main.spoil(800, 8);
+    device.write_pattern(802, 2, 2).unwrap_err();
+    main.heal(800, 8);
+    device.check_pattern(0, 1024, 1);
+    // Whole blocks are what they were.
+    device.write_pattern(40, 8, 3).unwrap();
+    device.check_pattern(40, 8, 3);
+    device.check_pattern(0, 40, 1);
+    drop(device);
+    above.remove().unwrap();
+    below.remove().unwrap();
+}
+
 pub fn read_only(_: &mut KernelLog) {
     let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
     let raw = Device::open(main.path());
