@@ -1,14 +1,14 @@
 //! The remap table of a spare, read and written through a [`BlockStore`].
 
-use crate::port::{BlockStore, IoError};
+use crate::port::BlockStore;
 use crate::remap_core::bytes::Text;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::remap_table::{
     check_block, format_block, BlockFlaw, BlockPlace, RawBlock, RegionHeader, NAME_LIMIT,
 };
 use crate::remap_core::superblock::Superblock;
-use crate::remap_core::table_update::{choose, same_entries, Choice, TableStore};
-use crate::remap_core::units::{ArrayUuid, Errno, Generation, Sector, BLOCK_4K_BYTES};
+use crate::remap_core::table_update::{choose, same_entries, Choice};
+use crate::remap_core::units::{ArrayUuid, Generation, Sector, BLOCK_4K_BYTES};
 
 /// Reads and checks table block `index` of `region` into `raw`.
 ///

@@ -117,7 +117,8 @@ impl Rig {
             spare,
             target,
         };
-        (rig.main.take(), rig.spare.take());
+        rig.main.take();
+        rig.spare.take();
         rig
     }
 

@@ -701,7 +701,7 @@ fn no_life_of_a_device_reads_what_was_never_acknowledged() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (seeds, many) = (Mutex::new(seeds()), seeds().len() > 100);
+    let (seeds, many) = (Mutex::new(seeds()), seeds().count() > 100);
     let next = || seeds.lock().unwrap().next();
     let lives: Vec<_> = std::thread::scope(|scope| {
         let live = || std::iter::from_fn(next).map(run).collect::<Vec<_>>();
