@@ -133,11 +133,12 @@ fn counted(_: &mut KernelLog) {
             };
             device.write_pattern(block, 1, round).unwrap();
         });
-        // Before anything moves, main is asked whether it takes writes elsewhere.
+        // Before anything moves, main is asked whether it takes writes elsewhere. What is
+        // durable by itself is logged when it is sent, and other writes when they end.
         let asked = Told::Durable(0, 1);
         let expected = match durable {
             false => vec![asked, Told::Write(block, 1)],
-            true => vec![asked, Told::Durable(block, 1), Told::Flush],
+            true => vec![Told::Durable(block, 1), asked, Told::Flush],
         };
         assert_eq!(of_main, expected);
         let place = there + block - 60 + 2;
