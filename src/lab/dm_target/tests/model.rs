@@ -732,7 +732,6 @@ fn no_life_of_a_device_reads_what_was_never_acknowledged() {
         "corruption-detected",
         "repair-completed",
         "repair-failed",
-        "repair-gave-up",
         "scrub-clean",
         "metadata-written",
     ] {
