@@ -22,13 +22,16 @@ mod scrub;
 mod serve;
 mod table;
 
-pub use load::{Kept, LoadError};
-pub use message::{Creation, Remaps, RequestError};
-pub use repair::{Repair, WriteFailure};
-pub use scrub::Scrub;
+pub use crate::remap_core::engine::load::{Kept, LoadError};
+pub use crate::remap_core::engine::message::{Creation, Remaps, RequestError};
+pub use crate::remap_core::engine::repair::{Repair, WriteFailure};
+pub use crate::remap_core::engine::scrub::Scrub;
 
 use crate::remap_core::account::{Account, Counters, Judged, TableUse, Times};
 use crate::remap_core::bytes::Text;
+use crate::remap_core::engine::host::{Full, Host, Now, Room};
+use crate::remap_core::engine::relocate::Moving;
+use crate::remap_core::engine::table::Table;
 use crate::remap_core::event::Event;
 use crate::remap_core::params::FIRST_SCRUB_MILLIS;
 use crate::remap_core::policy::Health;
@@ -37,9 +40,6 @@ use crate::remap_core::repair::{Backoff, Phase};
 use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{BlockSize, Blocks, Millis, Sectors, Sequence};
-use host::{Full, Host, Now, Room};
-use relocate::Moving;
-use table::Table;
 
 /// Whether a stepper has more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
