@@ -4,6 +4,7 @@
 //! maintenance lock all the while.
 
 use crate::log;
+use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Authority;
 use crate::remap_core::engine::{Creation, Progress, Repair, RequestError, Scrub, WriteFailure};
 use crate::room::Memory;
@@ -122,6 +123,6 @@ impl Joined<'_> {
 
 /// A path as a hint in the metadata. One that does not fit is left out: half of it would
 /// name another device.
-fn path_text(path: &str) -> crate::remap_core::bytes::Text<128> {
-    crate::remap_core::bytes::Text::new(path.as_bytes()).unwrap_or_default()
+fn path_text(path: &str) -> Text<128> {
+    Text::new(path.as_bytes()).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::{self, Authority, Intent, Prepared};
 use crate::remap_core::engine::copies::{survey, write_header, Surveyed};
 use crate::remap_core::engine::host::{
-    largest_chunk, list_of, Full, Host, Index, List, Payload, Room,
+    largest_chunk, list_of, Full, Host, Index, List, Patience, Payload, Room,
 };
 use crate::remap_core::engine::readings::MOST;
 use crate::remap_core::engine::relocate::Job;
@@ -20,6 +20,7 @@ use crate::remap_core::layout::{Layout, LayoutError, Region};
 use crate::remap_core::message::{Device, RemapLine, REMAPS_AT_ONCE};
 use crate::remap_core::policy::Failure;
 use crate::remap_core::relocation::Origin;
+use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::{Extension, Features, Superblock, ENTRY_BYTES};
 use crate::remap_core::units::{
     ArrayUuid, Blocks, Errno, IdentityDigest, MainBlock, Replacement, Sector, Sequence,
@@ -278,7 +279,7 @@ pub struct Creation<R: Room> {
     prepared: R::Boxed<Prepared>,
     surveyed: Surveyed<R>,
     table: Option<Table<R>>,
-    name: Text<{ crate::remap_core::remap_table::NAME_LIMIT }>,
+    name: Text<NAME_LIMIT>,
     chunk: R::Chunk,
     next: (Region, u32),
 }
@@ -344,7 +345,7 @@ impl<R: Room> Creation<R> {
             write_header(host, region, self.name, &self.superblock, page)?;
         }
         engine.write_copies(host, &self.prepared, &self.surveyed)?;
-        table.make_room(host.index_mut(), super::host::Patience::Waits)?;
+        table.make_room(host.index_mut(), Patience::Waits)?;
         self.finish(engine, host)?;
         Ok(Progress::Done)
     }

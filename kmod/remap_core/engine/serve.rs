@@ -4,6 +4,7 @@
 
 use crate::remap_core::engine::host::{Found, Host, Index, List, Payload, Room};
 use crate::remap_core::engine::relocate::{Job, AT_ONCE};
+use crate::remap_core::engine::table::Table;
 use crate::remap_core::engine::{Engine, Metadata};
 use crate::remap_core::event::Event;
 use crate::remap_core::message::Device;
@@ -125,7 +126,7 @@ impl<R: Room> Engine<R> {
         H: Host<Room = R>,
         P: Payload<H>,
     {
-        let layout = self.table().map(super::table::Table::layout);
+        let layout = self.table().map(Table::layout);
         let at = layout.and_then(|layout| layout.replacement_sector(place));
         let at = at.ok_or(Errno::EIO)?;
         let durably = request.is_durable();

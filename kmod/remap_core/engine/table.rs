@@ -28,7 +28,7 @@ use crate::remap_core::units::{
     ArrayUuid, Blocks, Errno, Generation, MainBlock, Replacement, BLOCK_4K_BYTES,
 };
 
-pub(super) use mend::Held;
+pub(super) use crate::remap_core::engine::table::mend::Held;
 
 /// What is known of one table block that is in use.
 #[derive(Clone, Copy)]
