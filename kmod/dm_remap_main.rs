@@ -13,7 +13,6 @@ pub mod maintenance;
 pub mod map;
 pub mod message;
 pub mod remap_core;
-pub mod room;
 pub mod state;
 pub mod target;
 pub mod worker;

@@ -4,7 +4,7 @@
 use kernel::error::Result;
 use kernel::prelude::*;
 
-use crate::remap_core::message::{Device, Direction, Fault};
+use crate::remap_core::message::{Device, Fault};
 use crate::remap_core::units::{BlockSize, Errno, Sector, Sectors};
 
 /// The most faults that can be injected at once.
@@ -54,22 +54,8 @@ impl Faults {
         at: Sector,
         length: Sectors,
     ) -> Result<(), Errno> {
-        let hit = self.faults.iter().any(|fault| {
-            let direction = match fault.direction {
-                Direction::Both => true,
-                Direction::Read => !write,
-                Direction::Write => write,
-            };
-            let shift = self.unit.sector_shift();
-            let from = u128::from(fault.from.get()) << shift;
-            let end = from + (u128::from(fault.count.get()) << shift);
-            let (first, last) = (
-                u128::from(at.get()),
-                u128::from(at.get()) + u128::from(length.get()),
-            );
-            direction && fault.device == device && first < end && from < last
-        });
-        match hit {
+        let hits = |fault: &Fault| fault.hits(self.unit, device, write, at, length);
+        match self.faults.iter().any(hits) {
             true => Err(Errno::EIO),
             false => Ok(()),
         }

@@ -3,6 +3,7 @@
 
 use crate::dm::bio::HeldBio;
 use crate::dm::device::{Buffer, Chunk, Device};
+use crate::dm::room::{flags, Memory};
 use crate::faults::Faults;
 use crate::index::{Index, Minding};
 use crate::remap_core::bytes::Text;
@@ -15,7 +16,6 @@ use crate::remap_core::remap_table::{Entry, NAME_LIMIT};
 use crate::remap_core::units::{
     BlockSize, Blocks, Errno, MainBlock, Replacement, Sector, Sectors, BLOCK_4K_SECTORS,
 };
-use crate::room::{flags, Memory};
 use crate::state::{now, Teller};
 use crate::target::Joined;
 

@@ -3,11 +3,11 @@
 //! given up in between, so that bios which need the engine get on. Whoever is at it holds the
 //! maintenance lock all the while.
 
+use crate::dm::room::Memory;
 use crate::log;
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Authority;
 use crate::remap_core::engine::{Creation, Progress, Repair, RequestError, Scrub, WriteFailure};
-use crate::room::Memory;
 use crate::state::{now, State};
 use crate::target::Joined;
 

@@ -7,6 +7,7 @@ use kernel::prelude::*;
 
 use crate::dm::claims::Claim;
 use crate::dm::clock;
+use crate::dm::room::Memory;
 use crate::faults::Faults;
 use crate::ground::Ground;
 use crate::log;
@@ -14,7 +15,6 @@ use crate::remap_core::engine::host::Now;
 use crate::remap_core::engine::{Engine, Settings};
 use crate::remap_core::event::{Event, Severity};
 use crate::remap_core::log_line::{LogLine, Told};
-use crate::room::Memory;
 use crate::target::Joined;
 
 /// The state of one target.

@@ -164,12 +164,6 @@ impl<'t> Joined<'t> {
         Sector::new(read_once(&self.replacement_area))
     }
 
-    /// Whether there is a table, so that something can be done about bad blocks.
-    #[inline]
-    pub fn has_table(&self) -> bool {
-        self.replacement_area.load(Relaxed) != NOWHERE
-    }
-
     /// Lets the worker know that the spare did not take a flush. From any context.
     pub fn note_failed_flush(&self) {
         self.flush_failed.store(true, Relaxed);

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::remap_core::units::{Blocks, MainBlock, Replacement};
+use crate::remap_core::units::{BlockSize, Blocks, MainBlock, Replacement, Sector, Sectors};
 
 /// What an operator asks of an active target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,35 @@ impl Message {
     }
 }
 
+impl Direction {
+    /// Whether a fault in this direction hits a read, or with `write` a write.
+    pub const fn hits(self, write: bool) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Read => !write,
+            Self::Write => write,
+        }
+    }
+}
+
 impl Fault {
+    /// Whether I/O of `length` sectors at `at` of a device meets it; blocks are of size `unit`.
+    pub fn hits(
+        &self,
+        unit: BlockSize,
+        device: Device,
+        write: bool,
+        at: Sector,
+        length: Sectors,
+    ) -> bool {
+        let sectors = |blocks: u64| u128::from(blocks).wrapping_shl(unit.sector_shift());
+        let from = sectors(self.from.get());
+        let end = from.saturating_add(sectors(self.count.get()));
+        let first = u128::from(at.get());
+        let last = first.saturating_add(u128::from(length.get()));
+        self.device == device && self.direction.hits(write) && first < end && from < last
+    }
+
     fn parse<'a>(
         device: &'a str,
         direction: &'a str,

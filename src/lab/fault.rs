@@ -36,11 +36,11 @@ impl FaultRange {
     }
 
     const fn reads(&self) -> bool {
-        matches!(self.direction, Direction::Read | Direction::Both)
+        self.direction.hits(false)
     }
 
     const fn writes(&self) -> bool {
-        matches!(self.direction, Direction::Write | Direction::Both)
+        self.direction.hits(true)
     }
 
     /// The first of `sectors` sectors from `at` on that it hits.

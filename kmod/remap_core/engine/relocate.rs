@@ -166,13 +166,15 @@ impl<R: Room> Engine<R> {
         }
         let (count, to) = (Blocks::new(run as u64), (Device::Spare, place));
         data.transfer(host, first.block, count, to, true)?;
-        for ahead in 0..run {
-            let Some(job) = self.moving.jobs.get(at.saturating_add(ahead)) else {
-                break;
-            };
-            let replacement = Replacement::new(free.get().saturating_add(ahead as u64));
-            if let Ok(search) = Search::begin(job.block, None, job.failure, circumstances) {
-                let _ = self.moving.placed.push(search.placed(replacement));
+        let jobs = self.moving.jobs.get(at..).unwrap_or_default();
+        for (ahead, job) in (0u64..).zip(jobs.iter().take(run)) {
+            let replacement = Replacement::new(free.get().saturating_add(ahead));
+            let search = Search::begin(job.block, None, job.failure, circumstances);
+            let placed = search.map(|search| search.placed(replacement));
+            let noted = placed.is_ok_and(|placed| self.moving.placed.push(placed).is_ok());
+            if !noted {
+                // It and those behind it go their own way.
+                return Ok(ahead as usize);
             }
             self.moving.next = replacement.get().saturating_add(1);
         }
@@ -200,8 +202,8 @@ impl<R: Room> Engine<R> {
             let next = match data.transfer(host, job.block, one, (Device::Spare, at), true) {
                 Ok(()) => {
                     // There is room: no more than `AT_ONCE` blocks are moved in one go.
-                    let _ = self.moving.placed.push(search.placed(replacement));
-                    return Ok(());
+                    let noted = self.moving.placed.push(search.placed(replacement));
+                    return noted.map_err(|Full| PassUp::Exhausted);
                 }
                 Err(errno) if Failure::from_errno(errno).is_of_blocks() => {
                     let (bad, next) = search.refused(replacement);

@@ -235,7 +235,7 @@ impl<R: Room> Engine<R> {
                     let why = PassUp::NotOfBlocks(failure);
                     self.fail_part(host, request, part, errno, why)
                 }
-                Some((left, right)) if !enough => {
+                Some((left, right)) if !enough && self.has_room_for_parts() => {
                     let _ = self.moving.parts.push(right);
                     let _ = self.moving.parts.push(left);
                     continue;
@@ -251,6 +251,11 @@ impl<R: Room> Engine<R> {
             outcome = outcome.and(result);
         }
         outcome
+    }
+
+    /// Whether another two parts find room. They do: each is half of one before it.
+    fn has_room_for_parts(&self) -> bool {
+        self.moving.parts.len().saturating_add(2) <= MOST_PARTS
     }
 
     /// The blocks in one physical sector of main; at least one.
@@ -336,7 +341,10 @@ impl<R: Room> Engine<R> {
             outcome = self.settle_accounts(host, request);
         }
         // There is room: it was emptied when it was full.
-        let _ = self.moving.jobs.push(job);
+        if self.moving.jobs.push(job).is_err() {
+            request.failed(job.block, Blocks::new(1), Errno::EIO);
+            return Err(Errno::EIO);
+        }
         outcome
     }
 
