@@ -59,6 +59,16 @@ unsigned int dm_remap_bdev_physical_block_size(struct block_device *bdev)
 	return bdev_physical_block_size(bdev);
 }
 
+/* Nearly every block is on @bdev: what lies beside it must not make it a slow disk. */
+void dm_remap_limits_like(struct queue_limits *limits, struct block_device *bdev)
+{
+	const struct queue_limits *own = &bdev_get_queue(bdev)->limits;
+
+	if (!(own->features & BLK_FEAT_ROTATIONAL))
+		limits->features &= ~BLK_FEAT_ROTATIONAL;
+	limits->io_opt = own->io_opt;
+}
+
 unsigned int dm_remap_memalloc_noio_save(void)
 {
 	return memalloc_noio_save();

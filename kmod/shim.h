@@ -62,6 +62,7 @@ bool dm_remap_bdev_read_only(struct block_device *bdev);
 bool dm_remap_bdev_takes_discards(struct block_device *bdev);
 unsigned int dm_remap_bdev_logical_block_size(struct block_device *bdev);
 unsigned int dm_remap_bdev_physical_block_size(struct block_device *bdev);
+void dm_remap_limits_like(struct queue_limits *limits, struct block_device *bdev);
 unsigned int dm_remap_memalloc_noio_save(void);
 void dm_remap_memalloc_noio_restore(unsigned int flags);
 

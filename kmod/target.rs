@@ -375,7 +375,7 @@ impl Target for Remap {
         joined.main.takes_discards()
     }
 
-    fn ioctl_device<'a>(joined: Pin<&'a Joined<'_>>) -> &'a Device<'a> {
+    fn largest_device<'a>(joined: Pin<&'a Joined<'_>>) -> &'a Device<'a> {
         &joined.get_ref().main
     }
 

@@ -116,8 +116,9 @@ pub trait Target: Sized + 'static {
     /// Whether it passes discards on.
     fn takes_discards(target: Pin<&Self::Data<'_>>) -> bool;
 
-    /// The device that ioctls of the mapped device go to, from whoever may do raw I/O.
-    fn ioctl_device<'a>(target: Pin<&'a Self::Data<'_>>) -> &'a Device<'a>;
+    /// The device on which nearly everything lies: ioctls of the mapped device go there, from
+    /// whoever may do raw I/O, and it decides what kind of disk the mapped device is.
+    fn largest_device<'a>(target: Pin<&'a Self::Data<'_>>) -> &'a Device<'a>;
 
     /// Tells of each device that is used, and from its beginning on how much of it.
     fn devices(
@@ -579,7 +580,7 @@ impl<T: Target> Callbacks<T> {
         _forward: *mut bool,
     ) -> c_int {
         // SAFETY: `dtr` is not called during this call, and `bdev` is there to be set.
-        unsafe { *bdev = T::ioctl_device(Self::data(ti)).bdev() };
+        unsafe { *bdev = T::largest_device(Self::data(ti)).bdev() };
         // As for a part of a disk: whoever asks must be allowed raw I/O.
         1
     }
@@ -619,6 +620,8 @@ impl<T: Target> Callbacks<T> {
         limits.logical_block_size = limits.logical_block_size.max(unit);
         limits.physical_block_size = limits.physical_block_size.max(limits.logical_block_size);
         limits.io_min = limits.io_min.max(limits.physical_block_size);
+        // SAFETY: the device is open.
+        unsafe { ffi::dm_remap_limits_like(limits, T::largest_device(target).bdev()) };
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Shape {
     pub cached: bool,
     /// Whether one with a write cache takes writes that are durable by themselves.
     pub fua: bool,
+    /// Whether it turns.
+    pub rotational: bool,
     /// Whether it takes discards.
     pub discards: bool,
     /// Whether it keeps what is written. One that does not costs no memory.
@@ -40,6 +42,7 @@ impl Default for Shape {
             block: 512,
             cached: false,
             fua: true,
+            rotational: false,
             discards: false,
             kept: true,
         }
@@ -60,6 +63,9 @@ impl Disk {
         set("blocksize", &shape.block.to_string());
         set("memory_backed", if shape.kept { "1" } else { "0" });
         set("irqmode", "0");
+        if shape.rotational {
+            set("rotational", "1");
+        }
         if shape.discards {
             set("discard", "1");
         }

@@ -108,6 +108,7 @@ const FIRST: &[Named] = &[
     ("partition-as-main", pass_through::partition),
     ("flush-reaches-both-devices", pass_through::flush),
     ("discards-go-to-main", pass_through::discards),
+    ("the-kind-of-disk-is-mains", pass_through::kind_of_main),
     (
         "requests-between-blocks-are-errors",
         pass_through::between_blocks,

@@ -248,6 +248,22 @@ pub fn discards(_: &mut KernelLog) {
     }
 }
 
+pub fn kind_of_main(_: &mut KernelLog) {
+    let disk = |rotational| {
+        Disk::new(&Shape {
+            rotational,
+            ..Shape::default()
+        })
+    };
+    for (of_main, of_spare) in [(false, true), (true, false), (false, false), (true, true)] {
+        let (main, spare) = (disk(of_main), disk(of_spare));
+        let mapped = join(&main, &spare);
+        let turns = mapped.queue_limit("rotational") == 1;
+        assert_eq!(turns, of_main, "main {of_main}, spare {of_spare}");
+        mapped.remove().unwrap();
+    }
+}
+
 /// Devices above keep the limits that were there when they were made, and nothing between
 /// them and the target checks them again.
 pub fn between_blocks(_: &mut KernelLog) {
