@@ -389,6 +389,9 @@ fn the_table_is_counted_and_its_damage_located() {
     for region in Region::ALL {
         write(&mut machine, region, 0, 3, &entries);
     }
+    for region in Region::ALL {
+        write(&mut machine, region, 2, 2, &[]);
+    }
     // Region A is behind in block 1, region B is damaged in block 2, both in block 3.
     write(
         &mut machine,

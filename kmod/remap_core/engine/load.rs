@@ -274,7 +274,9 @@ impl<R: Room> Engine<R> {
         let found = surveyed.judgement.sequence.unwrap_or(Sequence::new(0));
         let known = self.superblock().map(|known| known.sequence);
         let newest = known.unwrap_or(Sequence::new(0)).max(self.tried);
-        if found > newest || self.is_another(&surveyed) {
+        // A copy that could not be read when it was last looked at may be a later one.
+        let was_seen = self.judged.copies.count(|letter| *letter == '?') == 0;
+        if (found > newest && was_seen) || self.is_another(&surveyed) {
             return Err(LoadError::Changed);
         }
         if !self.is_still_there(host, &surveyed) {

@@ -504,11 +504,29 @@ impl<R: Room> Table<R> {
             match choice {
                 Choice::Lost => self.push_untouched()?,
                 _ if choice.is_untouched() => self.push_untouched()?,
-                _ if choice.ends_table() => self.take_up(&choice)?,
+                _ if self.is_blank(host.index(), &readings, next, &choice) => {
+                    self.take_up(&choice)?;
+                }
                 _ => return Err(NotUpdated { error: None }),
             }
         }
         Ok(())
+    }
+
+    /// Whether the reading of block `number` that is to be used has no entries.
+    fn is_blank<I: Index>(
+        &self,
+        index: &I,
+        readings: &Readings<R>,
+        number: u32,
+        choice: &Choice,
+    ) -> bool {
+        let region = match choice {
+            Choice::Agreed { .. } => Region::A,
+            Choice::Use { region, .. } => *region,
+            Choice::Contradiction { .. } | Choice::Lost => return false,
+        };
+        self.has_entries(index, readings.raw(region, number), number)
     }
 
     fn push_untouched(&mut self) -> Result<(), Full> {

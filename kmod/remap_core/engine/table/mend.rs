@@ -47,8 +47,9 @@ impl<R: Room> Table<R> {
             _ if known.unsettled => Held::Damaged,
             Err(_) => Held::Damaged,
             Ok(generation) if generation < known.generation => Held::Damaged,
+            // One into which nothing was ever put may have been written anew as it was.
             Ok(generation)
-                if generation == known.generation
+                if (generation == known.generation || self.is_untouched(number))
                     && self.has_entries(index, readings.raw(region, number), number) =>
             {
                 Held::Intact
@@ -60,7 +61,12 @@ impl<R: Room> Table<R> {
     }
 
     /// Whether the entries of a block are those in memory.
-    fn has_entries<I: Index>(&self, index: &I, raw: Option<&RawBlock>, number: u32) -> bool {
+    pub(super) fn has_entries<I: Index>(
+        &self,
+        index: &I,
+        raw: Option<&RawBlock>,
+        number: u32,
+    ) -> bool {
         raw.is_some_and(|raw| {
             (0..ENTRIES).all(|place| {
                 let known = self.layout.replacement_at(number, place);

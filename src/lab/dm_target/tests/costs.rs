@@ -300,10 +300,10 @@ fn a_region_that_only_could_not_be_read_is_not_written_over_without_the_other() 
         for region in Region::ALL {
             rig.break_spare(direction, place(region), 8);
         }
+        rig.spare.take();
         assert!(!rig.message(&Message::Repair));
+        assert_eq!(rig.spare.take().1, 0, "nothing is written over");
         rig.spare.inner.faults().clear();
-        let after = Region::ALL.map(|region| sectors(&rig.spare.inner, place(region)));
-        assert_eq!(before, after, "both hold what they held");
         assert!(rig.message(&Message::Repair));
         // One alone is written anew, the other being intact.
         rig.break_spare(Direction::Read, place(Region::B), 8);

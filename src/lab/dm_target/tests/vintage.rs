@@ -1,13 +1,17 @@
 //! A device that version 0.1.0 made: it comes up with all its remaps, and goes on.
 
-use super::rig::{lost, Rig};
+use super::rig::{lost, Rig, SEED};
 use crate::lab::ram::RamDisk;
 use crate::port::slots::survey;
 use crate::port::BlockStore;
-use crate::remap_core::message::Message;
+use crate::remap_core::layout::{Region, ENTRIES_PER_BLOCK};
+use crate::remap_core::message::{Direction, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::{judge, Verdict};
-use crate::remap_core::units::{IdentityDigest, Sector, Sectors};
+use crate::remap_core::remap_table::{seal_block, BlockPlace, RawBlock};
+use crate::remap_core::units::{
+    BlockSize, Generation, IdentityDigest, Sector, Sectors, BLOCK_4K_BYTES,
+};
 
 const MAIN: &[u8] = include_bytes!("../../../../tests/fixtures/v0.1.0/main.sectors");
 const SPARE: &[u8] = include_bytes!("../../../../tests/fixtures/v0.1.0/spare.sectors");
@@ -56,7 +60,7 @@ fn a_device_of_version_0_1_0_comes_up_with_all_its_remaps_and_goes_on() {
         "a scrub finds it whole"
     );
     // The lost blocks are still to be moved by their next write.
-    rig.break_main(crate::remap_core::message::Direction::Both, 7000, 5);
+    rig.break_main(Direction::Both, 7000, 5);
     assert_eq!(rig.read_at(7000, 5).1, lost(7000..7005));
     rig.write(7000, 5, 9).unwrap();
     rig.message(&Message::WriteMetadata).unwrap();
@@ -68,4 +72,39 @@ fn a_device_of_version_0_1_0_comes_up_with_all_its_remaps_and_goes_on() {
     for (first, count, salt) in WRITTEN {
         rig.expect(first, count, salt);
     }
+}
+
+/// A repair of version 0.1.0 put a spare to the test with a block that nothing was ever put into.
+#[test]
+fn a_block_without_entries_behind_the_last_one_in_use_is_no_contradiction() {
+    let mut rig = Rig::new(BlockSize::B512, 520);
+    let layout = rig.layout();
+    for number in [0, 2] {
+        for region in Region::ALL {
+            let mut raw: Box<RawBlock> = Box::new([0; BLOCK_4K_BYTES]);
+            let place = BlockPlace {
+                array: SEED.array,
+                region,
+                index: number,
+            };
+            seal_block(&mut raw, &place, Generation::new(7));
+            rig.damage(layout.table_block(region, number).unwrap(), &raw[..]);
+        }
+    }
+    for restarted in [false, true] {
+        rig.message(&Message::Scrub).unwrap();
+        assert!(!rig.status().needs_check);
+        assert_eq!(rig.status().corruption_detected, 0);
+        if !restarted {
+            rig.restart(Options::default()).unwrap();
+        }
+    }
+    // All of them come into use.
+    let count = 2 * ENTRIES_PER_BLOCK + 8;
+    rig.break_main(Direction::Write, 0, count);
+    rig.write(0, count, 1).unwrap();
+    assert_eq!(rig.status().active.get(), count);
+    rig.restart(Options::default()).unwrap();
+    assert_eq!(rig.status().active.get(), count);
+    rig.expect(0, count, 1);
 }
