@@ -144,17 +144,21 @@ impl Seat {
 
     /// How many bytes the program wrote outside of frames, and in them.
     pub fn wrote_outside_and_inside(&self) -> (usize, usize) {
+        let find = |bytes: &[u8], mark: &[u8]| {
+            let mut windows = bytes.windows(mark.len());
+            windows.position(|window| window == mark)
+        };
         let reading = self.screen.0.lock().unwrap();
-        let (mut counts, mut is_inside) = ([0, 0], false);
-        for at in 0..reading.written.len() {
-            let rest = &reading.written[at..];
-            is_inside = match is_inside {
-                false => rest.starts_with(FRAME_BEGINS),
-                true => !rest.starts_with(FRAME_ENDS),
-            };
-            counts[usize::from(is_inside)] += 1;
+        let (mut outside, mut inside) = (0, 0);
+        let mut rest = &reading.written[..];
+        // However many frames there are, their marks are theirs.
+        while let Some(frame) = find(rest, FRAME_BEGINS) {
+            let end = find(&rest[frame..], FRAME_ENDS);
+            let end = end.map_or(rest.len(), |end| frame + end + FRAME_ENDS.len());
+            (outside, inside) = (outside + frame, inside + end - frame);
+            rest = &rest[end..];
         }
-        counts.into()
+        (outside + rest.len(), inside)
     }
 
     /// The column and the line at which `text` is on the screen, from 1 on, as a mouse

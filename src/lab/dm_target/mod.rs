@@ -63,11 +63,6 @@ pub struct Target {
 }
 
 impl Target {
-    /// The mapped device's name.
-    pub fn name(&self) -> &str {
-        &self.arguments.name
-    }
-
     /// The remap unit, and the smallest thing that can be read or written.
     pub const fn block_size(&self) -> BlockSize {
         self.engine.settings().unit

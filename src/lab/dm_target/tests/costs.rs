@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::rig::{arguments, disks, SEED, START};
+use super::rig::{arguments, disks, made_on, SEED, START};
 use crate::lab::dm_target::{Disks, Target};
 use crate::lab::fault::{FaultRange, Faulty};
 use crate::lab::ram::RamDisk;
@@ -105,12 +105,7 @@ impl Rig {
             main: &mut main,
             spare: &mut spare,
         };
-        let mut target =
-            Target::activate(arguments(Options::default()), &mut disks, START).unwrap();
-        let message = Message::WriteMetadata;
-        target
-            .message(&mut disks, START, &message, SEED, &mut |_| Ok(()))
-            .unwrap();
+        let mut target = made_on(&mut disks);
         target.take_events();
         let mut rig = Self {
             main,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::rig::{arguments, disks, SEED, START};
+use super::rig::{arguments, disks, made_on, SEED, START};
 use crate::format::backup::SavedRange;
 use crate::lab::dm_target::{Disks, Now, RequestError, Target};
 use crate::lab::fault::{FaultRange, Faulty};
@@ -65,11 +65,8 @@ fn prepared(
         main: &mut main,
         spare: &mut spare,
     };
-    let mut target = Target::activate(arguments(Options::default()), &mut disks, START).unwrap();
+    let mut target = made_on(&mut disks);
     let mut keep = |_: Vec<SavedRange>| Ok(());
-    target
-        .message(&mut disks, START, &Message::WriteMetadata, SEED, &mut keep)
-        .unwrap();
     for block in 0..BLOCKS {
         target
             .write(&mut disks, START, Sector::new(block), &content(block, 0))

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::rig::{arguments, disks, SEED, START};
+use super::rig::{arguments, disks, made_on, SEED, START};
 use crate::lab::dm_target::{Disks, Now, RequestError, Target};
 use crate::lab::ram::next_random;
 use crate::port::{BlockStore, IoError};
@@ -270,12 +270,7 @@ impl Life {
             main: &mut main,
             spare: &mut spare,
         };
-        let mut target =
-            Target::activate(arguments(Options::default()), &mut disks, START).unwrap();
-        let message = Message::WriteMetadata;
-        target
-            .message(&mut disks, START, &message, SEED, &mut |_| Ok(()))
-            .unwrap();
+        let target = made_on(&mut disks);
         let mut life = Self {
             world,
             main,
@@ -434,7 +429,7 @@ impl Life {
         let one_in = [0, 0, 2, 4, 20][self.below(5) as usize];
         let place = self.below(BLOCKS + 6);
         let layout = self.layout();
-        let what = match self.below(9) {
+        let what = match self.below(13) {
             0 => {
                 self.main.bad_to_write.insert(place);
                 format!("main takes no {place}")
@@ -457,11 +452,11 @@ impl Life {
                 self.main.read_errors = one_in;
                 format!("main fails one read in {one_in}")
             }
-            5 => {
+            5 | 9 | 10 => {
                 self.spare.write_errors = one_in;
                 format!("the spare fails one write in {one_in}")
             }
-            6 => {
+            6 | 11 | 12 => {
                 self.spare.read_errors = one_in;
                 format!("the spare fails one read in {one_in}")
             }

@@ -66,6 +66,16 @@ pub(super) const START: Now = Now {
     stamp: Timestamp::new(1_700_000_000),
 };
 
+/// Makes a new device on two disks: the target that is up on them.
+pub(super) fn made_on(disks: &mut Disks<'_>) -> Target {
+    let mut target = Target::activate(arguments(Options::default()), disks, START).unwrap();
+    let message = Message::WriteMetadata;
+    target
+        .message(disks, START, &message, SEED, &mut |_| Ok(()))
+        .unwrap();
+    target
+}
+
 impl Rig {
     /// A new device with so many replacement blocks, healthy and up, no event pending.
     pub(super) fn new(unit: BlockSize, replacement_blocks: u64) -> Self {
