@@ -3,7 +3,8 @@
 
 use crate::remap_core::engine::host::{Chunk, Full, Host, Index, Room};
 use crate::remap_core::engine::readings::{Readings, MOST};
-use crate::remap_core::engine::table::{NotUpdated, Table, TableBlock, ENTRIES};
+use crate::remap_core::engine::table::{Table, TableBlock, ENTRIES};
+use crate::remap_core::engine::WriteFailure;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::remap_table::{entry, format_block, BlockFlaw, BlockPlace, RawBlock};
 use crate::remap_core::table_update::Choice;
@@ -82,12 +83,12 @@ impl<R: Room> Table<R> {
     ///
     /// # Errors
     ///
-    /// [`NotUpdated`] of the first block that was not brought to it.
+    /// [`WriteFailure`] of the first block that was not brought to it.
     pub(in crate::remap_core::engine) fn mend<H: Host<Room = R>>(
         &mut self,
         host: &mut H,
         readings: &mut Readings<R>,
-    ) -> Result<(), NotUpdated> {
+    ) -> Result<(), WriteFailure> {
         let numbers = readings.numbers();
         let used = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
         for number in numbers.start..numbers.end.min(used) {
@@ -104,7 +105,7 @@ impl<R: Room> Table<R> {
         host: &mut H,
         readings: &Readings<R>,
         number: u32,
-    ) -> Result<(), NotUpdated> {
+    ) -> Result<(), WriteFailure> {
         let mut held = Region::ALL.map(|region| self.held(host.index(), readings, region, number));
         if held == [Held::Intact; 2] {
             if let Some(block) = self.blocks.get_mut(number as usize) {
@@ -113,12 +114,12 @@ impl<R: Room> Table<R> {
             return Ok(());
         }
         if held.contains(&Held::Contradicts) {
-            return Err(NotUpdated { error: None });
+            return Err(WriteFailure::Contradiction);
         }
         let block = self.known(number);
         keep(host, &self.layout, number, 1)?;
         if block.unsettled {
-            return self.update(host, number, &[]);
+            return Ok(self.update(host, number, &[])?);
         }
         // Where both are damaged, the one that was worth less goes first: if it cannot be
         // written, the other keeps what may still come back from it. Damage is surer than a
@@ -141,9 +142,7 @@ impl<R: Room> Table<R> {
             match (of(&held, region), of(&held, region.other())) {
                 (Held::Intact | Held::Contradicts, _) => continue,
                 (Held::Unreadable, other) if other != Held::Intact => {
-                    return Err(NotUpdated {
-                        error: Some(Errno::EIO),
-                    });
+                    return Err(WriteFailure::Spare(Errno::EIO));
                 }
                 (Held::Unreadable | Held::Damaged, _) => {}
             }
@@ -153,7 +152,7 @@ impl<R: Room> Table<R> {
                 other: Some(BlockFlaw::Magic),
             };
             self.repair_region(host, number, &choice)
-                .map_err(|error| NotUpdated { error: Some(error) })?;
+                .map_err(WriteFailure::Spare)?;
             let [a, b] = &mut held;
             *if region == Region::A { a } else { b } = Held::Intact;
         }
@@ -171,7 +170,7 @@ impl<R: Room> Table<R> {
         readings: &mut Readings<R>,
         region: Region,
         from: u32,
-    ) -> Result<(), NotUpdated> {
+    ) -> Result<(), WriteFailure> {
         let mut outcome = Ok(());
         let mut run: Option<(u32, u32)> = None;
         for number in from..readings.numbers().end {
@@ -180,11 +179,10 @@ impl<R: Room> Table<R> {
             let (wanted, why) = match (held, other) {
                 (Held::Intact, _) => (false, Ok(())),
                 (Held::Contradicts, _) | (_, Held::Contradicts) => {
-                    (false, Err(NotUpdated { error: None }))
+                    (false, Err(WriteFailure::Contradiction))
                 }
                 (Held::Unreadable, other) if other != Held::Intact => {
-                    let error = Some(Errno::EIO);
-                    (false, Err(NotUpdated { error }))
+                    (false, Err(WriteFailure::Spare(Errno::EIO)))
                 }
                 (Held::Unreadable | Held::Damaged, _) => (true, Ok(())),
             };
@@ -214,7 +212,7 @@ impl<R: Room> Table<R> {
         region: Region,
         first: u32,
         count: u32,
-    ) -> Result<(), NotUpdated> {
+    ) -> Result<(), WriteFailure> {
         keep(host, &self.layout, first, count)?;
         let start = first.saturating_sub(readings.numbers().start) as usize;
         let chunk = readings.chunk_mut(region);
@@ -223,11 +221,10 @@ impl<R: Room> Table<R> {
                 format_block(raw, &self.place(region, number));
             }
         }
-        let failed = |error| NotUpdated { error: Some(error) };
         let at = self.layout.table_block(region, first);
-        let at = at.ok_or_else(|| failed(Errno::EIO))?;
+        let at = at.ok_or(WriteFailure::Spare(Errno::EIO))?;
         host.write_chunk(at, chunk, start, count as usize)
-            .map_err(failed)
+            .map_err(WriteFailure::Spare)
     }
 
     const fn place(&self, region: Region, number: u32) -> BlockPlace {
@@ -309,9 +306,15 @@ impl<R: Room> Table<R> {
 }
 
 /// Has the host keep what lies in both regions of `count` table blocks.
-fn keep<H: Host>(host: &mut H, layout: &Layout, first: u32, count: u32) -> Result<(), NotUpdated> {
+fn keep<H: Host>(
+    host: &mut H,
+    layout: &Layout,
+    first: u32,
+    count: u32,
+) -> Result<(), WriteFailure> {
     let length = Sectors::new(u64::from(count).saturating_mul(BLOCK_4K_SECTORS));
     let at = |region| layout.table_block(region, first);
     let [a, b] = Region::ALL.map(at).map(|at| at.unwrap_or(Sector::new(0)));
-    Ok(host.keep(&[(a, length), (b, length)])?)
+    host.keep(&[(a, length), (b, length)])
+        .map_err(|Full| WriteFailure::NotKept)
 }

@@ -171,17 +171,31 @@ fn a_repair_that_fails_is_tried_after_1_2_3_3_3_seconds_and_then_given_up() {
 
 #[test]
 fn nothing_is_overwritten_that_could_not_be_kept() {
-    let mut rig = Rig::new(BlockSize::B512, 64);
-    rig.damage(Slot::S1.sector(), &[1; 512]);
-    rig.backups_fail = true;
-    rig.message(&Message::Scrub).unwrap();
-    let refused = rig.message(&Message::Repair);
-    assert!(matches!(refused, Err(MessageError::NotKept(_))));
-    assert!(rig.message(&Message::WriteMetadata).is_err());
-    assert_eq!(rig.verdict(), Verdict::Degraded);
-    rig.backups_fail = false;
-    rig.message(&Message::Repair).unwrap();
-    assert_eq!(rig.verdict(), Verdict::Healthy);
+    let mut rig = Rig::new(BlockSize::B512, 520);
+    rig.break_main(Direction::Write, 5, 1);
+    rig.write(5, 1, 1).unwrap();
+    let layout = rig.layout();
+    // A copy, a header, a table block in use and one into which nothing was ever put.
+    let places = [
+        Slot::S1.sector(),
+        layout.region_start(Region::A),
+        layout.table_block(Region::B, 0).unwrap(),
+        layout.table_block(Region::A, 1).unwrap(),
+    ];
+    for at in places {
+        rig.damage(at, &[1; 512]);
+        rig.backups_fail = true;
+        rig.message(&Message::Scrub).unwrap();
+        let refused = rig.message(&Message::Repair);
+        assert!(matches!(refused, Err(MessageError::NotKept(_))), "{at}");
+        assert!(rig.message(&Message::WriteMetadata).is_err());
+        let mut there = [0; 512];
+        rig.spare.read_at(at, &mut there).unwrap();
+        assert_eq!(there, [1; 512], "{at}");
+        rig.backups_fail = false;
+        rig.message(&Message::Repair).unwrap();
+        assert_eq!(rig.verdict(), Verdict::Healthy);
+    }
 }
 
 #[test]
