@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the kernel gives an engine to stand on: bios, the index that every bio asks, the log.
+//! The ground that an engine stands on in the kernel: bios, the index that every bio asks, the
+//! log.
 
 use crate::dm::bio::HeldBio;
 use crate::dm::device::{Buffer, Chunk, Device};
@@ -196,7 +197,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// What a bio asks for; `None` if it is not made of whole remap units.
+    /// The request of a bio; `None` if it is not made of whole remap units.
     pub fn new(of: &Joined<'_>, bio: &'a HeldBio<'a>) -> Option<Self> {
         let unit = of.unit();
         let (at, length) = (of.on_main(bio.sector()), bio.length());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What an operator asks of an active target.
+//! Requests of an operator to an active target.
 
 use core::fmt;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What a target does by itself: bios that wait, and what is due.
+//! The work of a target by itself: bios that wait, and everything that is due.
 
 use crate::dm::bio::HeldBio;
 use crate::ground::Request;

@@ -25,18 +25,18 @@ const WHOLE: u32 = BLOCK_4K_BYTES as u32;
 pub struct Surveyed<R: Room> {
     /// The reading.
     pub survey: R::Boxed<Survey>,
-    /// What it says.
+    /// The judgement on it.
     pub judgement: R::Boxed<Judgement>,
 }
 
 impl<R: Room> Surveyed<R> {
-    /// What the winning copy says.
+    /// The superblock of the winning copy.
     #[inline(never)]
     pub fn superblock(&self) -> Option<Superblock> {
         self.judgement.superblock(&self.survey)
     }
 
-    /// What they say together.
+    /// The verdict on all five.
     pub fn verdict(&self) -> Verdict {
         self.judgement.verdict
     }

@@ -322,7 +322,7 @@ pub trait Host {
 
 /// The data of one request: pages of a bio, or a slice of bytes.
 pub trait Payload<H: Host> {
-    /// Where it begins.
+    /// Its first block.
     fn first(&self) -> MainBlock;
 
     /// How many blocks it is about.

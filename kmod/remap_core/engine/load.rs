@@ -92,9 +92,9 @@ pub struct Kept {
     pub superblock: Option<Superblock>,
     /// The name that its region headers bear.
     pub name: Option<Text<NAME_LIMIT>>,
-    /// What it had counted.
+    /// Its counters.
     pub counters: Counters,
-    /// What its copies were judged.
+    /// The last judgement on its copies.
     pub judged: Judged,
     /// Everything that was due.
     pub schedule: Schedule,

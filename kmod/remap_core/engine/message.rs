@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What an operator asks of an active target.
+//! Requests of an operator to an active target.
 
 use core::fmt;
 
@@ -388,8 +388,8 @@ fn prepare_creation<R: Room>(
 }
 
 impl<R: Room> Engine<R> {
-    /// What the copies of a new device are to say. What tells disks apart for good is for
-    /// user space to know: the identities are left to the host.
+    /// The superblock of a new device. Only user space knows what tells disks apart for good:
+    /// the identities are left to the host.
     ///
     /// # Errors
     ///

@@ -50,7 +50,7 @@ pub enum Progress {
     Done,
 }
 
-/// What a target is told when it is made.
+/// The settings of a target, fixed when it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The remap unit.
@@ -86,7 +86,7 @@ struct Joined<R: Room> {
 pub struct Schedule {
     /// When the next scrub is due.
     pub next_scrub: Option<Millis>,
-    /// Where the repair stands.
+    /// The state of the repair.
     pub backoff: Backoff,
     /// When the last scrub ended.
     pub last_scrub: Option<Now>,
@@ -117,7 +117,7 @@ pub struct Engine<R: Room> {
     health: Health,
     counters: Counters,
     schedule: Schedule,
-    /// What the copies were judged when they were last looked at.
+    /// The judgement on the copies when they were last looked at.
     judged: Judged,
     /// The highest sequence of which a copy may have been written. Copies that cannot be read
     /// now may hold it, and must never meet other content that bears it too.
@@ -153,7 +153,7 @@ impl<R: Room> Engine<R> {
         })
     }
 
-    /// What it was told when it was made.
+    /// Its settings.
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -174,12 +174,12 @@ impl<R: Room> Engine<R> {
         matches!(self.metadata, Metadata::Full(_))
     }
 
-    /// What it lets through.
+    /// The requests that it lets through.
     pub const fn mode(&self) -> Mode {
         Mode::of(self.is_read_only(), self.has_table())
     }
 
-    /// What the copies say, where there are any.
+    /// The superblock that it works by, where there is metadata.
     pub fn superblock(&self) -> Option<&Superblock> {
         match &self.metadata {
             Metadata::None => None,
@@ -196,7 +196,7 @@ impl<R: Room> Engine<R> {
         }
     }
 
-    /// What is due.
+    /// Everything that is due.
     pub const fn schedule(&self) -> &Schedule {
         &self.schedule
     }

@@ -10,7 +10,7 @@ use crate::remap_core::units::{ArrayUuid, Generation};
 /// The most table blocks that are read at once: 1 MiB.
 pub(super) const MOST: usize = 256;
 
-/// Which of [`MOST`] blocks could not be read.
+/// A bit for each of [`MOST`] blocks that could not be read.
 type Unreadable = [u64; MOST / 64];
 
 /// One region's part of a reading.
@@ -76,7 +76,7 @@ impl<R: Room> Readings<R> {
         }
     }
 
-    /// What a region holds of block `number`; `None` where it could not be read.
+    /// The content of block `number` in a region; `None` where it could not be read.
     pub(super) fn raw(&self, region: Region, number: u32) -> Option<&RawBlock> {
         let at = number.checked_sub(self.first)?;
         let side = self.side(region);
@@ -95,7 +95,7 @@ impl<R: Room> Readings<R> {
         }
     }
 
-    /// What a region's block is worth.
+    /// The generation of a region's block, if it can be believed.
     ///
     /// # Errors
     ///

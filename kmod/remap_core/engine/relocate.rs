@@ -20,9 +20,9 @@ pub(super) const AT_ONCE: usize = 256;
 pub(super) struct Job {
     /// The block.
     pub(super) block: MainBlock,
-    /// What failed.
+    /// The failure.
     pub(super) failure: Failure,
-    /// Where it failed.
+    /// The place of the failure.
     pub(super) origin: Origin,
 }
 

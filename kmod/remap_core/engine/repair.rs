@@ -27,7 +27,7 @@ pub enum WriteFailure {
     Refused(Refusal),
     /// The slots changed while they were looked at.
     Stale,
-    /// What would be overwritten could not be kept.
+    /// The backup of the blocks to be overwritten could not be kept.
     NotKept,
     /// The spare gave an error.
     Spare(Errno),
@@ -84,7 +84,7 @@ impl From<NotUpdated> for WriteFailure {
     }
 }
 
-/// Where a repair stands.
+/// The stages of a repair.
 enum Stage<R: Room> {
     /// It looks at everything.
     Looking(Look<R>),
@@ -132,7 +132,7 @@ impl<R: Room> Repair<R> {
         repair
     }
 
-    /// What came of it, once it has ended.
+    /// Its outcome, once it has ended.
     ///
     /// # Errors
     ///
@@ -402,7 +402,7 @@ impl<R: Room> Engine<R> {
         Ok(())
     }
 
-    /// What the copies are to say next, at the sequence after which they are to be written. A
+    /// The next superblock, at the sequence before the one that it is to be written with. A
     /// write that failed, and of which no copy can be seen, is made once more as it was.
     #[inline(never)]
     fn next_superblock<H: Host<Room = R>>(

@@ -13,7 +13,7 @@ use crate::remap_core::layout::Region;
 use crate::remap_core::quorum::{Healing, Verdict};
 use crate::remap_core::units::Slot;
 
-/// What a look at the spare found so far.
+/// The findings of a look at the spare so far.
 pub(super) struct Look<R: Room> {
     pub(super) surveyed: Surveyed<R>,
     /// Whether the header block of region A, of region B, is not as it must be.

@@ -133,7 +133,7 @@ impl<R: Room> Engine<R> {
         request.transfer(host, block, count, (Device::Spare, at), durably)
     }
 
-    /// What becomes of a block that the spare served so: a write that failed goes elsewhere.
+    /// Sends a write that the spare did not take elsewhere; counts a read that failed.
     fn give_up_on_spare<H, P>(
         &mut self,
         host: &mut H,
@@ -285,7 +285,8 @@ impl<R: Room> Engine<R> {
         Err(errno)
     }
 
-    /// What becomes of blocks that main did not take or could not read.
+    /// Notes blocks that main did not take to be moved, and those that it could not read as
+    /// lost.
     fn give_up_on_main<H, P>(
         &mut self,
         host: &mut H,

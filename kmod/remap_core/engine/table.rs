@@ -30,15 +30,15 @@ use crate::remap_core::units::{
 
 pub(super) use crate::remap_core::engine::table::mend::Held;
 
-/// What is known of one table block that is in use.
+/// The state of one table block that is in use.
 #[derive(Clone, Copy)]
 struct TableBlock {
     /// The highest generation that was ever tried.
     generation: Generation,
     order: [Region; 2],
     unsettled: bool,
-    /// Which region was chosen, and what is wrong with the other one, where they must be
-    /// brought together before the first update.
+    /// The region that was chosen, and the flaw of the other one, where they must be brought
+    /// together before the first update.
     unrepaired: Option<(Region, Option<BlockFlaw>)>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Table<R: Room> {
     pages: [R::Page; 2],
 }
 
-/// What reading a table found besides its entries.
+/// The findings of reading a table, besides its entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Loaded {
     /// Whether entries contradict each other.
@@ -228,7 +228,7 @@ impl<R: Room> Table<R> {
         Ok(true)
     }
 
-    /// What the readings of one block say together.
+    /// The choice between the readings of one block.
     fn choose(&self, readings: &Readings<R>, number: u32) -> Choice {
         let [a, b] = Region::ALL.map(|region| readings.check(self.array, region, number));
         let [raw_a, raw_b] = Region::ALL.map(|region| readings.raw(region, number));
@@ -352,7 +352,7 @@ impl<R: Room> Table<R> {
         }
     }
 
-    /// Where things lie.
+    /// The layout of the spare.
     pub(super) const fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -22,16 +22,16 @@ pub enum ActivateError {
     Load(LoadError),
     /// A disk is not the one that the metadata was written for.
     Identity {
-        /// Which disk.
+        /// The disk.
         disk: Device,
-        /// What it is.
+        /// Its identity.
         is: IdentityDigest,
-        /// What the metadata says.
+        /// The identity that the metadata says.
         says: IdentityDigest,
     },
     /// A disk cannot write as little as one remap unit.
     Unit {
-        /// Which disk.
+        /// The disk.
         disk: Device,
         /// The least that it can write.
         block: BlockSize,

@@ -148,8 +148,8 @@ impl Host for LabHost<'_> {
     }
 }
 
-/// What lies in these ranges now, in the order of the disk. What cannot be read cannot
-/// be kept.
+/// The content of these ranges now, in the order of the disk; without those that cannot be
+/// read.
 fn read_ranges(spare: &dyn BlockStore, ranges: &[(Sector, Sectors)]) -> Vec<SavedRange> {
     let mut ranges = ranges.to_vec();
     ranges.sort();

@@ -1,4 +1,4 @@
-//! What an operator asks of an active target.
+//! Requests of an operator to an active target.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use crate::remap_core::units::{ArrayUuid, IdentityDigest, MainBlock, Millis};
 
 pub use crate::remap_core::engine::RequestError as Refused;
 
-/// What it takes to make metadata where there is none.
+/// The seed of new metadata, where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetadataSeed {
     /// Names the new array for good.

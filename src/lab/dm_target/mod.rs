@@ -41,14 +41,14 @@ pub struct Disks<'a> {
 /// when that is durable.
 pub type KeepBackup<'a> = dyn FnMut(Vec<SavedRange>) -> std::io::Result<()> + 'a;
 
-/// What is given to bring a target up, apart from the disks.
+/// The arguments of a target, apart from its disks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arguments {
     /// The name of the mapped device.
     pub name: String,
-    /// Where main was found.
+    /// The path of main.
     pub main_path: PathBuf,
-    /// Where the spare was found.
+    /// The path of the spare.
     pub spare_path: PathBuf,
     /// The optional part of the table line.
     pub options: Options,
@@ -78,7 +78,7 @@ impl Target {
         self.engine.device_size()
     }
 
-    /// What it lets through.
+    /// The requests that it lets through.
     pub const fn mode(&self) -> Mode {
         self.engine.mode()
     }

@@ -13,7 +13,7 @@ use crate::remap_core::units::{BlockSize, Blocks, Errno, MainBlock, Sector};
 /// A block that could not be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailedBlock {
-    /// Which, in remap units.
+    /// Its number, in remap units.
     pub block: MainBlock,
     /// Why.
     pub errno: Errno,

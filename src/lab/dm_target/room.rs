@@ -132,7 +132,7 @@ impl<T> host::List<T> for List<T> {
     }
 }
 
-/// Where blocks of main are served.
+/// The entries of all replacements, and the live ones by block of main.
 #[derive(Default)]
 pub(super) struct Index {
     entries: Vec<Entry>,

@@ -10,7 +10,7 @@ use crate::remap_core::remap_table::{entry, format_block, BlockFlaw, BlockPlace,
 use crate::remap_core::table_update::Choice;
 use crate::remap_core::units::{Errno, Sector, Sectors, BLOCK_4K_SECTORS};
 
-/// What a region holds of a table block, held against the table in memory.
+/// A region's content of a table block, held against the table in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remap_core::engine) enum Held {
     /// The same.
