@@ -81,6 +81,8 @@ pub(super) struct Table<R: Room> {
     /// Whether what could not be read was kept from coming back.
     fenced: bool,
     pages: [R::Page; 2],
+    /// One block of each region, for reading when memory is short.
+    reading: Readings<R>,
 }
 
 /// The findings of reading a table, besides its entries.
@@ -146,6 +148,7 @@ impl<R: Room> Table<R> {
             limbo_is_short: false,
             fenced: true,
             pages: [R::page()?, R::page()?],
+            reading: Readings::new(1)?,
         })
     }
 
@@ -251,8 +254,7 @@ impl<R: Room> Table<R> {
             } => (generation, Some((region, other))),
             Choice::Lost => (FIRST_GENERATION, None),
         };
-        self.blocks.reserve(1, Patience::Waits)?;
-        self.blocks.push(TableBlock {
+        self.push(TableBlock {
             generation,
             order: choice.write_order(),
             unsettled: false,
@@ -492,46 +494,35 @@ impl<R: Room> Table<R> {
         host: &mut H,
         number: u32,
     ) -> Result<(), NotUpdated> {
-        if self.blocks.len() > number as usize {
-            return Ok(());
-        }
-        let mut readings = Readings::new(1)?;
         while self.blocks.len() <= number as usize {
             let next = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
             let layout = self.layout;
-            readings.read(host, &layout, next);
-            let choice = self.choose(&readings, next);
-            match choice {
-                Choice::Lost => self.push_untouched()?,
-                _ if choice.is_untouched() => self.push_untouched()?,
-                _ if self.is_blank(host.index(), &readings, next, &choice) => {
-                    self.take_up(&choice)?;
-                }
-                _ => return Err(NotUpdated { error: None }),
+            self.reading.read(host, &layout, next);
+            let choice = self.choose(&self.reading, next);
+            if choice == Choice::Lost || choice.is_untouched() {
+                self.push(TableBlock::UNTOUCHED)?;
+            } else if self.is_blank(host.index(), next, &choice) {
+                self.take_up(&choice)?;
+            } else {
+                return Err(NotUpdated { error: None });
             }
         }
         Ok(())
     }
 
-    /// Whether the reading of block `number` that is to be used has no entries.
-    fn is_blank<I: Index>(
-        &self,
-        index: &I,
-        readings: &Readings<R>,
-        number: u32,
-        choice: &Choice,
-    ) -> bool {
+    /// Whether block `number` has no entries, as it was just read and chosen.
+    fn is_blank<I: Index>(&self, index: &I, number: u32, choice: &Choice) -> bool {
         let region = match choice {
             Choice::Agreed { .. } => Region::A,
             Choice::Use { region, .. } => *region,
             Choice::Contradiction { .. } | Choice::Lost => return false,
         };
-        self.has_entries(index, readings.raw(region, number), number)
+        self.has_entries(index, self.reading.raw(region, number), number)
     }
 
-    fn push_untouched(&mut self) -> Result<(), Full> {
+    fn push(&mut self, block: TableBlock) -> Result<(), Full> {
         self.blocks.reserve(1, Patience::Waits)?;
-        self.blocks.push(TableBlock::UNTOUCHED)
+        self.blocks.push(block)
     }
 
     fn become_visible<I: Index>(&mut self, replacement: Replacement, after: &Entry, index: &mut I) {
