@@ -20,10 +20,11 @@ use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::message::Message;
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::Verdict;
+use crate::remap_core::remap_table::{check_block, BlockPlace};
 use crate::remap_core::repair::Phase;
 use crate::remap_core::units::{
     BlockSize, Errno, IdentityDigest, MainBlock, Millis, Sector, Sectors, Slot, Timestamp,
-    SECTOR_BYTES,
+    BLOCK_4K_BYTES, SECTOR_BYTES,
 };
 
 type Bytes = [u8; SECTOR_BYTES];
@@ -484,7 +485,9 @@ impl Life {
 
     /// One thing of the metadata rots, unless something else still is.
     fn rot(&mut self) {
-        if self.rotten || self.spare.offline {
+        // Rot and a torn write, or one that failed, together may take both of a pair.
+        let power_fails = self.world.lock().unwrap().power.is_some();
+        if self.rotten || self.spare.offline || power_fails || !self.spare.cache.is_empty() {
             return;
         }
         let layout = self.layout();
@@ -497,6 +500,9 @@ impl Life {
             _ => {
                 let region = Region::ALL[self.below(2) as usize];
                 let number = self.below(u64::from(layout.table_blocks()).min(2)) as u32;
+                if !self.agree_on(&layout, number) {
+                    return;
+                }
                 layout.table_block(region, number).unwrap()
             }
         };
@@ -504,6 +510,24 @@ impl Life {
         self.spare.medium.insert(at.get(), [0xa5; SECTOR_BYTES]);
         self.rotten = true;
         self.note(format!("sector {at} of the spare rots"));
+    }
+
+    /// Whether both regions hold the same of a table block.
+    fn agree_on(&self, layout: &Layout, number: u32) -> bool {
+        let [a, b] = Region::ALL.map(|region| {
+            let at = layout.table_block(region, number).unwrap().get();
+            let mut raw = [0; BLOCK_4K_BYTES];
+            for (sector, bytes) in (at..).zip(raw.chunks_mut(SECTOR_BYTES)) {
+                bytes.copy_from_slice(&self.spare.sector(sector));
+            }
+            let place = BlockPlace {
+                array: SEED.array,
+                region,
+                index: number,
+            };
+            check_block(&raw, &place).ok()
+        });
+        a.is_some() && a == b
     }
 
     fn calm(&mut self) {
