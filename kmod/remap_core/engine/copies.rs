@@ -41,7 +41,7 @@ impl<R: Room> Surveyed<R> {
         self.judgement.verdict
     }
 
-    /// Whether this is what every verdict but *none* rests on.
+    /// A verdict on which a device goes on with the superblock that wins.
     pub fn believed(&self) -> bool {
         matches!(
             self.verdict(),

@@ -164,11 +164,6 @@ impl<R: Room> Engine<R> {
         self.settings.read_only || self.must_not_write || self.needs_check
     }
 
-    /// Whether the table contradicted itself.
-    pub const fn needs_check(&self) -> bool {
-        self.needs_check
-    }
-
     /// Whether there is a table, so that something can be done about bad blocks.
     pub const fn has_table(&self) -> bool {
         matches!(self.metadata, Metadata::Full(_))

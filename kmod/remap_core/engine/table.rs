@@ -153,7 +153,7 @@ impl<R: Room> Table<R> {
     }
 
     /// Reads the table from both regions and puts it together block by block, into the
-    /// host's index. A main of `main` remap units is what live entries may speak of.
+    /// host's index, which must be empty. A main of `main` remap units is what live entries may speak of.
     ///
     /// Reading ends at the first block of which either region says, and can be believed, that
     /// it was never changed: no update of it was ever acknowledged, nor of one behind it.
@@ -167,7 +167,6 @@ impl<R: Room> Table<R> {
         host: &mut H,
         main: Blocks,
     ) -> Result<(Self, Loaded), Full> {
-        host.index_mut().clear();
         let mut table = Self::new(array, layout)?;
         let mut loaded = Loaded::default();
         let mut readings = Readings::new(1)?;
