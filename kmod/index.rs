@@ -188,6 +188,21 @@ impl Index {
         word.is_some_and(|word| read_once(word) & (1 << (group % 64)) != 0)
     }
 
+    /// The first group from `group` to `last` that has remaps; the one behind `last` if none
+    /// has. Goes by words: a list of remaps may ask about a whole disk.
+    #[inline]
+    fn next_group(&self, group: u64, last: u64) -> u64 {
+        let mut mask = u64::MAX << (group % 64);
+        for number in group / 64..=last / 64 {
+            let word = self.groups.get(number as usize).map_or(0, read_once) & mask;
+            if word != 0 {
+                return number * 64 + u64::from(word.trailing_zeros());
+            }
+            mask = u64::MAX;
+        }
+        last + 1
+    }
+
     /// The first of `count` blocks from `first` on that is live; with `active`, that is
     /// served from the spare.
     #[inline]
@@ -199,13 +214,15 @@ impl Index {
             return Some(found);
         }
         let end = first.get().saturating_add(count.get());
+        let last = self.group_of(MainBlock::new(end.saturating_sub(1)));
         let mut at = first.get().saturating_add(1);
         while at < end {
             let block = MainBlock::new(at);
             let group = self.group_of(block);
-            if !self.has_group(group) {
-                // To the beginning of the next group.
-                let next = Sector::new((group + 1) << self.group_shift);
+            let next = self.next_group(group, last);
+            if next != group {
+                // To the beginning of that group.
+                let next = Sector::new(next << self.group_shift);
                 at = self.unit.block_of(next).get();
                 continue;
             }

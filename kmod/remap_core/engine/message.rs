@@ -231,42 +231,39 @@ impl<R: Room> Engine<R> {
             .map_err(|_| RequestError::NotMoved(block))
     }
 
-    /// Live blocks from `from` on, in the order of main; up to [`REMAPS_AT_ONCE`] of them.
+    /// Live blocks from `from` on, in the order of main; up to [`REMAPS_AT_ONCE`] of them. Costs
+    /// by what it returns and by the index's search for it, not by the size of the table.
     ///
     /// # Errors
     ///
     /// [`Full`]: there is no memory for them.
     pub fn remaps<H: Host<Room = R>>(&self, host: &H, from: MainBlock) -> Result<Remaps<R>, Full> {
         let mut lines = list_of::<R, RemapLine>(REMAPS_AT_ONCE)?;
-        let index = host.index();
-        for at in 0..index.room() as u64 {
-            let replacement = Replacement::new(at);
-            let entry = index.entry(replacement);
-            if !entry.is_live() || entry.main < from {
-                continue;
-            }
-            let full = lines.len() >= REMAPS_AT_ONCE;
-            if full && lines.last().is_some_and(|last| last.block <= entry.main) {
-                continue;
-            }
-            let Some(live) = index.get(entry.main) else {
+        let (index, end) = (host.index(), self.settings.size.get());
+        let few = REMAPS_AT_ONCE as u64;
+        let (mut at, mut window) = (from.get(), few);
+        // The window limits how far a run is followed, which may be the whole table; it grows
+        // where nothing is found.
+        while at < end && lines.len() < REMAPS_AT_ONCE {
+            let count = Blocks::new(window.min(end.saturating_sub(at)));
+            let Some(found) = index.first(MainBlock::new(at), count, false) else {
+                at = at.saturating_add(window);
+                window = window.saturating_mul(2);
                 continue;
             };
-            if live.replacement != replacement {
-                continue;
+            let room = REMAPS_AT_ONCE.saturating_sub(lines.len()) as u64;
+            for ahead in 0..found.run.get().min(room) {
+                let replacement = Replacement::new(found.replacement.get().saturating_add(ahead));
+                // There is room: it was made for as many.
+                let _ = lines.push(RemapLine {
+                    block: MainBlock::new(found.block.get().saturating_add(ahead)),
+                    replacement,
+                    active: found.active,
+                    moves: index.entry(replacement).moves,
+                });
             }
-            if full {
-                lines.pop();
-            }
-            let place = lines.partition_point(|line| line.block < entry.main);
-            let line = RemapLine {
-                block: entry.main,
-                replacement,
-                active: live.active,
-                moves: live.moves,
-            };
-            // There is room: the last one made it.
-            let _ = lines.insert(place, line);
+            at = found.block.get().saturating_add(found.run.get());
+            window = few;
         }
         Ok(lines)
     }

@@ -137,6 +137,9 @@ impl<T> host::List<T> for List<T> {
 pub(super) struct Index {
     entries: Vec<Entry>,
     live: BTreeMap<MainBlock, Replacement>,
+    /// How many entries were looked at.
+    #[cfg(test)]
+    looked: std::sync::atomic::AtomicU64,
 }
 
 impl Index {
@@ -149,6 +152,12 @@ impl Index {
     #[cfg(test)]
     pub(super) fn room_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()
+    }
+
+    /// How many entries were looked at since this was last asked.
+    #[cfg(test)]
+    pub(super) fn take_looked(&self) -> u64 {
+        self.looked.swap(0, std::sync::atomic::Ordering::Relaxed)
     }
 
     fn live(&self, replacement: Replacement) -> Live {
@@ -193,6 +202,9 @@ impl host::Index for Index {
     }
 
     fn entry(&self, replacement: Replacement) -> Entry {
+        #[cfg(test)]
+        self.looked
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let entry = self.entries.get(replacement.get() as usize);
         entry.copied().unwrap_or_default()
     }

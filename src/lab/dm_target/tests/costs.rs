@@ -7,7 +7,7 @@ use super::rig::{arguments, disks, made_on, SEED, START};
 use crate::lab::dm_target::{Disks, Target};
 use crate::lab::fault::{FaultRange, Faulty};
 use crate::lab::ram::RamDisk;
-use crate::port::{BlockStore, IoError};
+use crate::port::{BlockStore, IoError, Reply};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Authority;
 use crate::remap_core::engine::{Progress, Repair, Scrub};
@@ -641,8 +641,43 @@ fn a_million_remaps_are_read_in_few_pieces() {
         main: &mut main,
         spare: &mut spare,
     };
-    let target = Target::activate(arguments(Options::default()), &mut disks, START).unwrap();
+    let mut target = Target::activate(arguments(Options::default()), &mut disks, START).unwrap();
     assert!(target.status(START).active.get() >= count);
     let (reads, _, _) = spare.take();
     assert!(reads <= 64, "{reads} reads");
+
+    // A list of some of them looks at few more than it gives, at either end.
+    for from in [0, count, 2 * count - 2 * 256] {
+        let mut disks = Disks {
+            main: &mut main,
+            spare: &mut spare,
+        };
+        target.index.take_looked();
+        let message = Message::Remaps(MainBlock::new(from));
+        let reply = target.message(&mut disks, START, &message, SEED, &mut |_| Ok(()));
+        let Ok(Reply::Remaps(rows)) = reply else {
+            panic!("a list of remaps");
+        };
+        let expected = (0..256).map(|row| from + 2 * row);
+        assert!(rows.iter().map(|row| row.block.get()).eq(expected));
+        let looked = target.index.take_looked();
+        assert!(looked <= 4 * 256, "{looked} entries looked at");
+    }
+}
+
+#[test]
+fn a_list_of_neighbours_follows_their_run_no_further_than_it_gives() {
+    let mut rig = Rig::new();
+    rig.break_main(Direction::Write, 0, 2000);
+    for first in (0..2000).step_by(200) {
+        assert!(rig.write(first, 200));
+        assert!(rig.write(3000, 1));
+    }
+    assert_eq!(rig.moved(), 2000);
+    rig.target.index.take_looked();
+    for from in [0, 1000, 1900, 2000] {
+        assert!(rig.message(&Message::Remaps(MainBlock::new(from))));
+        let looked = rig.target.index.take_looked();
+        assert!(looked <= 4 * 256, "{looked} entries looked at");
+    }
 }
