@@ -87,6 +87,31 @@ impl Search {
         self.kept.take()
     }
 
+    /// Passes over the replacement that is kept for the block: its table block takes nothing.
+    /// The entry in it stays, and the new one must count for more than it.
+    ///
+    /// # Errors
+    ///
+    /// [`PassUp::Exhausted`]: nothing counts for more.
+    pub fn pass_over_kept(&mut self) -> Result<(), PassUp> {
+        match self.kept.take() {
+            Some(_) => self.count_above(self.moves),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the entries of this search count for more than one with this count of moves.
+    ///
+    /// # Errors
+    ///
+    /// [`PassUp::Exhausted`]: nothing counts for more.
+    pub fn count_above(&mut self, moves: u16) -> Result<(), PassUp> {
+        if self.moves <= moves {
+            self.moves = next_move(moves)?;
+        }
+        Ok(())
+    }
+
     /// `replacement` did not take the data. Returns what the table is to say of it, and
     /// whether another is to be tried, or why not.
     pub fn refused(&mut self, replacement: Replacement) -> (Change, Result<(), PassUp>) {

@@ -152,7 +152,8 @@ impl<R: Room> Engine<R> {
         self.schedule = kept.schedule;
         self.tried = self.tried.max(kept.tried);
         self.needs_check |= kept.needs_check;
-        self.spare_fails = kept.spare_fails;
+        // A spare that fails as a whole is found out by the next block that moves.
+        self.table_fails = kept.spare_fails;
         if kept.main_suspect {
             self.health.failed_test(false);
         }
@@ -166,6 +167,7 @@ impl<R: Room> Engine<R> {
         self.must_not_write = false;
         self.needs_check = false;
         self.spare_fails = false;
+        self.table_fails = false;
         self.health = Health::default();
         self.judged = Judged::NOTHING;
         self.tried = Sequence::new(0);

@@ -34,12 +34,12 @@ use crate::remap_core::engine::relocate::Moving;
 use crate::remap_core::engine::table::Table;
 use crate::remap_core::event::Event;
 use crate::remap_core::params::FIRST_SCRUB_MILLIS;
-use crate::remap_core::policy::Health;
+use crate::remap_core::policy::{Failure, Health};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::repair::{Backoff, Phase};
 use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::superblock::Superblock;
-use crate::remap_core::units::{BlockSize, Blocks, Millis, Sectors, Sequence};
+use crate::remap_core::units::{BlockSize, Blocks, Errno, Millis, Sectors, Sequence};
 
 /// Whether a stepper has more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +112,10 @@ pub struct Engine<R: Room> {
     must_not_write: bool,
     /// The table contradicted itself.
     needs_check: bool,
-    /// The spare did not take a write.
+    /// The spare did not take a write, and nothing is moved.
     spare_fails: bool,
+    /// A block of the table did not take a write; others are used in its place.
+    table_fails: bool,
     health: Health,
     counters: Counters,
     schedule: Schedule,
@@ -142,6 +144,7 @@ impl<R: Room> Engine<R> {
             must_not_write: false,
             needs_check: false,
             spare_fails: false,
+            table_fails: false,
             health: Health::default(),
             counters: Counters::default(),
             schedule: Schedule::default(),
@@ -226,7 +229,7 @@ impl<R: Room> Engine<R> {
                 counters: self.counters,
                 needs_check: self.needs_check,
                 main_suspect: self.health.is_suspect(),
-                spare_failing: self.spare_fails,
+                spare_failing: self.spare_fails || self.table_fails,
             },
             schedule: self.schedule,
         }
@@ -234,7 +237,22 @@ impl<R: Room> Engine<R> {
 
     /// The spare did not take a write.
     pub fn spare_failed<H: Host<Room = R>>(&mut self, host: &mut H) {
-        if !core::mem::replace(&mut self.spare_fails, true) {
+        let known = self.table_fails;
+        if !core::mem::replace(&mut self.spare_fails, true) && !known {
+            host.raise(Event::SpareFails);
+        }
+        self.schedule_repair(host);
+    }
+
+    /// The spare gave an error for a block of its table. Others are used in its place, unless
+    /// the spare fails as a whole.
+    fn table_failed<H: Host<Room = R>>(&mut self, host: &mut H, errno: Errno) {
+        let stuck = self.table().is_none_or(Table::is_stuck);
+        if stuck || !Failure::from_errno(errno).is_of_blocks() {
+            return self.spare_failed(host);
+        }
+        let known = self.spare_fails;
+        if !core::mem::replace(&mut self.table_fails, true) && !known {
             host.raise(Event::SpareFails);
         }
         self.schedule_repair(host);

@@ -15,6 +15,9 @@ use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement};
 /// The most blocks that are moved in one go.
 pub(super) const AT_ONCE: usize = 256;
 
+/// How many table blocks are tried for one block of main before the spare counts as failing.
+const TABLE_BLOCKS_TRIED: usize = 4;
+
 /// A block to be moved.
 #[derive(Clone, Copy)]
 pub(super) struct Job {
@@ -76,6 +79,25 @@ impl<R: Room> Engine<R> {
     {
         let mut outcome = Ok(());
         self.moving.next = 0;
+        // What a table block does not take goes to another one.
+        for tried in 1..=TABLE_BLOCKS_TRIED {
+            outcome = outcome.and(self.place_all(host, data));
+            let last = tried == TABLE_BLOCKS_TRIED;
+            outcome = outcome.and(self.record(host, data, last));
+            if self.moving.jobs.is_empty() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Writes the data of all jobs to replacements; none is left.
+    fn place_all<H, P>(&mut self, host: &mut H, data: &mut P) -> Result<(), Errno>
+    where
+        H: Host<Room = R>,
+        P: Payload<H>,
+    {
+        let mut outcome = Ok(());
         let (mut at, mut in_runs) = (0usize, true);
         while let Some(job) = self.moving.jobs.get(at).copied() {
             if in_runs {
@@ -102,7 +124,7 @@ impl<R: Room> Engine<R> {
             outcome = Err(Errno::EIO);
         }
         self.moving.jobs.clear();
-        outcome.and(self.record(host, data))
+        outcome
     }
 
     /// Writes a lost block that the spare does not take where it was: reads look for it there
@@ -151,7 +173,7 @@ impl<R: Room> Engine<R> {
                 && job.block.get() == first.block.get().saturating_add(ahead)
                 && host.index().get(job.block).is_none()
                 && replacement.get() < total
-                && host.index().entry(replacement).is_free()
+                && joined.table.is_free(replacement, host.index())
         };
         let run = (0u64..)
             .zip(jobs)
@@ -189,6 +211,14 @@ impl<R: Room> Engine<R> {
     {
         let live = host.index().get(job.block);
         let mut search = Search::begin(job.block, live, job.failure, self.circumstances())?;
+        if let Some(table) = self.table() {
+            if live.is_some_and(|live| !table.takes(live.replacement)) {
+                search.pass_over_kept()?;
+            }
+            if let Some(moves) = table.limbo_of(job.block) {
+                search.count_above(moves)?;
+            }
+        }
         loop {
             let replacement = match search.take_kept() {
                 Some(replacement) => replacement,
@@ -223,26 +253,49 @@ impl<R: Room> Engine<R> {
         let from = self.moving.next;
         let table = self.table_mut().ok_or(PassUp::NoMetadata)?;
         let free = table.free_entry(from, host.index());
-        let free = free.ok_or(PassUp::Exhausted)?;
+        let free = free.ok_or(match self.table_fails {
+            true => PassUp::SpareFails,
+            false => PassUp::Exhausted,
+        })?;
         self.moving.next = free.get().saturating_add(1);
         Ok(free)
     }
 
-    /// Records what was placed, then what failed.
-    fn record<H, P>(&mut self, host: &mut H, data: &mut P) -> Result<(), Errno>
+    /// Records what was placed, then what failed. Blocks that their table block did not take
+    /// are jobs again, unless this was the `last` try.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if any was not recorded and is no job again.
+    fn record<H, P>(&mut self, host: &mut H, data: &mut P, last: bool) -> Result<(), Errno>
     where
         H: Host<Room = R>,
         P: Payload<H>,
     {
         let before = self.used();
+        let (mut outcome, mut refused) = (Ok(()), false);
         for placed in self.moving.placed.iter() {
             let _ = self.moving.changes.push(placed.change());
         }
-        let outcome = self.commit(host, |moving| &moving.changes);
+        let _ = self.commit(host, |moving| &moving.changes);
+        let spare_works = self.circumstances().spare_works;
         for placed in self.moving.placed.iter() {
             let (block, replacement) = (placed.block, placed.replacement);
             if !placed.is_recorded(host.index().get(block)) {
-                data.failed(block, Blocks::new(1), Errno::EIO);
+                let elsewhere = match &self.metadata {
+                    Metadata::Full(joined) => spare_works && !joined.table.takes(replacement),
+                    _ => false,
+                };
+                refused |= elsewhere;
+                let job = Job {
+                    block,
+                    failure: Failure::Medium,
+                    origin: Origin::Spare,
+                };
+                if last || !elsewhere || self.moving.jobs.push(job).is_err() {
+                    data.failed(block, Blocks::new(1), Errno::EIO);
+                    outcome = Err(Errno::EIO);
+                }
                 continue;
             }
             host.raise(Event::Remapped { block, replacement });
@@ -252,6 +305,9 @@ impl<R: Room> Engine<R> {
         }
         self.moving.placed.clear();
         self.moving.changes.clear();
+        if refused && last {
+            self.spare_failed(host);
+        }
         for (replacement, _) in self.moving.bad.iter() {
             let replacement = *replacement;
             host.raise(Event::ReplacementBad { replacement });
@@ -279,8 +335,8 @@ impl<R: Room> Engine<R> {
         let Err(failed) = joined.table.commit(host, changes) else {
             return Ok(());
         };
-        if failed.error.is_some() {
-            self.spare_failed(host);
+        if let Some(errno) = failed.error {
+            self.table_failed(host, errno);
         }
         Err(Errno::EIO)
     }

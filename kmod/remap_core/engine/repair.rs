@@ -15,6 +15,7 @@ use crate::remap_core::engine::{Engine, Metadata, Progress};
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;
 use crate::remap_core::message::Device;
+use crate::remap_core::policy::Failure;
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::repair::{Next, Phase};
 use crate::remap_core::superblock::Superblock;
@@ -66,6 +67,13 @@ impl fmt::Display for WriteFailure {
             Self::Memory => f.write_str("out of memory"),
             Self::Suspended => f.write_str("the device is suspended"),
         }
+    }
+}
+
+impl WriteFailure {
+    /// Whether single blocks of the spare failed, so that others may still be mended.
+    pub(super) fn is_of_blocks(&self) -> bool {
+        matches!(self, Self::Spare(errno) if Failure::from_errno(*errno).is_of_blocks())
     }
 }
 
@@ -186,14 +194,18 @@ impl<R: Room> Repair<R> {
                 };
                 let layout = *joined.table.layout();
                 readings.read(host, &layout, from);
-                joined.table.mend(host, &mut readings)?;
+                // A block that takes no write is tried again by the next repair.
+                match joined.table.mend(host, &mut readings) {
+                    Err(why) if !why.is_of_blocks() => return Err(why),
+                    mended => self.outcome = self.outcome.and(mended),
+                }
                 match readings.numbers().end {
                     next if next >= end || next == from => Ok(Stage::Headers(look)),
                     next => Ok(Stage::Table(look, readings, next)),
                 }
             }
             Stage::Headers(look) => {
-                engine.mend_headers(host, &look)?;
+                engine.mend_headers(host, &look, self.outcome.is_ok())?;
                 Ok(Stage::Copies(look))
             }
             Stage::Copies(look) => {
@@ -228,7 +240,7 @@ impl<R: Room> Repair<R> {
         host: &mut H,
         look: Look<R>,
     ) -> Result<Stage<R>, WriteFailure> {
-        if look.is_intact() && !engine.spare_fails {
+        if look.is_intact() && !engine.spare_fails && !engine.table_fails {
             engine.judged = Judged::from(&*look.surveyed.judgement);
             engine.schedule.backoff.found_intact();
             return Ok(Stage::Ended);
@@ -265,11 +277,13 @@ impl<R: Room> Repair<R> {
 
 impl<R: Room> Engine<R> {
     /// Writes the headers that are damaged. A spare that failed is put to the test with one
-    /// that is not: no block that was never used may be written for that.
+    /// that is not, unless `proved` by the table: no block that was never used may be written
+    /// for that.
     fn mend_headers<H: Host<Room = R>>(
         &mut self,
         host: &mut H,
         found: &Look<R>,
+        proved: bool,
     ) -> Result<(), WriteFailure> {
         let Self {
             metadata: Metadata::Full(joined),
@@ -281,7 +295,8 @@ impl<R: Room> Engine<R> {
             return Ok(());
         };
         let [a, b] = found.headers;
-        let test = *spare_fails && found.damaged.is_none() && !a && !b;
+        let proved = proved && found.damaged.is_some() || a || b;
+        let test = *spare_fails && !proved;
         let layout = *joined.table.layout();
         for (region, wanted) in Region::ALL.into_iter().zip([a, b || test]) {
             if wanted {
@@ -362,6 +377,10 @@ impl<R: Room> Engine<R> {
                 self.counters.repairs_completed = completed.saturating_add(1);
                 self.schedule.last_repair = Some(now);
                 self.spare_fails = false;
+                self.table_fails = false;
+                if let Some(table) = self.table_mut() {
+                    table.try_all_again();
+                }
                 host.raise(Event::RepairCompleted);
             }
             Next::Retry { .. } => {

@@ -160,7 +160,7 @@ impl<R: Room> Engine<R> {
         self.ask_main_again(host);
         self.take_findings(host, found);
         if found.is_intact() {
-            if !self.spare_fails {
+            if !self.spare_fails && !self.table_fails {
                 self.schedule.backoff.found_intact();
             }
             host.raise(Event::ScrubClean);

@@ -42,9 +42,12 @@ impl<R: Room> Engine<R> {
         P: Payload<H>,
     {
         let (first, count, write) = (request.first(), request.count(), request.is_write());
-        if write && (self.is_read_only() || !self.settle_under(host, first, count)) {
+        if write && self.is_read_only() {
             request.failed(first, count, Errno::EIO);
             return Err(Errno::EIO);
+        }
+        if write {
+            self.settle_under(host, first, count);
         }
         let mut outcome = Ok(());
         let end = first.get().saturating_add(count.get());
@@ -83,19 +86,28 @@ impl<R: Room> Engine<R> {
         P: Payload<H>,
     {
         let one = Blocks::new(1);
-        if !found.active {
+        // Neither main nor the old replacement would be looked at after a restart.
+        let unsure = request.is_write() && self.is_in_limbo(found.block);
+        if unsure || !found.active {
+            let origin = match unsure {
+                true => Origin::Spare,
+                false => Origin::Pending,
+            };
             let added = self.add_job(
                 host,
                 request,
                 Job {
                     block: found.block,
                     failure: Failure::Medium,
-                    origin: Origin::Pending,
+                    origin,
                 },
             );
             return (one, added);
         }
-        let run = found.run.min(left);
+        let run = match self.table().is_none_or(Table::has_no_limbo) {
+            true => found.run.min(left),
+            false => one,
+        };
         let served = self.serve_spare(host, request, found.block, run, found.replacement);
         if served.is_ok() || run == one {
             return (
@@ -385,21 +397,25 @@ impl<R: Room> Engine<R> {
     }
 
     /// Settles what an earlier update of the table may have left on the spare about these
-    /// blocks. Returns whether a write to them may go on.
+    /// blocks, if the spare takes it. A block about which it does not can only be moved.
     pub(super) fn settle_under<H: Host<Room = R>>(
         &mut self,
         host: &mut H,
         first: MainBlock,
         count: Blocks,
-    ) -> bool {
+    ) {
         let Metadata::Full(joined) = &mut self.metadata else {
-            return true;
+            return;
         };
-        let (well, may_go_on) = joined.table.settle_under(host, first, count);
-        if !well {
-            self.spare_failed(host);
+        if let Err(errno) = joined.table.settle_under(host, first, count) {
+            self.table_failed(host, errno);
         }
-        may_go_on
+    }
+
+    /// Whether the spare may relocate a block after a restart as nothing here knows of.
+    fn is_in_limbo(&self, block: MainBlock) -> bool {
+        let limbo = self.table().and_then(|table| table.limbo_of(block));
+        limbo.is_some()
     }
 
     /// Counts a failure of main and, where it may be failing as a whole, puts it to the test

@@ -3,20 +3,25 @@
 //!
 //! # Invariants
 //!
-//! - What lookups see is durable in both regions.
+//! - What lookups find on the spare is durable in both regions.
 //! - A table block that could not be written everywhere is *unsettled*: what the spare
 //!   holds of it is unknown, and may after a restart relocate the blocks of main that
-//!   the failed update was about. Until it is settled nothing may be acknowledged for
-//!   those blocks from elsewhere.
+//!   the failed update was about. Until it is settled, or a later move of the block is
+//!   recorded elsewhere, nothing may be acknowledged for those blocks from where they
+//!   were. In memory they wait for their next write, so that no other write is held.
+//! - Entries of one block of main differ in their count of moves, also from those that an
+//!   unsettled table block may hold.
 //! - Replacements are handed out lowest first, and a change ends at the first table block
-//!   that is not updated: nothing lies behind an untouched block.
+//!   that is not updated and may be read as untouched: nothing lies behind such a block.
 
 mod mend;
+mod unsettled;
 
 use crate::remap_core::engine::host::{Full, Host, Index, List, Page, Patience, Room};
 use crate::remap_core::engine::readings::{Readings, MOST};
 use crate::remap_core::layout::{Layout, Region, ENTRIES_PER_BLOCK};
 use crate::remap_core::message::Device;
+use crate::remap_core::policy::Failure;
 use crate::remap_core::relocation::Change;
 use crate::remap_core::remap_table::{
     entry, put_entry, BlockFlaw, Entry, EntryState, RawBlock, FIRST_GENERATION,
@@ -24,9 +29,9 @@ use crate::remap_core::remap_table::{
 use crate::remap_core::table_update::{
     choose, repair_block, same_entries, update_block, Choice, TableStore, UpdateError,
 };
-use crate::remap_core::units::{
-    ArrayUuid, Blocks, Errno, Generation, MainBlock, Replacement, BLOCK_4K_BYTES,
-};
+use crate::remap_core::units::{ArrayUuid, Blocks, Errno, Generation, Replacement, BLOCK_4K_BYTES};
+
+use crate::remap_core::engine::table::unsettled::Limbo;
 
 pub(super) use crate::remap_core::engine::table::mend::Held;
 
@@ -37,6 +42,11 @@ struct TableBlock {
     generation: Generation,
     order: [Region; 2],
     unsettled: bool,
+    /// Whether the last write to it failed.
+    failed: bool,
+    /// Whether region A, region B may say that nothing was ever put into it, where reading
+    /// the table would end.
+    bare: [bool; 2],
     /// The region that was chosen, and the flaw of the other one, where they must be brought
     /// together before the first update.
     unrepaired: Option<(Region, Option<BlockFlaw>)>,
@@ -47,8 +57,23 @@ impl TableBlock {
         generation: FIRST_GENERATION,
         order: Region::ALL,
         unsettled: false,
+        failed: false,
+        bare: [true; 2],
         unrepaired: None,
     };
+
+    /// Whether entries may lie behind it: wherever it is read, reading goes on.
+    fn leads_on(&self) -> bool {
+        self.bare == [false; 2]
+    }
+
+    fn bare_mut(&mut self, region: Region) -> &mut bool {
+        let [a, b] = &mut self.bare;
+        match region {
+            Region::A => a,
+            Region::B => b,
+        }
+    }
 
     fn choice(&self) -> Option<Choice> {
         let (region, other) = self.unrepaired?;
@@ -72,12 +97,10 @@ pub(super) struct Table<R: Room> {
     live: u64,
     active: u64,
     used: u64,
-    /// Every free entry is at this one or behind it.
+    /// Every free entry that may be handed out is at this one or behind it.
     first_free: u64,
-    /// Blocks of main that an unsettled table block may relocate.
-    limbo: R::List<(MainBlock, u32)>,
-    /// Whether there was no memory to note some of those.
-    limbo_is_short: bool,
+    /// Entries that the spare may hold though they were not recorded.
+    limbo: R::List<Limbo>,
     /// Whether what could not be read was kept from coming back.
     fenced: bool,
     pages: [R::Page; 2],
@@ -99,6 +122,14 @@ pub(super) struct Loaded {
 pub(super) struct NotUpdated {
     /// `None` where there is no generation or no memory left.
     pub(super) error: Option<Errno>,
+}
+
+impl NotUpdated {
+    /// Whether the spare gave an error that speaks of single blocks.
+    pub(super) fn is_of_blocks(&self) -> bool {
+        let of_blocks = |errno| Failure::from_errno(errno).is_of_blocks();
+        self.error.is_some_and(of_blocks)
+    }
 }
 
 impl From<Full> for NotUpdated {
@@ -145,7 +176,6 @@ impl<R: Room> Table<R> {
             used: 0,
             first_free: 0,
             limbo: R::list(),
-            limbo_is_short: false,
             fenced: true,
             pages: [R::page()?, R::page()?],
             reading: Readings::new(1)?,
@@ -184,7 +214,7 @@ impl<R: Room> Table<R> {
         }
         let unequal = |block: &TableBlock| block.unrepaired.is_some();
         table.fenced = !table.blocks.iter().any(unequal);
-        host.index_mut().hold_writes(!table.fenced);
+        table.hold_writes(host.index_mut());
         table.make_room(host.index_mut(), Patience::Waits)?;
         Ok((table, loaded))
     }
@@ -202,7 +232,7 @@ impl<R: Room> Table<R> {
             if choice.is_untouched() {
                 return Ok(false);
             }
-            self.take_up(&choice)?;
+            self.take_up(&choice, self.bare(readings, number))?;
             if choice.ends_table() {
                 // What its other region may hold is kept from coming back, like that of every
                 // block that is taken up.
@@ -241,7 +271,15 @@ impl<R: Room> Table<R> {
         choose(a, b, same)
     }
 
-    fn take_up(&mut self, choice: &Choice) -> Result<(), Full> {
+    /// Whether each region may say of a block that nothing was ever put into it.
+    fn bare(&self, readings: &Readings<R>, number: u32) -> [bool; 2] {
+        Region::ALL.map(|region| {
+            let found = readings.check(self.array, region, number);
+            matches!(found, Ok(FIRST_GENERATION) | Err(BlockFlaw::Unreadable))
+        })
+    }
+
+    fn take_up(&mut self, choice: &Choice, bare: [bool; 2]) -> Result<(), Full> {
         let (generation, unrepaired) = match *choice {
             Choice::Agreed { generation } | Choice::Contradiction { generation } => {
                 (generation, None)
@@ -256,8 +294,9 @@ impl<R: Room> Table<R> {
         self.push(TableBlock {
             generation,
             order: choice.write_order(),
-            unsettled: false,
+            bare,
             unrepaired,
+            ..TableBlock::UNTOUCHED
         })
     }
 
@@ -337,6 +376,7 @@ impl<R: Room> Table<R> {
         patience: Patience,
     ) -> Result<(), Full> {
         self.blocks.reserve(TABLE_BLOCKS_AHEAD, patience)?;
+        self.limbo.reserve(ENTRIES as usize, patience)?;
         index.reserve(self.entries_in_use(), patience)
     }
 
@@ -383,15 +423,20 @@ impl<R: Room> Table<R> {
         self.layout.replacement_blocks
     }
 
-    /// The first free entry at or behind `from`.
+    /// The first free entry at or behind `from` of a table block that takes entries.
     pub(super) fn free_entry<I: Index>(&mut self, from: u64, index: &I) -> Option<Replacement> {
-        let free = |at: u64| index.entry(Replacement::new(at)).state == EntryState::Free;
-        while self.first_free < self.total().get() && !free(self.first_free) {
+        let end = self.total().get();
+        while self.first_free < end && !self.is_free(Replacement::new(self.first_free), index) {
             self.first_free = self.first_free.saturating_add(1);
         }
-        (self.first_free.max(from)..self.total().get())
-            .find(|at| free(*at))
+        (self.first_free.max(from)..end)
             .map(Replacement::new)
+            .find(|at| self.is_free(*at, index))
+    }
+
+    /// Whether an entry may be handed out.
+    pub(super) fn is_free<I: Index>(&self, at: Replacement, index: &I) -> bool {
+        self.takes(at) && index.entry(at).is_free()
     }
 
     fn block_of(&self, change: &Change) -> Option<u32> {
@@ -404,8 +449,9 @@ impl<R: Room> Table<R> {
     ///
     /// # Errors
     ///
-    /// The first table block that was not updated: lookups see nothing of it, and nothing
-    /// of those behind it was written.
+    /// That of the first table block that was not updated: lookups are led to nothing of it.
+    /// Those behind it were tried, unless the spare is gone or reading would end at it. A
+    /// block that failed before is left to repairs.
     pub(super) fn commit<H: Host<Room = R>>(
         &mut self,
         host: &mut H,
@@ -413,14 +459,21 @@ impl<R: Room> Table<R> {
     ) -> Result<(), NotUpdated> {
         let of = |table: &Self, from: u32| {
             let blocks = changes.iter().filter_map(|change| table.block_of(change));
-            blocks.filter(|block| *block >= from).min()
+            let blocks = blocks.filter(|block| *block >= from && table.takes_changes(*block));
+            blocks.min()
         };
+        let mut outcome = Ok(());
         let mut next = of(self, 0);
         while let Some(block) = next {
-            self.update(host, block, changes)?;
+            if let Err(failed) = self.update(host, block, changes) {
+                outcome = outcome.and(Err(failed));
+                if !failed.is_of_blocks() || self.takes_changes(block) {
+                    break;
+                }
+            }
             next = of(self, block.saturating_add(1));
         }
-        Ok(())
+        outcome
     }
 
     /// Updates table block `number` with those of `changes` that are its own.
@@ -432,6 +485,8 @@ impl<R: Room> Table<R> {
     ) -> Result<(), NotUpdated> {
         self.make_known(host, number)?;
         self.keep_room(host.index_mut())?;
+        self.limbo
+            .reserve(changes.len().min(ENTRIES as usize), Patience::None)?;
         self.bring_together(host, number)?;
         self.compose(number, host.index());
         let layout = self.layout;
@@ -459,31 +514,31 @@ impl<R: Room> Table<R> {
             Err(error @ (UpdateError::First(source) | UpdateError::Second(source))) => {
                 (block.generation, block.order) = error.settle(generation, order);
                 block.unsettled = true;
-                self.remember_limbo(number, changes.iter().filter(own));
-                host.index_mut().hold_writes(true);
+                if let (UpdateError::Second(_), [first, _]) = (error, order) {
+                    *block.bare_mut(first) = false;
+                }
+                self.leave_in_limbo(number, changes.iter().filter(own), host.index_mut());
+                self.refused(host, number, source);
+                self.hold_writes(host.index_mut());
                 return Err(NotUpdated {
                     error: Some(source),
                 });
             }
         }
-        if core::mem::replace(&mut block.unsettled, false) {
-            self.limbo.retain(|(_, unsettled)| *unsettled != number);
-            self.limbo_is_short &= self.blocks.iter().any(|block| block.unsettled);
-        }
+        block.unsettled = false;
+        block.bare = [false; 2];
+        self.limbo.retain(|limbo| limbo.number != number);
         for (replacement, entry) in changes.iter().filter(own) {
             self.become_visible(*replacement, entry, host.index_mut());
+            // What counts for less is not gone by after a restart.
+            let superseded = |limbo: &Limbo| {
+                entry.is_live() && limbo.block == entry.main && limbo.moves < entry.moves
+            };
+            self.limbo.retain(|limbo| !superseded(limbo));
         }
-        host.index_mut().hold_writes(!self.is_settled());
+        self.works(number);
+        self.hold_writes(host.index_mut());
         Ok(())
-    }
-
-    fn remember_limbo<'c>(&mut self, number: u32, changes: impl Iterator<Item = &'c Change>) {
-        for (_, entry) in changes.filter(|(_, entry)| entry.is_live()) {
-            // Without memory for it, every block counts as one that may be relocated.
-            let noted = self.limbo.reserve(1, Patience::None);
-            let noted = noted.and_then(|()| self.limbo.push((entry.main, number)));
-            self.limbo_is_short |= noted.is_err();
-        }
     }
 
     /// Reads table blocks up to `number` that nothing was ever put into. One that was is a
@@ -501,7 +556,7 @@ impl<R: Room> Table<R> {
             if choice == Choice::Lost || choice.is_untouched() {
                 self.push(TableBlock::UNTOUCHED)?;
             } else if self.is_blank(host.index(), next, &choice) {
-                self.take_up(&choice)?;
+                self.take_up(&choice, self.bare(&self.reading, next))?;
             } else {
                 return Err(NotUpdated { error: None });
             }
@@ -564,12 +619,20 @@ impl<R: Room> Table<R> {
         let Some(choice) = block.and_then(TableBlock::choice) else {
             return Ok(());
         };
-        self.repair_region(host, number, &choice)
-            .map_err(|error| NotUpdated { error: Some(error) })?;
+        if let Err(errno) = self.repair_region(host, number, &choice) {
+            self.refused(host, number, errno);
+            return Err(NotUpdated { error: Some(errno) });
+        }
+        self.brought_together(number);
+        Ok(())
+    }
+
+    /// Both regions hold what was chosen.
+    fn brought_together(&mut self, number: u32) {
         if let Some(block) = self.blocks.get_mut(number as usize) {
             block.unrepaired = None;
+            block.bare = [block.generation == FIRST_GENERATION; 2];
         }
-        Ok(())
     }
 
     fn repair_region<H: Host<Room = R>>(
@@ -594,78 +657,5 @@ impl<R: Room> Table<R> {
             }
         }
         repaired
-    }
-
-    /// Whether what the spare holds of every table block is known.
-    fn is_settled(&self) -> bool {
-        self.fenced && !self.blocks.iter().any(|block| block.unsettled)
-    }
-
-    /// Before a write to `count` blocks from `first` on: brings the regions together, or
-    /// at least keeps what the index was not made from from ever being believed; and
-    /// settles what an earlier update may have left on the spare about these blocks.
-    /// Otherwise a restart could take them back to what they were before.
-    ///
-    /// The first result is whether all that succeeded, the second whether the write may
-    /// go on.
-    pub(super) fn settle_under<H: Host<Room = R>>(
-        &mut self,
-        host: &mut H,
-        first: MainBlock,
-        count: Blocks,
-    ) -> (bool, bool) {
-        if self.is_settled() {
-            return (true, true);
-        }
-        let well = self.fence(host);
-        let mut may_go_on = true;
-        for number in 0..self.blocks.len() {
-            let unsettled = self.blocks.get(number).is_some_and(|block| block.unsettled);
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
-            if unsettled && self.concerns(number, first, count) {
-                may_go_on &= self.update(host, number, &[]).is_ok();
-            }
-        }
-        host.index_mut().hold_writes(!self.is_settled());
-        (well && may_go_on, may_go_on)
-    }
-
-    /// Whether an unsettled block may relocate some of these blocks of main.
-    fn concerns(&self, number: u32, first: MainBlock, count: Blocks) -> bool {
-        let within = |block: MainBlock| block.get().wrapping_sub(first.get()) < count.get();
-        let mut named = self.limbo.iter().filter(|(_, of)| *of == number);
-        self.limbo_is_short || named.any(|(block, _)| within(*block))
-    }
-
-    fn fence<H: Host<Room = R>>(&mut self, host: &mut H) -> bool {
-        if core::mem::replace(&mut self.fenced, true) {
-            return true;
-        }
-        let mut well = true;
-        for number in 0..self.blocks.len() {
-            let chosen = self.blocks.get(number).and_then(|block| block.unrepaired);
-            let Some((region, _)) = chosen else {
-                continue;
-            };
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
-            if self.bring_together(host, number).is_err() {
-                well &= self.destroy_header(host, region.other(), number);
-            }
-        }
-        well
-    }
-
-    /// Overwrites as little of a table block as makes it invalid for good: its header.
-    fn destroy_header<H: Host<Room = R>>(
-        &mut self,
-        host: &mut H,
-        region: Region,
-        number: u32,
-    ) -> bool {
-        let [page, _] = &mut self.pages;
-        *page.raw_mut() = [0xff; BLOCK_4K_BYTES];
-        let least = host.logical_block(Device::Spare).bytes();
-        let at = self.layout.table_block(region, number);
-        at.is_none_or(|at| host.write(Device::Spare, at, page, least).is_ok())
     }
 }

@@ -140,6 +140,9 @@ pub(super) struct Index {
     /// How many entries were looked at.
     #[cfg(test)]
     looked: std::sync::atomic::AtomicU64,
+    /// Whether every write is held.
+    #[cfg(test)]
+    pub(super) holds_writes: bool,
 }
 
 impl Index {
@@ -232,7 +235,12 @@ impl host::Index for Index {
         }
     }
 
-    fn hold_writes(&mut self, _on: bool) {
+    fn hold_writes(&mut self, on: bool) {
         // Every request goes through the engine here.
+        #[cfg(test)]
+        {
+            self.holds_writes = on;
+        }
+        let _ = on;
     }
 }

@@ -7,5 +7,6 @@ mod model;
 mod relocation;
 mod requests;
 mod rig;
+mod unwritable;
 mod verdict;
 mod vintage;

@@ -80,6 +80,7 @@ impl<R: Room> Table<R> {
     /// Brings every block of a reading to what memory holds, in the regions that do not hold
     /// it. A region that agrees is left alone. One that could not be read is written over only
     /// while the other is known to be intact. Where a block contradicts, nothing is written.
+    /// A block that the spare does not take keeps none behind it from being mended.
     ///
     /// # Errors
     ///
@@ -91,13 +92,15 @@ impl<R: Room> Table<R> {
     ) -> Result<(), WriteFailure> {
         let numbers = readings.numbers();
         let used = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+        let mut outcome = Ok(());
         for number in numbers.start..numbers.end.min(used) {
-            self.mend_block(host, readings, number)?;
+            let mended = self.mend_block(host, readings, number);
+            outcome = outcome.and(go_on(mended)?);
         }
         for region in Region::ALL {
             self.mend_untouched(host, readings, region, numbers.start.max(used))?;
         }
-        Ok(())
+        outcome
     }
 
     fn mend_block<H: Host<Room = R>>(
@@ -108,9 +111,8 @@ impl<R: Room> Table<R> {
     ) -> Result<(), WriteFailure> {
         let mut held = Region::ALL.map(|region| self.held(host.index(), readings, region, number));
         if held == [Held::Intact; 2] {
-            if let Some(block) = self.blocks.get_mut(number as usize) {
-                block.unrepaired = None;
-            }
+            self.brought_together(number);
+            self.works(number);
             return Ok(());
         }
         if held.contains(&Held::Contradicts) {
@@ -156,9 +158,8 @@ impl<R: Room> Table<R> {
             let [a, b] = &mut held;
             *if region == Region::A { a } else { b } = Held::Intact;
         }
-        if let Some(block) = self.blocks.get_mut(number as usize) {
-            block.unrepaired = None;
-        }
+        self.brought_together(number);
+        self.works(number);
         Ok(())
     }
 
@@ -302,6 +303,18 @@ impl<R: Room> Table<R> {
         let held = Region::ALL.map(|region| self.held(index, readings, region, number));
         let gone = held.iter().all(|held| *held == Held::Damaged);
         (!gone || self.is_untouched(number)) && !held.contains(&Held::Contradicts)
+    }
+}
+
+/// The outcome of a block after which the next one is to be mended all the same.
+///
+/// # Errors
+///
+/// Any other.
+fn go_on(mended: Result<(), WriteFailure>) -> Result<Result<(), WriteFailure>, WriteFailure> {
+    match mended {
+        Err(why) if !why.is_of_blocks() => Err(why),
+        outcome => Ok(outcome),
     }
 }
 

@@ -266,6 +266,31 @@ fn neighbours_that_fail_are_moved_in_one_piece() {
 }
 
 #[test]
+fn a_table_block_that_takes_no_write_is_tried_once_and_not_for_every_move() {
+    for region in Region::ALL {
+        let mut rig = Rig::new();
+        let at = rig.layout().table_block(region, 0).unwrap();
+        rig.break_spare(Direction::Write, Sector::new(at.get() + 3), 1);
+        rig.break_main(Direction::Write, 8, 4);
+        assert!(rig.write(8, 1));
+        // The data, both regions, a header and a block without entries, so that reading goes
+        // on behind it; then the data and both regions of the next one.
+        let (_, writes, _) = rig.spare.take();
+        assert!(writes <= 8, "{writes} writes");
+        for block in 9..12 {
+            assert!(rig.write(block, 1));
+            let (_, writes, _) = rig.spare.take();
+            assert_eq!(writes, 3, "the data, and both regions of another block");
+        }
+        // Writes that the block does not touch go straight to main.
+        assert!(!rig.target.index.holds_writes);
+        rig.main.take();
+        assert!(rig.write(100, 8));
+        assert_eq!((rig.main.take().1, rig.spare.take().1), (1, 0));
+    }
+}
+
+#[test]
 fn a_lost_block_that_the_spare_does_not_take_is_written_to_main() {
     let mut rig = Rig::new();
     rig.break_main(Direction::Read, 40, 1);

@@ -430,7 +430,7 @@ impl Life {
         let one_in = [0, 0, 2, 4, 20][self.below(5) as usize];
         let place = self.below(BLOCKS + 6);
         let layout = self.layout();
-        let what = match self.below(13) {
+        let what = match self.below(15) {
             0 => {
                 self.main.bad_to_write.insert(place);
                 format!("main takes no {place}")
@@ -465,6 +465,13 @@ impl Life {
                 let at = layout.replacement.get() + self.below(12);
                 self.spare.bad_to_write.insert(at);
                 format!("the spare takes no {at}")
+            }
+            13 | 14 => {
+                let region = Region::ALL[self.below(2) as usize];
+                let number = self.below(u64::from(layout.table_blocks())) as u32;
+                let at = layout.table_block(region, number).unwrap().get() + self.below(8);
+                self.spare.bad_to_write.insert(at);
+                format!("block {number} of the table takes no {at}")
             }
             _ => {
                 let which = self.below(2) == 0;
@@ -734,15 +741,13 @@ fn no_life_of_a_device_reads_what_was_never_acknowledged() {
         lives.collect()
     });
     std::panic::set_hook(hook);
-    let failed: Vec<&String> = lives
-        .iter()
-        .filter_map(|life| life.as_ref().err())
-        .collect();
+    let failed = lives.iter().filter_map(|life| life.as_ref().err());
+    let failed: Vec<&str> = failed.map(String::as_str).collect();
     assert!(
         failed.is_empty(),
-        "{} lives failed; the first: {}",
+        "{} lives failed:\n{}",
         failed.len(),
-        failed[0]
+        failed.join("\n\n")
     );
     // They are worth something only if every kind of trouble comes up in them.
     let told: BTreeSet<_> = lives.iter().flatten().flatten().copied().collect();
