@@ -41,7 +41,7 @@ impl Joined<'_> {
                 {
                     let state = self.state().lock();
                     state.engine.check_metadata()?;
-                    state.engine.check_writable()?;
+                    state.engine.check_repairable()?;
                 }
                 Ok(self.repair(Authority::Typed)?)
             }),

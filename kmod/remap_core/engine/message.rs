@@ -152,6 +152,19 @@ impl<R: Room> Engine<R> {
         }
     }
 
+    /// Whether an operator may have the metadata repaired: also where the table contradicts
+    /// itself, which nothing else ends.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::ReadOnly`].
+    pub fn check_repairable(&self) -> Result<(), RequestError> {
+        match self.settings.read_only || self.must_not_write {
+            true => Err(RequestError::ReadOnly { needs_check: false }),
+            false => Ok(()),
+        }
+    }
+
     /// Whether there is anything to scrub.
     ///
     /// # Errors

@@ -65,6 +65,13 @@ impl<R: Room> Moving<R> {
     }
 }
 
+impl<R: Room> Moving<R> {
+    /// Room for the changes of one table block, while nothing is moved.
+    pub(super) fn changes_mut(&mut self) -> &mut R::List<Change> {
+        &mut self.changes
+    }
+}
+
 impl<R: Room> Engine<R> {
     /// Moves the blocks that are waiting in `moving.jobs`; none is left there. Those that
     /// were moved are durable and served from the spare.

@@ -98,6 +98,8 @@ enum Stage<R: Room> {
     Looking(Look<R>),
     /// It mends table blocks, from this number on.
     Table(Look<R>, Readings<R>, u32),
+    /// It retires entries that contradict others, from this table block on.
+    Entries(Look<R>, u32),
     /// It mends the headers.
     Headers(Look<R>),
     /// It mends the copies.
@@ -187,10 +189,10 @@ impl<R: Room> Repair<R> {
             },
             Stage::Table(look, mut readings, from) => {
                 let Some(end) = look.damaged.map(|(_, end)| end).filter(|end| from < *end) else {
-                    return Ok(Stage::Headers(look));
+                    return Ok(Stage::Entries(look, 0));
                 };
                 let Metadata::Full(joined) = &mut engine.metadata else {
-                    return Ok(Stage::Headers(look));
+                    return Ok(Stage::Entries(look, 0));
                 };
                 let layout = *joined.table.layout();
                 readings.read(host, &layout, from);
@@ -200,10 +202,14 @@ impl<R: Room> Repair<R> {
                     mended => self.outcome = self.outcome.and(mended),
                 }
                 match readings.numbers().end {
-                    next if next >= end || next == from => Ok(Stage::Headers(look)),
+                    next if next >= end || next == from => Ok(Stage::Entries(look, 0)),
                     next => Ok(Stage::Table(look, readings, next)),
                 }
             }
+            Stage::Entries(look, from) => match engine.settle_entries(host, from)? {
+                Some(next) => Ok(Stage::Entries(look, next)),
+                None => Ok(Stage::Headers(look)),
+            },
             Stage::Headers(look) => {
                 engine.mend_headers(host, &look, self.outcome.is_ok())?;
                 Ok(Stage::Copies(look))
@@ -225,6 +231,7 @@ impl<R: Room> Repair<R> {
                 engine.take_findings(host, &look);
                 let outcome = match self.outcome {
                     Ok(()) if !look.is_intact() => Err(WriteFailure::StillDamaged),
+                    Ok(()) => engine.checked(host),
                     outcome => outcome,
                 };
                 self.end(engine, host, outcome);
@@ -240,13 +247,14 @@ impl<R: Room> Repair<R> {
         host: &mut H,
         look: Look<R>,
     ) -> Result<Stage<R>, WriteFailure> {
-        if look.is_intact() && !engine.spare_fails && !engine.table_fails {
+        let asked = !engine.spare_fails && !engine.table_fails && !engine.needs_check;
+        if look.is_intact() && asked {
             engine.judged = Judged::from(&*look.surveyed.judgement);
             engine.schedule.backoff.found_intact();
             return Ok(Stage::Ended);
         }
         self.count(engine);
-        if look.contradiction {
+        if look.contradiction || engine.needs_check && self.authority == Authority::Automatic {
             // That is for a person to look at, not to be written over.
             engine.contradicted(host);
             return Err(WriteFailure::Contradiction);
@@ -276,6 +284,72 @@ impl<R: Room> Repair<R> {
 }
 
 impl<R: Room> Engine<R> {
+    /// Where the table contradicts itself, retires the entries that are not gone by, a step at
+    /// a time. Returns the table block to go on with, or `None` at the end.
+    fn settle_entries<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        from: u32,
+    ) -> Result<Option<u32>, WriteFailure> {
+        let main = self.settings.size;
+        let Metadata::Full(joined) = &mut self.metadata else {
+            return Ok(None);
+        };
+        let used = joined.table.blocks_in_use();
+        let end = from.saturating_add(MOST as u32).min(used);
+        if !self.needs_check || from >= end {
+            return Ok(None);
+        }
+        for number in from..end {
+            let changes = self.moving.changes_mut();
+            joined.table.settle(host, number, main, changes)?;
+        }
+        Ok(Some(end))
+    }
+
+    /// Both regions agree, as a person asked for: the device may be written again, when the
+    /// copies say so.
+    fn checked<H: Host<Room = R>>(&mut self, host: &mut H) -> Result<(), WriteFailure> {
+        if self.needs_check {
+            self.write_check(host, false)?;
+            self.needs_check = false;
+        }
+        Ok(())
+    }
+
+    /// Notes in the copies that the table contradicts itself, so that a device which is taken
+    /// down and up again comes up read-only, whatever it reads then. Nothing is written where
+    /// the copies are in doubt, or may be somebody else's. What fails is tried again by the
+    /// next scrub.
+    #[inline(never)]
+    pub(super) fn note_check<H: Host<Room = R>>(&mut self, host: &mut H, found: &Look<R>) {
+        let surveyed = &found.surveyed;
+        let wanted = self.needs_check && !self.settings.read_only && !self.must_not_write;
+        let ours = surveyed.believed()
+            && !self.is_another(surveyed)
+            && surveyed.judgement.sequence <= Some(self.tried);
+        if wanted && ours {
+            let _ = self.write_check(host, true);
+        }
+    }
+
+    /// Writes the copies so that they say whether the table needs a check, if they do not.
+    fn write_check<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        wanted: bool,
+    ) -> Result<(), WriteFailure> {
+        // A write that did not end is ended first, as it was.
+        for _ in 0..2 {
+            let extension = self.superblock().and_then(|known| known.extension);
+            if extension.is_none_or(|extension| extension.needs_check == wanted) {
+                break;
+            }
+            self.advance_with(host, Some(wanted))?;
+        }
+        Ok(())
+    }
+
     /// Writes the headers that are damaged. A spare that failed is put to the test with one
     /// that is not, unless `proved` by the table: no block that was never used may be written
     /// for that.
@@ -400,8 +474,16 @@ impl<R: Room> Engine<R> {
     ///
     /// [`WriteFailure`] says what stands against it.
     pub fn advance<H: Host<Room = R>>(&mut self, host: &mut H) -> Result<(), WriteFailure> {
+        self.advance_with(host, None)
+    }
+
+    fn advance_with<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        needs_check: Option<bool>,
+    ) -> Result<(), WriteFailure> {
         let mut surveyed = survey(host, &mut self.scratch)?;
-        let mut superblock = self.next_superblock(host, &surveyed)?;
+        let mut superblock = self.next_superblock(host, &surveyed, needs_check)?;
         let prepared = prepare_advance(&mut surveyed, &mut superblock)?;
         keep_slots(host, &prepared)?;
         let outcome = self.write_copies(host, &prepared, &surveyed);
@@ -422,12 +504,14 @@ impl<R: Room> Engine<R> {
     }
 
     /// The next superblock, at the sequence before the one that it is to be written with. A
-    /// write that failed, and of which no copy can be seen, is made once more as it was.
+    /// write that failed, and of which no copy can be seen, is made once more as it was; else
+    /// it says `needs_check`, where that is given.
     #[inline(never)]
     fn next_superblock<H: Host<Room = R>>(
         &mut self,
         host: &H,
         found: &Surveyed<R>,
+        needs_check: Option<bool>,
     ) -> Result<R::Boxed<Superblock>, WriteFailure> {
         let highest = found.judgement.highest;
         let unseen = |unfinished: &R::Boxed<Superblock>| Some(unfinished.sequence) > highest;
@@ -438,11 +522,15 @@ impl<R: Room> Engine<R> {
         }
         let known = self.superblock();
         let known = known.ok_or(WriteFailure::Refused(Refusal::Mismatch))?;
-        Ok(R::boxed(Superblock {
+        let mut next = R::boxed(Superblock {
             sequence: self.tried,
             timestamp: host.now().stamp,
             ..*known
-        })?)
+        })?;
+        if let (Some(extension), Some(needs_check)) = (&mut next.extension, needs_check) {
+            extension.needs_check = needs_check;
+        }
+        Ok(next)
     }
 
     /// Judges the copies anew.

@@ -109,7 +109,7 @@ impl<R: Room> Look<R> {
 }
 
 /// A scrub under way: it looks at everything, tells of damage and schedules its repair. It
-/// writes nothing.
+/// writes nothing but the copies, where the table contradicts itself and they do not say so.
 pub struct Scrub<R: Room>(Option<Look<R>>);
 
 impl<R: Room> Scrub<R> {
@@ -159,6 +159,7 @@ impl<R: Room> Engine<R> {
         self.schedule.last_scrub = Some(host.now());
         self.ask_main_again(host);
         self.take_findings(host, found);
+        self.note_check(host, found);
         if found.is_intact() {
             if !self.spare_fails && !self.table_fails {
                 self.schedule.backoff.found_intact();

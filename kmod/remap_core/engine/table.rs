@@ -281,9 +281,9 @@ impl<R: Room> Table<R> {
 
     fn take_up(&mut self, choice: &Choice, bare: [bool; 2]) -> Result<(), Full> {
         let (generation, unrepaired) = match *choice {
-            Choice::Agreed { generation } | Choice::Contradiction { generation } => {
-                (generation, None)
-            }
+            Choice::Agreed { generation } => (generation, None),
+            // The device is read-only then, until a person has this one written over the other.
+            Choice::Contradiction { generation } => (generation, Some((Region::A, None))),
             Choice::Use {
                 region,
                 generation,
@@ -293,7 +293,10 @@ impl<R: Room> Table<R> {
         };
         self.push(TableBlock {
             generation,
-            order: choice.write_order(),
+            order: match unrepaired {
+                Some((region, _)) => [region.other(), region],
+                None => choice.write_order(),
+            },
             bare,
             unrepaired,
             ..TableBlock::UNTOUCHED

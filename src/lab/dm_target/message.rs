@@ -82,7 +82,7 @@ impl Target {
                 .and_then(|()| Ok(scrub(engine, &mut host)?)),
             Message::Repair => engine
                 .check_metadata()
-                .and_then(|()| engine.check_writable())
+                .and_then(|()| engine.check_repairable())
                 .and_then(|()| Ok(repair(engine, &mut host, Authority::Typed)?)),
             Message::Remap(block) => engine.remap(&mut host, *block),
             Message::Remaps(from) => {

@@ -1,5 +1,6 @@
 //! The engine on disks in memory that fail where a test says.
 
+mod contradiction;
 mod costs;
 mod crash;
 mod healing;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The table on the spare, held against the one in memory, and brought to it.
 
-use crate::remap_core::engine::host::{Chunk, Full, Host, Index, Room};
+use crate::remap_core::engine::host::{Chunk, Full, Host, Index, List, Room};
 use crate::remap_core::engine::readings::{Readings, MOST};
 use crate::remap_core::engine::table::{Table, TableBlock, ENTRIES};
 use crate::remap_core::engine::WriteFailure;
 use crate::remap_core::layout::{Layout, Region};
-use crate::remap_core::remap_table::{entry, format_block, BlockFlaw, BlockPlace, RawBlock};
+use crate::remap_core::relocation::Change;
+use crate::remap_core::remap_table::{
+    entry, format_block, BlockFlaw, BlockPlace, Entry, EntryState, RawBlock,
+};
 use crate::remap_core::table_update::Choice;
-use crate::remap_core::units::{Errno, Sector, Sectors, BLOCK_4K_SECTORS};
+use crate::remap_core::units::{Blocks, Errno, Sector, Sectors, BLOCK_4K_SECTORS};
 
 /// A region's content of a table block, held against the table in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,6 +237,51 @@ impl<R: Room> Table<R> {
             region,
             index: number,
         }
+    }
+
+    /// Retires the entries of block `number` that contradict those that lookups are led to:
+    /// others of one block of main with as many moves, and those past the end of a main of
+    /// `main` remap units. `changes` has room for those of one table block.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteFailure`]: what lies on the spare may contradict itself still.
+    pub(in crate::remap_core::engine) fn settle<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        number: u32,
+        main: Blocks,
+        changes: &mut R::List<Change>,
+    ) -> Result<(), WriteFailure> {
+        changes.clear();
+        for place in 0..ENTRIES {
+            let Some(replacement) = self.layout.replacement_at(number, place) else {
+                continue;
+            };
+            let entry = host.index().entry(replacement);
+            let counts = host.index().get(entry.main);
+            let is_rival = counts
+                .is_some_and(|live| live.replacement != replacement && live.moves == entry.moves);
+            if entry.is_live() && (is_rival || !entry.is_within(main)) {
+                let retired = Entry {
+                    state: EntryState::Retired,
+                    ..entry
+                };
+                let _ = changes.push((replacement, retired));
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        keep(host, &self.layout, number, 1)?;
+        let settled = self.update(host, number, changes);
+        changes.clear();
+        Ok(settled?)
+    }
+
+    /// How many table blocks are in use.
+    pub(in crate::remap_core::engine) fn blocks_in_use(&self) -> u32 {
+        u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)
     }
 
     /// Lays out up to [`MOST`] blocks of a new table in one region, from block `first` on.

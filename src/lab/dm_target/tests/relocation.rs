@@ -365,7 +365,7 @@ fn contradicting_tables_come_up_read_only_and_lost_ones_not_at_all() {
     assert!(rig.status().needs_check);
     assert!(rig.take_events().contains(&Event::NeedsCheck));
     assert!(rig.write(0, 1, 3).is_err());
-    let refused = rig.message(&Message::Repair);
+    let refused = rig.message(&Message::WriteMetadata);
     assert!(matches!(
         refused,
         Err(MessageError::Refused(Refused::ReadOnly {
