@@ -144,13 +144,7 @@ impl<'a> Host for Ground<'a> {
     }
 
     fn alone<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
-        // Writes that come from now on wait for the worker, and those that came before have
-        // reached main when the gate is drained.
-        self.index.mind(Minding::FENCE, true);
-        self.of.gate().drain();
-        let done = inner(self);
-        self.index.mind(Minding::FENCE, false);
-        done
+        self.of.without_writes(|| inner(self))
     }
 }
 

@@ -49,7 +49,7 @@ impl Joined<'_> {
         }
         let write = bio.is_write();
         if write && minding.has(Minding::READ_ONLY) {
-            return bio.fail(self.gate());
+            return bio.fail();
         }
         // Blocks that were moved keep their data: what is discarded need not be gone.
         if bio.is_discard() {
@@ -58,7 +58,7 @@ impl Joined<'_> {
         let held = minding.has(Minding::HOLD_ALL)
             || write && (minding.has(Minding::HOLD_WRITES) || minding.has(Minding::FENCE));
         if held {
-            return bio.hold(self.gate(), self.worker());
+            return bio.hold(self.worker());
         }
         self.send_around(bio, at)
     }
@@ -70,7 +70,7 @@ impl Joined<'_> {
         let shift = self.unit().sector_shift();
         // Rounded, it would reach blocks that nobody asked for.
         if !self.unit().is_aligned(at, bio.length()) {
-            return bio.fail(self.gate());
+            return bio.fail();
         }
         let first = self.unit().block_of(at);
         let count = Blocks::new(bio.length().get() >> shift);
@@ -88,17 +88,28 @@ impl Joined<'_> {
             bio.accept(Sectors::new(found.run.get() << shift));
         }
         if !found.active {
-            return bio.hold(self.gate(), self.worker());
+            return bio.hold(self.worker());
         }
         let there = self.replacement_area().get() + (found.replacement.get() << shift);
         bio.send_to(self.spare(), Sector::new(there))
+    }
+
+    /// Calls `inner` while no write is in flight. Those that come from now on wait for the worker,
+    /// and those that came before have reached main when the gate is drained; they enter it before
+    /// they look for the fence, so none is missed by both. One caller at a time. Sleeps.
+    pub fn without_writes<T>(&self, inner: impl FnOnce() -> T) -> T {
+        self.index().mind(Minding::FENCE, true);
+        self.gate().drain();
+        let done = inner();
+        self.index().mind(Minding::FENCE, false);
+        done
     }
 
     /// Looks at what came back.
     #[inline]
     pub fn receive(&self, bio: EndedBio) -> Ended {
         match bio.is_well() {
-            true => bio.finish(self.gate()),
+            true => bio.finish(),
             false => self.receive_failed(bio),
         }
     }
@@ -107,10 +118,10 @@ impl Joined<'_> {
     #[inline(never)]
     fn receive_failed(&self, bio: EndedBio) -> Ended {
         match bio.error() {
-            Some(errno) => return bio.hold(errno, self.gate(), self.worker()),
+            Some(errno) => return bio.hold(errno, self.worker()),
             None if bio.failed_flush() == Some(FLUSH_OF_SPARE) => self.note_failed_flush(),
             None => {}
         }
-        bio.finish(self.gate())
+        bio.finish()
     }
 }

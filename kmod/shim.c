@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The kernel's static inlines that the Rust side calls. No policy is here. */
 #include <linux/delay.h>
-#include <linux/rcupdate.h>
 #include "shim.h"
 
 static_assert((__force unsigned int)BLK_OPEN_WRITE == dm_remap_open_write);
@@ -79,57 +78,88 @@ void dm_remap_memalloc_noio_restore(unsigned int flags)
 	memalloc_noio_restore(flags);
 }
 
-struct dm_remap_gate_counts {
+void dm_remap_smp_mb(void)
+{
+	smp_mb();
+}
+
+/* Counts of the bios of one generation. */
+struct dm_remap_generation {
 	unsigned long entered;
 	unsigned long left;
 };
 
+struct dm_remap_generations {
+	struct dm_remap_generation of[2];
+};
+
 int dm_remap_gate_init(struct dm_remap_gate *gate)
 {
-	gate->counts = alloc_percpu(struct dm_remap_gate_counts);
-	return gate->counts ? 0 : -ENOMEM;
+	gate->all = alloc_percpu(struct dm_remap_generations);
+	if (!gate->all)
+		return -ENOMEM;
+	gate->open = &gate->all->of[0];
+	gate->closed = &gate->all->of[1];
+	return 0;
 }
 
 void dm_remap_gate_destroy(struct dm_remap_gate *gate)
 {
-	free_percpu(gate->counts);
+	free_percpu(gate->all);
 }
 
 void *dm_remap_gate_enter(struct bio *bio, size_t beside, struct dm_remap_gate *gate)
 {
-	this_cpu_inc(gate->counts->entered);
+	struct dm_remap_generation __percpu *generation = READ_ONCE(gate->open);
+
+	this_cpu_inc(generation->entered);
+	/* Device-mapper leaves this field of its clones to targets, drivers below to whoever sent the bio. */
+	bio->bi_private = (void *)(__force unsigned long)generation;
 	return dm_per_bio_data(bio, beside);
 }
 
-int dm_remap_gate_leave(struct dm_remap_gate *gate)
+int dm_remap_gate_leave(struct bio *bio)
 {
-	this_cpu_inc(gate->counts->left);
+	struct dm_remap_generation __percpu *generation =
+		(struct dm_remap_generation __percpu *)(__force unsigned long)bio->bi_private;
+
+	/* Whoever sees that it left sees that it had entered. */
+	smp_wmb();
+	this_cpu_inc(generation->left);
 	return DM_ENDIO_DONE;
 }
 
-static bool dm_remap_gate_is_empty(struct dm_remap_gate *gate)
+void dm_remap_gate_turn(struct dm_remap_gate *gate)
 {
-	unsigned long entered = 0, left = 0;
+	struct dm_remap_generation __percpu *before = gate->open;
+
+	WRITE_ONCE(gate->open, gate->closed);
+	gate->closed = before;
+}
+
+unsigned long dm_remap_gate_closed_entered(struct dm_remap_gate *gate)
+{
+	unsigned long entered = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		left += READ_ONCE(per_cpu_ptr(gate->counts, cpu)->left);
-	/* Whoever left is seen to have entered. */
-	smp_mb();
-	for_each_possible_cpu(cpu)
-		entered += READ_ONCE(per_cpu_ptr(gate->counts, cpu)->entered);
-	return entered == left;
+		entered += READ_ONCE(per_cpu_ptr(gate->closed, cpu)->entered);
+	return entered;
 }
 
-/*
- * Waits until all have left who entered without seeing what the caller wrote before. After
- * the grace period each CPU has been through a full barrier: who did not see it had entered.
- */
-void dm_remap_gate_drain(struct dm_remap_gate *gate)
+unsigned long dm_remap_gate_closed_left(struct dm_remap_gate *gate)
 {
-	synchronize_rcu_expedited();
-	while (!dm_remap_gate_is_empty(gate))
-		usleep_range(50, 500);
+	unsigned long left = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		left += READ_ONCE(per_cpu_ptr(gate->closed, cpu)->left);
+	return left;
+}
+
+void dm_remap_gate_wait(void)
+{
+	usleep_range(50, 500);
 }
 
 static void dm_remap_on_work(struct work_struct *work)
@@ -176,11 +206,7 @@ void dm_remap_worker_rest(struct dm_remap_worker *worker)
 	flush_work(&worker->work);
 }
 
-void dm_remap_worker_stop(struct dm_remap_worker *worker)
+void dm_remap_worker_destroy(struct dm_remap_worker *worker)
 {
-	dm_remap_worker_rest(worker);
-	/* Whoever has just put a bio into the list may still be on the way to the queue. */
-	synchronize_rcu();
-	dm_remap_worker_rest(worker);
 	destroy_workqueue(worker->queue);
 }

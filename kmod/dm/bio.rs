@@ -178,9 +178,10 @@ impl Bio {
         }
     }
 
-    fn leave(&self, gate: &Gate) {
+    fn leave(&self) {
         if self.is_write() {
-            gate.leave();
+            // SAFETY: by the invariants it has entered.
+            unsafe { Gate::leave(self.bio.as_ptr()) };
         }
     }
 
@@ -198,8 +199,8 @@ impl Bio {
 
     /// Hands it to the worker. It leaves the gate first, for it may have to wait for
     /// whoever drains it.
-    pub fn hold(self, gate: &Gate, worker: &Worker) -> Mapped {
-        self.leave(gate);
+    pub fn hold(self, worker: &Worker) -> Mapped {
+        self.leave();
         self.remember(Stage::Held);
         // SAFETY: by the invariants. Device-mapper leaves the bio to us until we end it.
         unsafe { worker.hold(self.bio) };
@@ -217,8 +218,8 @@ impl Bio {
 
     /// Ends it with an I/O error.
     #[inline]
-    pub fn fail(self, gate: &Gate) -> Mapped {
-        self.leave(gate);
+    pub fn fail(self) -> Mapped {
+        self.leave();
         // No trace of it is left: device-mapper does not call `end_io` for it.
         Mapped(ffi::DM_MAPIO_KILL as c_int)
     }
@@ -272,10 +273,12 @@ impl EndedBio {
 
     /// Lets it end as it is, out of the gate.
     #[inline]
-    pub fn finish(self, gate: &Gate) -> Ended {
-        // SAFETY: by the invariants.
-        if unsafe { is_write(self.bio.as_ref()) } {
-            return Ended(gate.leave());
+    pub fn finish(self) -> Ended {
+        // SAFETY: by the invariants; who writes has entered the gate.
+        unsafe {
+            if is_write(self.bio.as_ref()) {
+                return Ended(Gate::leave(self.bio.as_ptr()));
+            }
         }
         Ended(ffi::DM_ENDIO_DONE as c_int)
     }
@@ -321,12 +324,12 @@ impl EndedBio {
     }
 
     /// Hands it to the worker with the error it came back with.
-    pub fn hold(self, error: Errno, gate: &Gate, worker: &Worker) -> Ended {
+    pub fn hold(self, error: Errno, worker: &Worker) -> Ended {
         // SAFETY: by the invariants. Device-mapper leaves the bio to us until we end it.
         unsafe {
             beside(self.bio).as_mut().stage = Stage::Failed(error);
             if is_write(self.bio.as_ref()) {
-                gate.leave();
+                Gate::leave(self.bio.as_ptr());
             }
             worker.hold(self.bio);
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Waiting for bios that are on their way.
+//! Waiting for writes in flight.
 
 use kernel::bindings;
 use kernel::error::to_result;
@@ -9,9 +9,12 @@ use kernel::types::Opaque;
 
 use super::ffi;
 
-/// Bios that write enter it when they are mapped, before anything is decided about them,
-/// and leave it when they end or are held. Whoever has sent new ones another way can wait,
-/// with [`Gate::drain`], for those that went by.
+/// Counts writes in flight; [`Gate::drain`] waits for them. A write enters when it is mapped,
+/// before anything is decided about it, and leaves when it ends or is held.
+///
+/// Writes are counted in two generations. They enter the open one, and a drain closes that and
+/// waits for it, so that nothing that enters meanwhile can hold the drain up: flushes and discards
+/// go on entering while writes are kept out.
 ///
 /// # Invariants
 ///
@@ -51,17 +54,62 @@ impl Gate {
     }
 
     /// Leaves again, from any context; gives what `end_io` returns to let a bio end.
+    ///
+    /// # Safety
+    ///
+    /// The bio must have entered a gate that still is, and not have left since.
     #[inline]
-    pub(super) fn leave(&self) -> c_int {
-        // SAFETY: by the invariants.
-        unsafe { ffi::dm_remap_gate_leave(self.gate.get()) }
+    pub(super) unsafe fn leave(bio: *mut bindings::bio) -> c_int {
+        // SAFETY: as the caller promises.
+        unsafe { ffi::dm_remap_gate_leave(bio) }
     }
 
-    /// Waits until all have left who did not see what the caller wrote before this. Those
-    /// who do must leave again at once, or it never ends. Sleeps.
+    /// Waits for every write that entered before the caller's stores could be seen by it, such
+    /// as that of a fence. One caller at a time. Sleeps, for no longer than the writes take that
+    /// are in flight when it is called.
+    ///
+    /// Worked example. Write W reads the flags before the fence is stored, and F is a flush that
+    /// comes after it:
+    ///
+    /// 1. W loads the open generation, A. Here it may be interrupted, for as long as one likes.
+    /// 2. The caller stores the fence. The grace period takes each CPU through a full barrier.
+    ///    If W loads the flags before its CPU's, it has entered before it as well, and is seen
+    ///    below; if after it, it sees the fence.
+    /// 3. The closed generation, B, is waited for: W may belong to it, if it loaded the open
+    ///    generation before an earlier drain closed that. Nothing new enters B.
+    /// 4. B is opened and A is closed. F enters B.
+    /// 5. A is waited for. Nothing enters it but what was between steps 1 and 2.
+    ///
+    /// With one generation F, and the flush that comes before F has ended, and so on, would be
+    /// waited for as well. Without step 3 the drain would return while W is in flight.
     pub fn drain(&self) {
-        // SAFETY: by the invariants.
-        unsafe { ffi::dm_remap_gate_drain(self.gate.get()) }
+        // SAFETY: may be called wherever one may sleep.
+        unsafe { bindings::synchronize_rcu_expedited() };
+        self.wait_for_closed();
+        // SAFETY: by the invariants; the caller is alone.
+        unsafe { ffi::dm_remap_gate_turn(self.gate.get()) };
+        self.wait_for_closed();
+    }
+
+    fn wait_for_closed(&self) {
+        while !self.closed_is_empty() {
+            // SAFETY: may be called wherever one may sleep.
+            unsafe { ffi::dm_remap_gate_wait() };
+        }
+    }
+
+    /// Whether every write of the closed generation has left. A write enters on one CPU and may
+    /// leave on another: counting first who left, and after a barrier who entered, never counts
+    /// the former without the latter.
+    fn closed_is_empty(&self) -> bool {
+        let gate = self.gate.get();
+        // SAFETY: by the invariants; the caller of `drain` is alone.
+        let (entered, left) = unsafe {
+            let left = ffi::dm_remap_gate_closed_left(gate);
+            ffi::dm_remap_smp_mb();
+            (ffi::dm_remap_gate_closed_entered(gate), left)
+        };
+        entered == left
     }
 }
 

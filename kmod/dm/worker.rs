@@ -75,8 +75,13 @@ impl Worker {
     ///
     /// It must have been started, once, and nobody may use it any more.
     pub(super) unsafe fn stop(&self) {
-        // SAFETY: as the caller promises.
-        unsafe { ffi::dm_remap_worker_stop(self.worker.get()) }
+        self.rest();
+        // The last bio has ended, but whoever put it into the list may still be on the way to
+        // the queue.
+        rcu::synchronize_rcu();
+        self.rest();
+        // SAFETY: as the caller promises; nothing is queued any more.
+        unsafe { ffi::dm_remap_worker_destroy(self.worker.get()) }
     }
 
     /// Calls the target's `timer` in about so many milliseconds, in place of whenever it
