@@ -15,7 +15,7 @@
 use kernel::alloc::Flags;
 use kernel::error::Result;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Relaxed, Release};
+use kernel::sync::atomic::{Acquire, Atomic, Relaxed, Release};
 use kernel::sync::rcu;
 
 use crate::dm::published::{read_once, Published};
@@ -67,7 +67,8 @@ const SMALLEST_GROUP: u32 = 3;
 
 /// Entries that are made room for at once; also what is kept free, so that bad blocks can be
 /// recorded when memory is short: those of two table blocks.
-const HEADROOM: usize = 512;
+/// A model checker gets by with few.
+const HEADROOM: usize = if cfg!(test) { 1 } else { 512 };
 
 /// Set beside the block of an entry that serves it, and to which lookups lead.
 const ACTIVE: u64 = 1 << 63;
@@ -239,11 +240,11 @@ impl Index {
     pub fn get(&self, block: MainBlock) -> Option<Live> {
         let guard = rcu::read_lock();
         let places = self.places.read(&guard)?;
-        let (index, active) = places.find(block)?;
+        let (index, word) = places.find(block)?;
         let replacement = Replacement::new(index as u64);
         Some(Live {
             replacement,
-            active,
+            active: word & ACTIVE != 0,
             moves: places.entry(replacement)?.moves,
         })
     }
@@ -340,31 +341,33 @@ impl Places {
     #[inline]
     fn probe(&self, block: MainBlock) -> Option<(&Atomic<u32>, usize)> {
         let mask = self.slots.len() - 1;
-        let mut at = self.slot(block);
+        let first = self.slot(block);
         // There is always an empty slot: there are more slots than entries.
-        for _ in 0..self.slots.len() {
+        for at in first..first + self.slots.len() {
             let slot = self.slots.get(at & mask)?;
             let leads = read_once(slot) as usize;
             if leads == 0 || read_once(self.blocks.get(leads - 1)?) & BLOCK == block.get() {
                 return Some((slot, leads));
             }
-            at += 1;
         }
         None
     }
 
-    /// The live entry of a block: its index, and whether it serves the block.
+    /// The live entry of a block: its index, and its word as it was seen.
     #[inline]
-    fn find(&self, block: MainBlock) -> Option<(usize, bool)> {
+    fn find(&self, block: MainBlock) -> Option<(usize, u64)> {
         loop {
             let (slot, leads) = self.probe(block)?;
             let index = leads.checked_sub(1)?;
-            let word = read_once(self.blocks.get(index)?);
+            let entry = self.blocks.get(index)?;
+            let word = read_once(entry);
             if word & !BLOCK != 0 {
-                return Some((index, word & ACTIVE != 0));
+                return Some((index, word));
             }
-            // Nothing is seen of it: if the slot leads elsewhere by now, it was superseded
-            // between the two looks.
+            // It is hidden: if it was superseded between the two looks, the slot leads elsewhere
+            // by now. No address leads from one to the other, so a CPU may look at the slot
+            // before it looks at the entry; an acquiring load keeps it from that.
+            let _ = entry.load(Acquire);
             if read_once(slot) as usize == leads {
                 return None;
             }
@@ -375,11 +378,16 @@ impl Places {
     /// on for `most` blocks at the most.
     #[inline(always)]
     fn look(&self, block: MainBlock, most: u64, active: bool) -> Option<Found> {
-        let (index, serves) = self.find(block)?;
+        let (index, word) = self.find(block)?;
+        let serves = word & ACTIVE != 0;
         if active && !serves {
             return None;
         }
-        let run = if serves { self.run(index, most) } else { 1 };
+        let run = if serves {
+            self.run(index, word, most)
+        } else {
+            1
+        };
         Some(Found {
             block,
             replacement: Replacement::new(index as u64),
@@ -389,17 +397,16 @@ impl Places {
     }
 
     /// How many blocks from that of entry `index` on, at most `most`, are served one behind
-    /// the other.
+    /// the other. `word` is that entry's as it was found: looked at again it might be hidden
+    /// meanwhile, and so be followed by others that were hidden long ago.
     #[inline]
-    fn run(&self, index: usize, most: u64) -> u64 {
+    fn run(&self, index: usize, word: u64, most: u64) -> u64 {
         let end = index.saturating_add(most as usize).min(self.blocks.len());
-        let Some([first, others @ ..]) = self.blocks.get(index..end) else {
-            return 1;
-        };
-        let mut expected = read_once(first);
-        let breaks = others.iter().position(|word| {
+        let others = self.blocks.get(index + 1..end).unwrap_or_default();
+        let mut expected = word;
+        let breaks = others.iter().position(|other| {
             expected = expected.wrapping_add(1);
-            read_once(word) != expected
+            read_once(other) != expected
         });
         breaks.unwrap_or(others.len()) as u64 + 1
     }
