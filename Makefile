@@ -24,7 +24,7 @@ run: needs ## Install what is missing, build, open the lab; LAB=DIR names anothe
 .PHONY: test
 test: needs needs-checks fmt-check lint deny core-alone ## Install what is missing, pass every check and test
 	$(call heading,tests)
-	scripts/tests.sh debug release
+	scripts/tests.sh debug atomics release
 	@tests/vm/suite.sh --leave-out
 
 .PHONY: lint
@@ -34,10 +34,13 @@ lint: needs ## clippy on every target and rustdoc, warnings denied
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	$(CARGO) clippy --locked --manifest-path tests/vm/guest/Cargo.toml --target-dir target/vm/cargo \
 		--all-targets -- -D warnings
+	$(CARGO) clippy --locked --manifest-path tests/atomics/Cargo.toml --target-dir target/atomics \
+		--workspace --all-targets -- -D warnings
 
 .PHONY: fmt
 fmt: needs-checks ## Format every source file
 	$(CARGO) fmt
+	$(CARGO) fmt --all --manifest-path tests/atomics/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/vm/guest/Cargo.toml
@@ -47,6 +50,7 @@ fmt: needs-checks ## Format every source file
 fmt-check: needs-checks
 	$(call heading,rustfmt)
 	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check --manifest-path tests/atomics/Cargo.toml
 	$(CARGO) fmt --check --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) fmt --check --manifest-path tests/vm/guest/Cargo.toml

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs tests with plain cargo, and closes with one count over all of them.
-#   scripts/tests.sh [debug] [release]
+#   scripts/tests.sh [debug] [atomics] [release]
 # debug    every test, with overflow checks and debug assertions
+# atomics  the module's lock-free parts in every order, with dependencies of their own
 # release  the exhaustive tests once more, optimised: as the compiler ships the rules
 set -euo pipefail
 
@@ -15,6 +16,7 @@ export INSTA_UPDATE=no
 for profile in "$@"; do
     case $profile in
         debug) arguments=() ;;
+        atomics) arguments=(--manifest-path tests/atomics/Cargo.toml --target-dir target/atomics proofs) ;;
         release) arguments=(--release --test exhaustive) ;;
         *) echo "tests.sh: no such profile: $profile" >&2; exit 2 ;;
     esac

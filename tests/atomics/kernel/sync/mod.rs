@@ -1,0 +1,4 @@
+//! What orders memory.
+
+pub mod atomic;
+pub mod rcu;

@@ -1,0 +1,6 @@
+//! What is proved.
+
+mod gate;
+mod held;
+mod index;
+mod published;
