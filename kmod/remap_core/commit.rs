@@ -439,11 +439,17 @@ pub fn execute<S: SlotStore>(
         error: None,
         acknowledged: false,
         spoiled: false,
+        left_older: false,
         final_round: prepared.write.is_none(),
         sequence: prepared.sequence,
     };
     if let Some(body) = &prepared.heal {
         writing.round(body, Place::Current);
+        if writing.left_older && !writing.has_majority() {
+            // The new content beside the rest of the winners and of what is older would be
+            // a minority more than one sequence ahead.
+            return Ok(writing.finish(prepared));
+        }
     }
     if let Some(body) = &prepared.write {
         writing.final_round = true;
@@ -461,6 +467,8 @@ struct Writing<'a, S: SlotStore> {
     acknowledged: bool,
     /// Whether a write failed on a slot that held the winning content.
     spoiled: bool,
+    /// Whether a write failed on a slot that held an older copy, which may be there still.
+    left_older: bool,
     final_round: bool,
     sequence: Sequence,
 }
@@ -482,7 +490,8 @@ impl<S: SlotStore> Writing<'_, S> {
     }
 
     fn write(&mut self, body: &RawCopy, slot: Slot, becomes: Place) {
-        let was_current = *self.places.get(slot) == Place::Current;
+        let was = *self.places.get(slot);
+        let was_current = was == Place::Current;
         if was_current && !self.is_safe_without(slot) {
             return;
         }
@@ -493,6 +502,7 @@ impl<S: SlotStore> Writing<'_, S> {
                 // What the slot holds now is unknown.
                 *self.places.get_mut(slot) = Place::Bad;
                 self.spoiled |= was_current;
+                self.left_older |= matches!(was, Place::Older | Place::Previous);
                 self.error.get_or_insert(error);
             }
         }
@@ -501,6 +511,11 @@ impl<S: SlotStore> Writing<'_, S> {
             self.acknowledged = true;
             self.store.acknowledged(self.sequence);
         }
+    }
+
+    /// Whether so many slots hold the winning content that it wins beside the new one.
+    fn has_majority(&self) -> bool {
+        self.places.count(|place| *place >= Place::Current) >= ACKNOWLEDGE_AT
     }
 
     /// Whether enough slots would hold a winning content if the write to this one were

@@ -14,6 +14,7 @@ mod common;
 mod explore;
 mod refusals;
 mod store;
+mod tried;
 
 use std::collections::HashSet;
 

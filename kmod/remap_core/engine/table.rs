@@ -437,9 +437,11 @@ impl<R: Room> Table<R> {
             .find(|at| self.is_free(*at, index))
     }
 
-    /// Whether an entry may be handed out.
+    /// Whether an entry may be handed out: nothing leads to its replacement, nor may after a
+    /// restart.
     pub(super) fn is_free<I: Index>(&self, at: Replacement, index: &I) -> bool {
-        self.takes(at) && index.entry(at).is_free()
+        let leads_here = |limbo: &Limbo| limbo.replacement == at;
+        self.takes(at) && index.entry(at).is_free() && !self.limbo.iter().any(leads_here)
     }
 
     fn block_of(&self, change: &Change) -> Option<u32> {

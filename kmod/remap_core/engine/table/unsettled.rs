@@ -18,6 +18,8 @@ pub(super) struct Limbo {
     pub(super) block: MainBlock,
     /// Its count of moves.
     pub(super) moves: u16,
+    /// The replacement that it leads to, whose content must stay.
+    pub(super) replacement: Replacement,
     /// The table block.
     pub(super) number: u32,
 }
@@ -82,6 +84,7 @@ impl<R: Room> Table<R> {
                 let _ = self.limbo.push(Limbo {
                     block,
                     moves,
+                    replacement: *replacement,
                     number,
                 });
             }

@@ -23,8 +23,8 @@ use crate::remap_core::quorum::Verdict;
 use crate::remap_core::remap_table::{check_block, BlockPlace};
 use crate::remap_core::repair::Phase;
 use crate::remap_core::units::{
-    BlockSize, Errno, IdentityDigest, MainBlock, Millis, Sector, Sectors, Slot, Timestamp,
-    BLOCK_4K_BYTES, SECTOR_BYTES,
+    BlockSize, Errno, Generation, IdentityDigest, MainBlock, Millis, Sector, Sectors, Slot,
+    Timestamp, BLOCK_4K_BYTES, SECTOR_BYTES,
 };
 
 type Bytes = [u8; SECTOR_BYTES];
@@ -229,6 +229,8 @@ struct Life {
     work: Option<Work>,
     now: Now,
     blocks: BTreeMap<u64, Block>,
+    /// The spare as it was once.
+    old_spare: Option<BTreeMap<u64, Bytes>>,
     version: u64,
     /// Whether something of the metadata rotted that no repair has mended yet.
     rotten: bool,
@@ -280,6 +282,7 @@ impl Life {
             work: None,
             now: START,
             blocks: BTreeMap::new(),
+            old_spare: None,
             version: 0,
             rotten: false,
             told: BTreeSet::new(),
@@ -521,22 +524,18 @@ impl Life {
 
     /// Whether both regions hold the same of a table block.
     fn agree_on(&self, layout: &Layout, number: u32) -> bool {
-        let [a, b] = Region::ALL.map(|region| {
-            let at = layout.table_block(region, number).unwrap().get();
-            let mut raw = [0; BLOCK_4K_BYTES];
-            for (sector, bytes) in (at..).zip(raw.chunks_mut(SECTOR_BYTES)) {
-                bytes.copy_from_slice(&self.spare.sector(sector));
-            }
-            let place = BlockPlace {
-                array: SEED.array,
-                region,
-                index: number,
-            };
-            check_block(&raw, &place).ok()
-        });
-        a.is_some() && a == b
+        agreed(&self.spare, layout, number).is_some()
     }
 
+    /// Whether a table block that is settled now was changed since the spare was as it is in
+    /// `old`.
+    fn has_changed_since(&self, old: &Disk) -> bool {
+        let layout = self.layout();
+        (0..layout.table_blocks()).any(|number| {
+            let [then, now] = [old, &self.spare].map(|disk| agreed(disk, &layout, number));
+            then.is_some() && now > then
+        })
+    }
     fn calm(&mut self) {
         self.main.calm();
         self.spare.calm();
@@ -547,7 +546,8 @@ impl Life {
         self.work = None;
         self.calm();
         let kept = self.spare.clone();
-        let what = self.below(5);
+        let what = self.below(6);
+        let mut changed = what < 3;
         match what {
             0 => {
                 self.spare.medium.clear();
@@ -569,11 +569,31 @@ impl Life {
                 self.spare = other;
             }
             2 => self.spare.size = Sectors::new(self.spare.size.get() - 8),
+            // A copy of it, made before its table was changed.
+            3 => {
+                if let Some(medium) = self.old_spare.clone() {
+                    let mut old = self.spare.clone();
+                    old.cache.clear();
+                    old.medium = medium;
+                    let settled = !self.target.status(self.now).spare_failing;
+                    changed = settled && self.has_changed_since(&old);
+                    if changed {
+                        self.spare = old;
+                    }
+                }
+            }
+            4 => {
+                let mut now = self.spare.clone();
+                let cache = std::mem::take(&mut now.cache);
+                let last = cache.iter().map(|(at, of)| (*at, *of.last().unwrap()));
+                now.medium.extend(last);
+                self.old_spare = Some(now.medium);
+            }
             _ => {}
         }
         let resumed = self.check_unchanged();
         self.note(format!("suspended, {what}: {resumed:?}"));
-        if what < 3 {
+        if changed {
             assert!(resumed.is_err(), "another spare was taken for this one");
             self.spare = kept;
             assert_eq!(self.check_unchanged(), Ok(()));
@@ -693,6 +713,24 @@ impl Life {
         assert!(!status.spare_failing && !status.needs_check);
         assert!(status.used.get() >= used, "room was forgotten");
     }
+}
+
+/// The generation of a table block, if both regions hold the same.
+fn agreed(spare: &Disk, layout: &Layout, number: u32) -> Option<Generation> {
+    let [a, b] = Region::ALL.map(|region| {
+        let at = layout.table_block(region, number).unwrap().get();
+        let mut raw = [0; BLOCK_4K_BYTES];
+        for (sector, bytes) in (at..).zip(raw.chunks_mut(SECTOR_BYTES)) {
+            bytes.copy_from_slice(&spare.sector(sector));
+        }
+        let place = BlockPlace {
+            array: SEED.array,
+            region,
+            index: number,
+        };
+        check_block(&raw, &place).ok()
+    });
+    a.filter(|_| a == b)
 }
 
 /// Runs one life. Returns the names of what happened, or what went wrong and how it came to

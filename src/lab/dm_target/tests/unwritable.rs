@@ -168,3 +168,27 @@ fn a_repair_mends_everything_but_the_table_block_that_takes_no_write() {
     rig.heal_disks();
     rig.message(&Message::Repair).unwrap();
 }
+
+#[test]
+fn a_replacement_that_an_unrecorded_entry_may_lead_to_is_not_given_to_another_block() {
+    let mut rig = Rig::new(BlockSize::B512, 520);
+    rig.write(0, 8, 1).unwrap();
+    rig.break_main(Direction::Read, 2, 1);
+    break_table(&mut rig, Region::A, 0, 5);
+    assert_eq!(rig.read_at(2, 1).1, lost([2]));
+    // Block 1 keeps the entry in one region, and block 2 is where reading ends for good.
+    break_table(&mut rig, Region::B, 1, 5);
+    break_table(&mut rig, Region::A, 2, 5);
+    break_table(&mut rig, Region::B, 2, 5);
+    assert_eq!(rig.write(2, 1, 2), lost([2]));
+    rig.break_main(Direction::Write, 4, 1);
+    let _ = rig.write(4, 1, 3);
+    let _ = rig.message(&Message::Remap(MainBlock::new(5)));
+    rig.main.faults().clear();
+    rig.restart(Options::default()).unwrap();
+    for (block, salts) in [(2, [1, 2]), (4, [1, 3]), (5, [1, 1])] {
+        let (found, read) = rig.read_at(block, 1);
+        let allowed = salts.map(|salt| rig.pattern(block, 1, salt));
+        assert!(read.is_err() || allowed.contains(&found), "block {block}");
+    }
+}
