@@ -150,10 +150,14 @@ impl<const N: usize> Text<N> {
         &self.0
     }
 
+    /// The bytes before the first NUL.
+    pub fn before_nul(&self) -> &[u8] {
+        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
     /// The text: up to the first NUL, without the spaces that pad it.
     pub fn trimmed(&self) -> &[u8] {
-        let text = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
-        text.trim_ascii_end()
+        self.before_nul().trim_ascii_end()
     }
 
     /// Whether the field reads as text that a tool wrote: no control bytes, and

@@ -363,6 +363,24 @@ pub fn format_block(raw: &mut RawBlock, place: &BlockPlace) {
     seal_block(raw, place, FIRST_GENERATION);
 }
 
+/// The name in a field of this content, of which so many bytes are said to be it; `None` if
+/// they cannot be.
+pub(in crate::remap_core) fn read_name(field: &[u8; 128], length: u8) -> Option<Text<NAME_LIMIT>> {
+    let name = field.get(..usize::from(length))?;
+    Text::new(name).ok()
+}
+
+/// The field for a name, and how many bytes of it are the name.
+pub(in crate::remap_core) fn name_field(name: &Text<NAME_LIMIT>) -> ([u8; 128], u8) {
+    let name = name.before_nul();
+    let mut field = [0; 128];
+    for (to, from) in field.iter_mut().zip(name) {
+        *to = *from;
+    }
+    // A name has 127 bytes at the most.
+    (field, u8::try_from(name.len()).unwrap_or_default())
+}
+
 /// What a region's header block says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionHeader {
@@ -399,9 +417,7 @@ impl RegionHeader {
             Some(of) if of == array => {}
             _ => return Err(BlockFlaw::Array(array)),
         }
-        let length = usize::from(NameLength::u8(raw));
-        let field = Name::get(raw);
-        let name = field.get(..length).and_then(|name| Text::new(name).ok());
+        let name = read_name(&Name::get(raw), NameLength::u8(raw));
         Ok(Self {
             region,
             name: name.ok_or(BlockFlaw::Place)?,
@@ -422,18 +438,8 @@ impl RegionHeader {
                 index: 0,
             },
         );
-        let name = self
-            .name
-            .field()
-            .split(|byte| *byte == 0)
-            .next()
-            .unwrap_or_default();
-        // The field is 127 bytes long, so its length always fits.
-        NameLength::put(raw, &[u8::try_from(name.len()).unwrap_or_default()]);
-        let mut field = [0; 128];
-        for (to, from) in field.iter_mut().zip(name) {
-            *to = *from;
-        }
+        let (field, length) = name_field(&self.name);
+        NameLength::put(raw, &[length]);
         Name::put(raw, &field);
         Copy::put(raw, &self.superblock.encode(Slot::S0));
         let checksum = block_checksum(raw);

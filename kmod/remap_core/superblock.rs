@@ -9,6 +9,7 @@ use core::fmt;
 
 use crate::remap_core::bytes::{Field, Text};
 use crate::remap_core::checksum;
+use crate::remap_core::label::{DataArea, MainForm};
 use crate::remap_core::layout::{Layout, LayoutError};
 use crate::remap_core::units::{
     ArrayUuid, BlockSize, Blocks, IdentityDigest, Sector, Sectors, Sequence, Slot, Timestamp,
@@ -48,8 +49,17 @@ pub const FOREIGN_STRUCTURE_SIZE: u32 = 84288;
 /// The size of one remap-table entry, in bytes.
 pub const ENTRY_BYTES: u32 = 16;
 
-/// Feature bits that this code knows, in each of the three words.
-pub const KNOWN_FEATURES: u32 = 0;
+/// The `ro_compat` bits that this code knows.
+pub const KNOWN_RO_COMPAT: u32 = 0;
+
+/// The `incompat` bit of a main whose data lie between its labels.
+pub const INCOMPAT_LABELLED: u32 = 1;
+
+/// The `incompat` bit of a main whose ends are served from the spare.
+pub const INCOMPAT_COVERED: u32 = 1 << 1;
+
+/// The `incompat` bits that this code knows.
+pub const KNOWN_INCOMPAT: u32 = INCOMPAT_LABELLED | INCOMPAT_COVERED;
 
 type Magic = Field<0, 4>;
 type Version = Field<4, 4>;
@@ -58,6 +68,7 @@ type TimestampField = Field<16, 8>;
 type Checksum = Field<24, 4>;
 type CopyIndex = Field<28, 4>;
 type StructureSize = Field<32, 4>;
+type MainEpoch = Field<36, 4>;
 type MainUuid = Field<40, 37>;
 type SpareUuid = Field<77, 37>;
 type MainSectors = Field<114, 8>;
@@ -124,6 +135,8 @@ pub struct Extension {
     pub features: Features,
     /// Names the array for good.
     pub array_uuid: ArrayUuid,
+    /// Counts the times that a disk was made main by labels; 0 if none ever was.
+    pub main_epoch: u32,
     /// What main is, from what is stable about it.
     pub main_identity: IdentityDigest,
     /// What the spare is, from what is stable about it.
@@ -149,12 +162,37 @@ pub struct Features {
 impl Features {
     /// The `ro_compat` bits this code does not know: if any, nothing is written.
     pub const fn unknown_ro_compat(&self) -> u32 {
-        self.ro_compat & !KNOWN_FEATURES
+        self.ro_compat & !KNOWN_RO_COMPAT
     }
 
     /// The `incompat` bits this code does not know: if any, nothing is touched.
     pub const fn unknown_incompat(&self) -> u32 {
-        self.incompat & !KNOWN_FEATURES
+        self.incompat & !KNOWN_INCOMPAT
+    }
+
+    /// The form that main has.
+    pub const fn main_form(&self) -> MainForm {
+        match self.incompat & (INCOMPAT_LABELLED | INCOMPAT_COVERED) {
+            0 => MainForm::Bare,
+            INCOMPAT_LABELLED => MainForm::Labelled,
+            // Both bits are a flaw when they are read.
+            _ => MainForm::Covered,
+        }
+    }
+
+    /// The same with a main of this form.
+    #[must_use]
+    pub const fn with_main(self, form: MainForm) -> Self {
+        let bit = match form {
+            MainForm::Bare => 0,
+            MainForm::Labelled => INCOMPAT_LABELLED,
+            MainForm::Covered => INCOMPAT_COVERED,
+        };
+        let others = self.incompat & !(INCOMPAT_LABELLED | INCOMPAT_COVERED);
+        Self {
+            incompat: others | bit,
+            ..self
+        }
     }
 }
 
@@ -209,6 +247,8 @@ pub enum Flaw {
     },
     /// The layout cannot be.
     Layout(LayoutError),
+    /// Main has two forms at once, or is too small for the one that it has.
+    MainForm,
     /// Plain v4: other copies agree with each other, and not with this one.
     Outvoted,
 }
@@ -260,6 +300,7 @@ impl fmt::Display for Flaw {
                 write!(f, "extension of {stored} bytes, not {EXTENSION_BYTES}")
             }
             Self::Layout(error) => write!(f, "layout: {error}"),
+            Self::MainForm => f.write_str("main cannot have the form that it is said to have"),
             Self::Outvoted => f.write_str("differs from the copies that agree"),
         }
     }
@@ -403,6 +444,11 @@ fn read_checksummed(raw: &RawCopy, slot: Slot) -> Result<Superblock, Rejection> 
     }
     check_place(raw, slot, STRUCTURE_SIZE)?;
     let mut superblock = read_common(raw)?;
+    let both = INCOMPAT_LABELLED | INCOMPAT_COVERED;
+    let area = DataArea::of(features.main_form(), superblock.main_sectors);
+    if features.incompat & both == both || area.is_none() {
+        return Err(Flaw::MainForm.into());
+    }
     superblock.extension = Some(read_extension(raw, features, superblock.spare_sectors)?);
     Ok(superblock)
 }
@@ -512,6 +558,7 @@ fn read_extension(
     Ok(Extension {
         features,
         array_uuid: ArrayUuid::new(Uuid::get(raw)),
+        main_epoch: MainEpoch::u32(raw),
         main_identity: IdentityDigest::new(MainIdentity::get(raw)),
         spare_identity: IdentityDigest::new(SpareIdentity::get(raw)),
         needs_check: NeedsCheck::u32(raw) != 0,
@@ -554,6 +601,22 @@ impl Superblock {
             .map(|extension| extension.array_uuid)
     }
 
+    /// The form of main; bare in plain v4.
+    pub fn main_form(&self) -> MainForm {
+        let features = self.extension.as_ref().map(|extension| extension.features);
+        features.unwrap_or_default().main_form()
+    }
+
+    /// The part of main that the device is made of.
+    pub fn data_area(&self) -> DataArea {
+        let whole = DataArea {
+            start: Sector::new(0),
+            sectors: self.main_sectors,
+        };
+        // A copy whose main is too small for its form is not believed.
+        DataArea::of(self.main_form(), self.main_sectors).unwrap_or(whole)
+    }
+
     /// The layout behind the slots; plain v4 has none.
     pub fn layout(&self) -> Option<&Layout> {
         self.extension.as_ref().map(|extension| &extension.layout)
@@ -568,6 +631,7 @@ impl Extension {
         Compat::put(raw, &self.features.compat.to_le_bytes());
         RoCompat::put(raw, &self.features.ro_compat.to_le_bytes());
         Incompat::put(raw, &self.features.incompat.to_le_bytes());
+        MainEpoch::put(raw, &self.main_epoch.to_le_bytes());
         Uuid::put(raw, self.array_uuid.bytes());
         MainIdentity::put(raw, self.main_identity.bytes());
         SpareIdentity::put(raw, self.spare_identity.bytes());

@@ -103,6 +103,22 @@ impl Sectors {
         Self(bytes >> SECTOR_BYTES.trailing_zeros())
     }
 
+    /// The sum, or `None` if it does not fit.
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(sum) => Some(Self(sum)),
+            None => None,
+        }
+    }
+
+    /// The difference, or `None` if `other` is more.
+    pub const fn checked_sub(self, other: Self) -> Option<Self> {
+        match self.0.checked_sub(other.0) {
+            Some(rest) => Some(Self(rest)),
+            None => None,
+        }
+    }
+
     /// The largest whole number of 4 KiB blocks not above this count, in sectors.
     pub const fn align_down_4k(self) -> Self {
         Self(self.0 & !(BLOCK_4K_SECTORS - 1))

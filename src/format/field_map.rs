@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use super::label::{MainLabel, FORMS};
 use super::structure::{FieldSpec, Show};
 use super::superblock::{self, Common, Extension, Padding, COPY_BYTES, EXTENSION_AT};
 use super::table::{BlockFront, Entry, HeaderFront, BLOCK_BYTES, ENTRIES, STATES, SUPERBLOCK_AT};
@@ -83,6 +84,13 @@ pub fn of_region_header(raw: &[u8; BLOCK_BYTES]) -> Vec<Field> {
     fields
 }
 
+/// The fields of a label of main.
+pub fn of_label(raw: &[u8; BLOCK_BYTES]) -> Vec<Field> {
+    let mut fields = Vec::new();
+    append(&mut fields, "", MainLabel::FIELDS, raw, 0);
+    fields
+}
+
 /// The fields of a table block, those of each entry among them.
 pub fn of_table_block(raw: &[u8; BLOCK_BYTES]) -> Vec<Field> {
     let mut fields = Vec::new();
@@ -133,6 +141,8 @@ fn show(bytes: &[u8], how: Show) -> String {
         },
         Show::Region => named(bytes, &["A", "B"]),
         Show::State => named(bytes, &STATES),
+        Show::End => named(bytes, &["first", "last"]),
+        Show::Form => named(bytes, &FORMS),
         Show::Zeros if bytes.iter().all(|byte| *byte == 0) => "zeros".to_owned(),
         Show::Bytes | Show::Zeros => in_hex(bytes),
     }
@@ -197,6 +207,7 @@ mod tests {
         covers_every_byte_once(&of_copy(&copy), COPY_BYTES);
         covers_every_byte_once(&of_region_header(&[0; BLOCK_BYTES]), BLOCK_BYTES);
         covers_every_byte_once(&of_table_block(&[0; BLOCK_BYTES]), BLOCK_BYTES);
+        covers_every_byte_once(&of_label(&[0; BLOCK_BYTES]), BLOCK_BYTES);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 pub mod backup;
 pub mod field_map;
+pub mod label;
 pub mod structure;
 pub mod superblock;
 pub mod table;

@@ -37,6 +37,10 @@ pub enum Show {
     Region,
     /// The number of an entry's state.
     State,
+    /// The number of an end of main.
+    End,
+    /// The number of a form of main.
+    Form,
     /// Bytes, in hexadecimal.
     Bytes,
     /// Bytes that are zero.

@@ -46,8 +46,8 @@ structure! {
         copy_index: u32 => Number,
         /// 2048 in plain v4, else 512.
         structure_size: u32 => Number,
-        /// Nothing.
-        reserved_36: [u8; 4] => Zeros,
+        /// Counts the times that a disk was made main by labels; nothing in plain v4.
+        main_epoch: u32 => Number,
         /// A UUID found on main, as text.
         main_uuid: [u8; 37] => Text,
         /// A UUID found on the spare, as text.

@@ -110,6 +110,7 @@ pub fn superblock(
         extension: Some(Extension {
             features: Features::default(),
             array_uuid: new_array(context)?,
+            main_epoch: 0,
             main_identity: main.identity_as_main(),
             spare_identity: spare.identity,
             needs_check: false,

@@ -62,6 +62,7 @@ pub(super) fn plan(
         extension: Some(Extension {
             features: Features::default(),
             array_uuid: compose::new_array(context)?,
+            main_epoch: 0,
             main_identity: main.identity,
             spare_identity: inspection.identity,
             needs_check: false,

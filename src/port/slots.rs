@@ -169,6 +169,7 @@ mod tests {
             extension: Some(Extension {
                 features: Features::default(),
                 array_uuid: ArrayUuid::new([7; 16]),
+                main_epoch: 0,
                 main_identity: IdentityDigest::NONE,
                 spare_identity: IdentityDigest::NONE,
                 needs_check: false,

@@ -66,6 +66,7 @@ pub fn superblock(array: u8, main: &str, spare: &str) -> Superblock {
         extension: Some(Extension {
             features: Features::default(),
             array_uuid: ArrayUuid::new([array; 16]),
+            main_epoch: 0,
             main_identity: IdentityDigest::new([array ^ 1; 16]),
             spare_identity: IdentityDigest::new([array ^ 2; 16]),
             needs_check: false,

@@ -62,6 +62,7 @@ pub fn checksummed(array_uuid: ArrayUuid, sequence: u64) -> Superblock {
         extension: Some(Extension {
             features: Features::default(),
             array_uuid,
+            main_epoch: 0,
             main_identity: IdentityDigest::new([0x11; 16]),
             spare_identity: IdentityDigest::new([0x22; 16]),
             needs_check: false,

@@ -23,8 +23,9 @@ use dmremap::remap_core::status::Status;
 type Body = fn(&[u8]);
 
 /// Every fuzz target.
-const TARGETS: [(&str, Body); 8] = [
+const TARGETS: [(&str, Body); 9] = [
     ("backup_file", bodies::backup_file),
+    ("main_label", bodies::main_label),
     ("message", bodies::message),
     ("params_line", bodies::params_line),
     ("region_header", bodies::region_header),
@@ -182,6 +183,11 @@ fn run(target: &str) {
 #[test]
 fn backup_files_are_decoded() {
     run("backup_file");
+}
+
+#[test]
+fn labels_of_main_are_decoded() {
+    run("main_label");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use dmremap::format::backup::{Backup, Content, SavedRange};
 use dmremap::format::superblock::SuperblockCopy;
 use dmremap::remap_core::bytes::Text;
+use dmremap::remap_core::label::{End, Label, MainForm};
 use dmremap::remap_core::layout::Region;
 use dmremap::remap_core::remap_table::{
     put_entry, seal_block, BlockPlace, Entry, EntryState, RegionHeader,
@@ -21,6 +22,7 @@ type Seeds = Vec<(&'static str, Vec<u8>)>;
 pub fn all() -> Vec<(&'static str, Seeds)> {
     vec![
         ("backup_file", backup_files()),
+        ("main_label", main_labels()),
         ("message", messages()),
         ("params_line", params_lines()),
         ("region_header", region_headers()),
@@ -128,6 +130,41 @@ fn region_headers() -> Seeds {
         ("a", header(Region::A, b"my-storage")),
         ("b-nameless", header(Region::B, b"")),
         ("hostile", header(Region::A, b"\x1b[31m\xff\xe2\x81\xa6")),
+    ]
+}
+
+fn main_labels() -> Seeds {
+    let label = |end, form, sealed, name: &[u8]| {
+        let label = Label {
+            end,
+            array: ARRAY,
+            epoch: 3,
+            identity: IdentityDigest::new([0x11; 16]),
+            main_sectors: Sectors::new(1 << 21),
+            form,
+            sealed,
+            name: Text::new(name).unwrap(),
+        };
+        let mut raw = [0; 4096];
+        label.write(&mut raw);
+        raw.to_vec()
+    };
+    vec![
+        (
+            "first",
+            label(End::First, MainForm::Labelled, true, b"vault"),
+        ),
+        ("last", label(End::Last, MainForm::Covered, true, b"vault")),
+        ("unsealed", label(End::First, MainForm::Covered, false, b"")),
+        (
+            "hostile",
+            label(
+                End::Last,
+                MainForm::Labelled,
+                true,
+                b"\x1b[31m\xff\xe2\x81\xa6",
+            ),
+        ),
     ]
 }
 

@@ -8,6 +8,7 @@
 #![cfg(test)]
 
 mod checksum;
+mod label;
 mod layout;
 mod sample;
 mod superblock;

@@ -2,6 +2,7 @@
 //! disk could show.
 
 use dmremap::remap_core::bytes::Text;
+use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::layout::Layout;
 use dmremap::remap_core::superblock::{Extension, Features, Superblock};
 use dmremap::remap_core::units::{
@@ -44,24 +45,31 @@ fn written_text<const N: usize>() -> impl Strategy<Value = Text<N>> {
     })
 }
 
+pub fn main_form() -> impl Strategy<Value = MainForm> {
+    proptest::sample::select(MainForm::ALL.to_vec())
+}
+
 /// The extension of a spare of so many sectors, with a layout that fits it.
 fn sound_extension(spare: Sectors) -> impl Strategy<Value = Extension> {
     let fitting =
         block_size().prop_filter_map("too small", move |unit| Layout::for_spare(spare, unit).ok());
     (
-        any::<u32>(),
+        any::<(u32, u32)>(),
+        main_form(),
         any::<bool>(),
         uniform16(any::<u8>()),
         uniform32(any::<u8>()),
         fitting,
     )
         .prop_map(
-            |(compat, needs_check, array, identities, layout)| Extension {
+            |((compat, main_epoch), form, needs_check, array, identities, layout)| Extension {
                 features: Features {
                     compat,
                     ..Features::default()
-                },
+                }
+                .with_main(form),
                 array_uuid: ArrayUuid::new(array),
+                main_epoch,
                 main_identity: IdentityDigest::new(identities[..16].try_into().unwrap()),
                 spare_identity: IdentityDigest::new(identities[16..].try_into().unwrap()),
                 needs_check,

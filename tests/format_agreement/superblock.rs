@@ -29,6 +29,7 @@ pub fn superblock_of(copy: &SuperblockCopy) -> Option<Superblock> {
                 incompat: extension.incompat,
             },
             array_uuid: ArrayUuid::new(extension.array_uuid),
+            main_epoch: common.main_epoch,
             main_identity: IdentityDigest::new(extension.main_identity),
             spare_identity: IdentityDigest::new(extension.spare_identity),
             needs_check: extension.needs_check != 0,
@@ -97,7 +98,9 @@ fn declared_copy(superblock: &Superblock, slot: Slot) -> SuperblockCopy {
                 None => declared::PLAIN_STRUCTURE_SIZE,
                 Some(_) => 512,
             },
-            reserved_36: [0; 4],
+            main_epoch: superblock
+                .extension
+                .map_or(0, |extension| extension.main_epoch),
             main_uuid: *superblock.main_uuid.field(),
             spare_uuid: *superblock.spare_uuid.field(),
             main_sectors: superblock.main_sectors.get(),
@@ -220,10 +223,15 @@ fn reasons_in_extension(extension: &declared::Extension, common: &declared::Comm
             stored: extension.extension_version,
         }));
     }
-    if extension.incompat != 0 {
+    if extension.incompat & !3 != 0 {
         found.push(Reason::Unsupported(Unsupported::Features {
-            incompat: extension.incompat,
+            incompat: extension.incompat & !3,
         }));
+    }
+    // A main with labels has a MiB at each end and something between.
+    let room = common.main_sectors / 8 * 8 >= 2 * 2048 + 8;
+    if extension.incompat & 3 == 3 || (extension.incompat & 3 != 0 && !room) {
+        found.push(Reason::Flaw(Flaw::MainForm));
     }
     if extension.extension_length != 112 {
         found.push(Reason::Flaw(Flaw::ExtensionLength {
@@ -326,6 +334,7 @@ fn samples() -> &'static [RawCopy; 2] {
                 incompat: 0,
             },
             array_uuid: ArrayUuid::new([0xc3; 16]),
+            main_epoch: 0x0b0a_0908,
             main_identity: IdentityDigest::new([0xd4; 16]),
             spare_identity: IdentityDigest::NONE,
             needs_check: true,

@@ -2,6 +2,7 @@
 
 use dmremap::format::backup::{Front, RangeRecord};
 use dmremap::format::field_map::{of_region_header, of_table_block};
+use dmremap::format::label::MainLabel;
 use dmremap::format::structure::FieldSpec;
 use dmremap::format::superblock::{Common, Extension, Padding, EXTENSION_AT};
 use dmremap::format::table::{BlockFront, Entry, STATES};
@@ -55,6 +56,7 @@ fn fields_lie_where_the_document_says() {
             EXTENSION_AT,
         ),
         ("### Entry", Entry::FIELDS, 0),
+        ("### Label", MainLabel::FIELDS, 0),
         ("## Backup files", Front::FIELDS, 0),
     ] {
         assert_eq!(
@@ -246,6 +248,7 @@ fn copy(sequence: u64, slot: Slot) -> Reading {
         extension: Some(RulesExtension {
             features: Features::default(),
             array_uuid: ArrayUuid::new([3; 16]),
+            main_epoch: 0,
             main_identity: IdentityDigest::NONE,
             spare_identity: IdentityDigest::NONE,
             needs_check: false,

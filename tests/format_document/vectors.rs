@@ -4,10 +4,12 @@
 use std::path::Path;
 
 use dmremap::format::backup::{Backup, Content, SavedRange};
-use dmremap::format::field_map::{of_copy, of_region_header, of_table_block, Field};
+use dmremap::format::field_map::{of_copy, of_label, of_region_header, of_table_block, Field};
+use dmremap::format::label::MainLabel;
 use dmremap::format::superblock::{SuperblockCopy, Tail};
 use dmremap::format::table::{RegionHeader, TableBlock};
 use dmremap::remap_core::bytes::Text;
+use dmremap::remap_core::label::{End, Label, LabelReading, MainForm};
 use dmremap::remap_core::layout::{Layout, Region};
 use dmremap::remap_core::remap_table::{
     self as rules, check_block, put_entry, seal_block, BlockPlace, Entry, EntryState,
@@ -88,6 +90,7 @@ fn superblock(fields: &Fields, prefix: &str, padding: u8) -> Superblock {
                 incompat: small("incompat"),
             },
             array_uuid: ArrayUuid::new(sixteen("array_uuid")),
+            main_epoch: small("main_epoch"),
             main_identity: IdentityDigest::new(sixteen("main_identity")),
             spare_identity: IdentityDigest::new(sixteen("spare_identity")),
             needs_check: number("needs_check") != 0,
@@ -186,6 +189,49 @@ fn header_block() {
     let mut written = [0; 4096];
     listed.write(&mut written);
     assert_eq!(written, raw);
+}
+
+fn check_label(name: &str, listed: Label) {
+    let vector = vector(name);
+    let raw: [u8; 4096] = vector.bytes.as_slice().try_into().unwrap();
+    let map = of_label(&raw);
+    shows(&vector, &map);
+
+    let label = MainLabel::decode(&raw).unwrap();
+    assert_eq!(label.encode(), raw);
+    let mut fields = vector.fields.clone();
+    let words = fields.0.get_mut("words").unwrap();
+    *words = words.replace("\\x0a", "\n");
+    let mut made = MainLabel::fields_of(&assembled(&fields, &map, 0));
+    made.checksum = 0;
+    assert_eq!(made.with_checksum().encode(), raw);
+
+    let read = LabelReading::of(&raw, listed.end, listed.main_sectors);
+    assert_eq!(read, LabelReading::Label(listed));
+    let mut written = [0xff; 4096];
+    listed.write(&mut written);
+    assert_eq!(written, raw);
+}
+
+#[test]
+fn labels_of_main() {
+    let listed = |name: &str| {
+        let fields = vector(name).fields;
+        let number = |field: &str| fields.number(field);
+        Label {
+            end: End::ALL[number("end") as usize],
+            array: ArrayUuid::new(fields.sixteen("array_uuid")),
+            epoch: number("main_epoch").try_into().unwrap(),
+            identity: IdentityDigest::new(fields.sixteen("identity")),
+            main_sectors: Sectors::new(number("main_sectors")),
+            form: MainForm::ALL[number("form") as usize],
+            sealed: number("sealed") == 1,
+            name: Text::new(fields.text("name").as_bytes()).unwrap(),
+        }
+    };
+    for name in ["main-label-first", "main-label-last"] {
+        check_label(name, listed(name));
+    }
 }
 
 #[test]

@@ -10,13 +10,15 @@
 use std::fmt::Display;
 
 use dmremap::format::backup::Backup;
-use dmremap::format::field_map::{of_copy, of_region_header, Field};
+use dmremap::format::field_map::{of_copy, of_label, of_region_header, Field};
+use dmremap::format::label::MainLabel;
 use dmremap::format::superblock::SuperblockCopy;
 use dmremap::format::table::{self as declared, TableBlock};
 use dmremap::remap_core::checksum::Crc32c;
 use dmremap::remap_core::commit::{
     execute, prepare, survey as read_slots, Authority, Intent, SlotStore,
 };
+use dmremap::remap_core::label::{End, LabelReading};
 use dmremap::remap_core::layout::Region;
 use dmremap::remap_core::message::Message;
 use dmremap::remap_core::params::TargetArgs;
@@ -32,7 +34,7 @@ use dmremap::remap_core::superblock::{
 use dmremap::remap_core::table_update::{
     choose, repair_block, same_entries, update_block, Choice, TableStore,
 };
-use dmremap::remap_core::units::{ArrayUuid, Errno, PerSlot, Slot};
+use dmremap::remap_core::units::{ArrayUuid, Errno, PerSlot, Sectors, Slot};
 use dmremap::text;
 
 /// The first bytes of `data`, followed by zeros where it is shorter.
@@ -259,6 +261,30 @@ pub fn region_header(data: &[u8]) {
                     assert_eq!(RegionHeader::read(&written, region), Ok(read));
                 }
                 Err(flaw) => says_harmlessly(&flaw),
+            }
+        }
+    }
+}
+
+/// A label of main, as it is and with a checksum that fits.
+pub fn main_label(data: &[u8]) {
+    let raw: RawBlock = filled(data);
+    let label = MainLabel::fields_of(&raw);
+    assert_eq!(label.encode(), raw);
+    for raw in [raw, label.with_checksum().encode()] {
+        shows_harmlessly(&of_label(&raw));
+        for end in End::ALL {
+            let size = Sectors::new(MainLabel::fields_of(&raw).main_sectors);
+            match LabelReading::of(&raw, end, size) {
+                LabelReading::Label(read) => {
+                    assert!(MainLabel::decode(&raw).is_ok());
+                    let mut written = [0xff; 4096];
+                    read.write(&mut written);
+                    let again = LabelReading::of(&written, end, size);
+                    assert_eq!(again, LabelReading::Label(read));
+                }
+                LabelReading::Flawed(flaw) => says_harmlessly(&flaw),
+                _ => {}
             }
         }
     }

@@ -428,6 +428,7 @@ impl<R: Room> Engine<R> {
             extension: Some(Extension {
                 features: Features::default(),
                 array_uuid: array,
+                main_epoch: 0,
                 main_identity: IdentityDigest::NONE,
                 spare_identity: IdentityDigest::NONE,
                 needs_check: false,

@@ -498,6 +498,7 @@ impl Vast {
             extension: Some(Extension {
                 features: Features::default(),
                 array_uuid: SEED.array,
+                main_epoch: 0,
                 main_identity: IdentityDigest::NONE,
                 spare_identity: IdentityDigest::NONE,
                 needs_check: false,
