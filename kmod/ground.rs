@@ -143,6 +143,10 @@ impl<'a> Host for Ground<'a> {
         self.of.found_table(layout);
     }
 
+    fn data_begins(&mut self, at: Sector) {
+        self.of.data_begins(at);
+    }
+
     fn alone<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
         self.of.without_writes(|| inner(self))
     }

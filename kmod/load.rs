@@ -33,6 +33,14 @@ impl Joined<'_> {
             false => engine.load(&mut ground),
         };
         done.map_err(|error| self.refuse_to_load(error))?;
+        let data = state.engine.data_area().sectors;
+        if self.length() > data {
+            let (number, length) = (self.number(), self.length());
+            log::error(format_args!(
+                "{number}: the table is {length} sectors long, and between the labels of main are {data}"
+            ));
+            return Err(EINVAL);
+        }
         if !state.loaded {
             self.warn_of_no_table(&state);
         }
@@ -49,6 +57,10 @@ impl Joined<'_> {
                 let name = self.device(device).name();
                 log::error(format_args!("{number}: {name}: {error}"));
             }
+            LoadError::Main(_) => {
+                let name = self.main().name();
+                log::error(format_args!("{number}: {name}: {error}"));
+            }
             LoadError::Copies(_) | LoadError::Changed => {
                 let spare = self.spare().name();
                 log::error(format_args!("{number}: {spare}: {error}"));
@@ -60,7 +72,7 @@ impl Joined<'_> {
         match error {
             LoadError::Copies(Refusal::Unreadable(_)) => EIO,
             LoadError::Copies(Refusal::Verdict(_)) | LoadError::TableLost { .. } => EUCLEAN,
-            LoadError::Size { .. } => ENXIO,
+            LoadError::Size { .. } | LoadError::Main(_) => ENXIO,
             LoadError::Unit { .. } => EINVAL,
             LoadError::Changed => ESTALE,
             LoadError::Memory => ENOMEM,

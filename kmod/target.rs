@@ -39,8 +39,10 @@ pub struct Joined<'t> {
     owner: Owner<'t>,
     main: Device<'t>,
     spare: Device<'t>,
-    /// Where on the mapped device the target begins.
-    begin: Sector,
+    /// How far ahead on main a sector of the mapped device is; below zero, by wrapping, where
+    /// the target begins behind others.
+    ahead: Atomic<u64>,
+    length: Sectors,
     main_path: CString,
     spare_path: CString,
     options: Options,
@@ -75,12 +77,23 @@ impl<'t> Joined<'t> {
         &self.owner
     }
 
-    /// How far behind the beginning of the target a sector of the mapped device is: where
-    /// main has it.
+    /// The sector of main that a sector of the mapped device is.
     #[inline]
     pub fn on_main(&self, sector: Sector) -> Sector {
         // Device-mapper hands a target only what is within it.
-        Sector::new(sector.get().wrapping_sub(self.begin.get()))
+        Sector::new(sector.get().wrapping_add(read_once(&self.ahead)))
+    }
+
+    /// From now on the target begins at this sector of main.
+    pub fn data_begins(&self, at: Sector) {
+        let begin = self.owner.begin();
+        self.ahead
+            .store(at.get().wrapping_sub(begin.get()), Release);
+    }
+
+    /// How much of the mapped device the target is.
+    pub fn length(&self) -> Sectors {
+        self.length
     }
 
     /// The mapped device's number, as logs name it.
@@ -254,7 +267,8 @@ impl Target for Remap {
         let shown = state.engine.shown();
         let index = Index::new(main.size(), unit).map_err(no_memory)?;
         let joined = try_pin_init!(Joined {
-            begin: constructor.owner().begin(),
+            ahead: Atomic::new(0u64.wrapping_sub(constructor.owner().begin().get())),
+            length: constructor.length(),
             owner: constructor.owner(),
             main_path: text(args.main)?,
             spare_path: text(args.spare)?,

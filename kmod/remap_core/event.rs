@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use crate::remap_core::label::End;
+use crate::remap_core::main_verdict::LabelState;
 use crate::remap_core::policy::{PassUp, UsageMark};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{MainBlock, Replacement, Sequence};
@@ -30,6 +32,13 @@ pub enum Event {
         copies: u8,
         /// How many table blocks and region headers are.
         table_blocks: u32,
+    },
+    /// A scrub found a label of main that is not as it must be.
+    MainLabel {
+        /// The end of main.
+        end: End,
+        /// Its state.
+        state: LabelState,
     },
     /// A repair was scheduled.
     RepairScheduled {
@@ -120,6 +129,7 @@ impl Event {
             Self::MetadataWritten { .. } => "metadata-written",
             Self::ScrubClean => "scrub-clean",
             Self::CorruptionDetected { .. } => "corruption-detected",
+            Self::MainLabel { .. } => "main-label",
             Self::RepairScheduled { .. } => "repair-scheduled",
             Self::RepairCompleted => "repair-completed",
             Self::RepairFailed { .. } => "repair-failed",
@@ -150,6 +160,7 @@ impl Event {
             | Self::Remapped { .. } => Severity::Info,
             Self::Activated { .. }
             | Self::CorruptionDetected { .. }
+            | Self::MainLabel { .. }
             | Self::RepairFailed { .. }
             | Self::Pending { .. }
             | Self::ReplacementBad { .. }
@@ -222,6 +233,7 @@ impl fmt::Display for Event {
                     "scrub: damage in {copies} of 5 copies, {table_blocks} table blocks"
                 )
             }
+            Self::MainLabel { end, state } => write!(f, "label at the {end} end of main: {state}"),
             Self::RepairScheduled { attempt, in_millis } => {
                 write!(f, "repair: attempt {attempt} in {in_millis} ms")
             }

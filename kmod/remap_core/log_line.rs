@@ -7,6 +7,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::remap_core::event::Event;
+use crate::remap_core::label::End;
+use crate::remap_core::main_verdict::LabelState;
 use crate::remap_core::policy::{PassUp, UsageMark};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{MainBlock, Replacement, Sequence};
@@ -135,6 +137,15 @@ fn of_device(text: &str) -> Option<Event> {
 }
 
 fn of_repair(text: &str) -> Option<Event> {
+    if let Some(rest) = text.strip_prefix("label at the ") {
+        let (end, state) = rest.split_once(" end of main: ")?;
+        return Some(Event::MainLabel {
+            end: End::ALL.into_iter().find(|known| known.name() == end)?,
+            state: LabelState::ALL
+                .into_iter()
+                .find(|known| known.name() == state)?,
+        });
+    }
     if let Some(rest) = text.strip_prefix("scrub: damage in ") {
         let (copies, rest) = rest.split_once(" of 5 copies")?;
         let table_blocks = match rest {
@@ -223,6 +234,11 @@ mod tests {
             events.extend(PassUp::all().map(|why| Event::NotRelocated { block, why }));
         }
         events.extend(Verdict::ALL.map(|verdict| Event::Activated { verdict }));
+        events.extend(
+            End::ALL
+                .into_iter()
+                .flat_map(|end| LabelState::ALL.map(|state| Event::MainLabel { end, state })),
+        );
         events.extend(UsageMark::ALL.map(|mark| Event::SpareUse { mark }));
         events
     }
@@ -231,7 +247,7 @@ mod tests {
     fn every_line_is_read_as_it_was_written() {
         let events = events();
         let names: std::collections::BTreeSet<_> = events.iter().map(Event::name).collect();
-        assert_eq!(names.len(), 18, "every kind is tried: {names:?}");
+        assert_eq!(names.len(), 19, "every kind is tried: {names:?}");
         let told = events.into_iter().map(Told::Event);
         for told in told.chain([Told::Named("vault"), Told::Words("the copies are torn")]) {
             let line = LogLine {

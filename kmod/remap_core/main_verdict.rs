@@ -93,6 +93,11 @@ impl LabelState {
         matches!(self, Self::Valid | Self::Unsealed)
     }
 
+    /// Whether the label is to be written anew on a disk that is known to be main.
+    pub const fn is_mendable(self) -> bool {
+        self.is_silent() || matches!(self, Self::Unsealed)
+    }
+
     /// Whether it says nothing at all.
     const fn is_silent(self) -> bool {
         matches!(self, Self::Missing | Self::Corrupt | Self::Unreadable)

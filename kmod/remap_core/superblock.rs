@@ -59,7 +59,7 @@ pub const INCOMPAT_LABELLED: u32 = 1;
 pub const INCOMPAT_COVERED: u32 = 1 << 1;
 
 /// The `incompat` bits that this code knows.
-pub const KNOWN_INCOMPAT: u32 = INCOMPAT_LABELLED | INCOMPAT_COVERED;
+pub const KNOWN_INCOMPAT: u32 = INCOMPAT_LABELLED;
 
 type Magic = Field<0, 4>;
 type Version = Field<4, 4>;

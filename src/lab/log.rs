@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::files::{host_error, own_file, read, replace, unusable};
 use crate::port::{HostError, LoggedEvent};
 use crate::remap_core::event::Event;
+use crate::remap_core::label::End;
+use crate::remap_core::main_verdict::LabelState;
 use crate::remap_core::policy::{Failure, PassUp, UsageMark};
 use crate::remap_core::quorum::Verdict;
 use crate::remap_core::units::{MainBlock, Replacement, Sequence, Timestamp};
@@ -173,6 +175,7 @@ enum Told {
     MetadataWritten { sequence: u64 },
     ScrubClean,
     CorruptionDetected { copies: u8, table_blocks: u32 },
+    MainLabel { end: String, state: String },
     RepairScheduled { attempt: u8, in_millis: u64 },
     RepairCompleted,
     RepairFailed { attempt: u8 },
@@ -221,6 +224,10 @@ impl From<&Event> for Told {
             } => Self::CorruptionDetected {
                 copies,
                 table_blocks,
+            },
+            Event::MainLabel { end, state } => Self::MainLabel {
+                end: end.name().to_owned(),
+                state: state.name().to_owned(),
             },
             Event::RepairScheduled { attempt, in_millis } => {
                 Self::RepairScheduled { attempt, in_millis }
@@ -275,6 +282,12 @@ impl Told {
             } => Event::CorruptionDetected {
                 copies: *copies,
                 table_blocks: *table_blocks,
+            },
+            Self::MainLabel { end, state } => Event::MainLabel {
+                end: End::ALL.into_iter().find(|known| known.name() == end)?,
+                state: LabelState::ALL
+                    .into_iter()
+                    .find(|known| known.name() == state)?,
             },
             Self::RepairScheduled { attempt, in_millis } => Event::RepairScheduled {
                 attempt: *attempt,
@@ -341,6 +354,10 @@ mod tests {
             Event::SpareFails,
             Event::NeedsCheck,
             Event::LeftOut { lines: 4 },
+            Event::MainLabel {
+                end: End::Last,
+                state: LabelState::Missing,
+            },
         ];
         let verdicts = Verdict::ALL.into_iter();
         events.extend(verdicts.map(|verdict| Event::Activated { verdict }));

@@ -28,6 +28,11 @@ pub const fn event(event: &Event) -> &'static str {
         Event::RepairCompleted => {
             "What was damaged was written anew from the winning content and read back."
         }
+        Event::MainLabel { .. } => {
+            "A label of main, by which it is known and by which nobody takes it past the device, is \
+             not as it must be. One that is lost is written anew; what others wrote over one stays, \
+             and a person must look."
+        }
         Event::RepairFailed { .. } => {
             "The spare did not take what was written, or gave back something else. Another attempt \
              follows, until there were five."

@@ -219,28 +219,21 @@ impl Seat {
         self.press_for(&format!("/{name}"), &format!("/{name}▏"));
         self.press(ENTER);
         self.wait_without(&format!("/{name}▏"));
+        // The name comes first in a row; others of the row may be of it. Rows come and go, and
+        // with them the line of the chosen one.
+        let chosen = |screen: &vt100::Screen| {
+            let text = screen.contents();
+            let behind = text.lines().find_map(|line| Some(line.split_once('▸')?.1));
+            let mut words = behind?.split_whitespace().filter(|word| *word != "└");
+            words.next().map(str::to_owned)
+        };
         for _ in 0..10 {
-            let chosen = |screen: &vt100::Screen| {
-                let text = screen.contents();
-                let mut lines = text.lines();
-                lines.any(|line| {
-                    line.contains('▸')
-                        && line
-                            .split_whitespace()
-                            .any(|word| word.trim_matches(['│', '▸', '└']) == name)
-                })
-            };
-            if chosen(self.screen.0.lock().unwrap().parser.screen()) {
+            let before = chosen(self.screen.0.lock().unwrap().parser.screen());
+            if before.as_deref() == Some(name) {
                 return;
             }
-            // Times on the screen change by themselves; which row is chosen does not.
-            let row = |screen: &vt100::Screen| {
-                let text = screen.contents();
-                text.lines().position(|line| line.contains('▸'))
-            };
-            let before = row(self.screen.0.lock().unwrap().parser.screen());
             self.press("j");
-            self.wait_until("another row", |screen| row(screen) != before);
+            self.wait_until("another row", |screen| chosen(screen) != before);
         }
         panic!("{name} is not in the list:\n{}", self.text());
     }

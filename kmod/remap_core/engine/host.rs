@@ -306,6 +306,10 @@ pub trait Host {
     /// Called when a table was found or made, before anything is served from it.
     fn found_table(&mut self, layout: &Layout);
 
+    /// Called when it is known which sector of main the device begins at, before anything is
+    /// served.
+    fn data_begins(&mut self, at: Sector);
+
     /// Keeps all other writes to main out until `inner` has ended.
     fn alone<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T;
 

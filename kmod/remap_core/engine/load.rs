@@ -8,10 +8,12 @@ use crate::remap_core::account::{Counters, Judged};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::engine::copies::{header_name, survey, Surveyed};
 use crate::remap_core::engine::host::{Full, Host, Index, Room};
+use crate::remap_core::engine::labels::check_labels;
 use crate::remap_core::engine::table::{Loaded, Table};
 use crate::remap_core::engine::{Engine, Joined, Metadata, Schedule};
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::Region;
+use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::message::Device;
 use crate::remap_core::policy::Health;
 use crate::remap_core::quorum::{Refusal, Verdict};
@@ -33,6 +35,8 @@ pub enum LoadError {
         /// The size that the metadata says.
         says: Sectors,
     },
+    /// Main is not the disk that the labels say, or labels on it forbid to take it as it is.
+    Main(MainVerdict),
     /// The remap unit is not that of the metadata.
     Unit {
         /// The unit that was given.
@@ -65,6 +69,20 @@ impl fmt::Display for LoadError {
                 f,
                 "{device} has {has} sectors and the metadata says {says}: it is another disk"
             ),
+            Self::Main(verdict) => f.write_str(match verdict {
+                MainVerdict::Labelled | MainVerdict::Damaged => "it is main",
+                MainVerdict::Unlabelled => {
+                    "it bears no label, and the metadata says that main does: it is another disk, \
+                     or both labels are lost"
+                }
+                MainVerdict::Former => "it was main before another disk, and is so no more",
+                MainVerdict::Newer => {
+                    "its labels are newer than the metadata on the spare, which is an old copy"
+                }
+                MainVerdict::Other => "it bears the labels of another device's main",
+                MainVerdict::Split => "its two labels do not say the same",
+                MainVerdict::Overwritten => "the signature of others lies where its labels were",
+            }),
             Self::Unit { given, says } => write!(
                 f,
                 "the metadata has a remap unit of {says} bytes and the table line gives {given}: \
@@ -126,7 +144,10 @@ impl<R: Room> Engine<R> {
             let refused = LoadError::Copies(Refusal::Verdict(verdict));
             let superblock = surveyed.superblock().ok_or(refused)?;
             self.take_up(host, &superblock, None)?;
+        } else {
+            check_labels(host, None, self.settings.read_only, &mut self.scratch)?;
         }
+        host.data_begins(self.data_area().start);
         self.judged = Judged::from(&*surveyed.judgement);
         self.schedule.next_scrub = self.first_scrub(host.now());
         host.raise(Event::Activated { verdict });
@@ -147,6 +168,7 @@ impl<R: Room> Engine<R> {
         if let Some(superblock) = &kept.superblock {
             self.take_up(host, superblock, kept.name)?;
         }
+        host.data_begins(self.data_area().start);
         self.counters = kept.counters;
         self.judged = kept.judged;
         self.schedule = kept.schedule;
@@ -183,6 +205,8 @@ impl<R: Room> Engine<R> {
         name: Option<Text<NAME_LIMIT>>,
     ) -> Result<(), LoadError> {
         self.check_devices(host, superblock)?;
+        let read_only = self.settings.read_only;
+        check_labels(host, Some(superblock), read_only, &mut self.scratch)?;
         self.tried = superblock.sequence;
         let Some(extension) = superblock.extension else {
             self.metadata = Metadata::Plain(R::boxed(*superblock)?);
@@ -272,6 +296,8 @@ impl<R: Room> Engine<R> {
         if let Some(superblock) = self.superblock() {
             self.check_devices(host, superblock)?;
         }
+        let known = self.metadata.superblock();
+        check_labels(host, known, self.settings.read_only, &mut self.scratch)?;
         let surveyed = survey(host, &mut self.scratch)?;
         let found = surveyed.judgement.sequence.unwrap_or(Sequence::new(0));
         let known = self.superblock().map(|known| known.sequence);

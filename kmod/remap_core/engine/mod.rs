@@ -13,6 +13,7 @@
 
 pub mod copies;
 pub mod host;
+mod labels;
 mod load;
 mod message;
 mod readings;
@@ -33,13 +34,14 @@ use crate::remap_core::engine::host::{Full, Host, Now, Room};
 use crate::remap_core::engine::relocate::Moving;
 use crate::remap_core::engine::table::Table;
 use crate::remap_core::event::Event;
+use crate::remap_core::label::{DataArea, MainForm};
 use crate::remap_core::params::FIRST_SCRUB_MILLIS;
 use crate::remap_core::policy::{Failure, Health};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::repair::{Backoff, Phase};
 use crate::remap_core::status::{Mode, RepairStatus, Status};
 use crate::remap_core::superblock::Superblock;
-use crate::remap_core::units::{BlockSize, Blocks, Errno, Millis, Sectors, Sequence};
+use crate::remap_core::units::{BlockSize, Blocks, Errno, Millis, Sector, Sectors, Sequence};
 
 /// Whether a stepper has more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,16 @@ enum Metadata<R: Room> {
     Plain(R::Boxed<Superblock>),
     /// Copies and a table.
     Full(R::Boxed<Joined<R>>),
+}
+
+impl<R: Room> Metadata<R> {
+    fn superblock(&self) -> Option<&Superblock> {
+        match self {
+            Self::None => None,
+            Self::Plain(superblock) => Some(superblock),
+            Self::Full(joined) => Some(&joined.superblock),
+        }
+    }
 }
 
 /// Metadata with a table.
@@ -179,11 +191,7 @@ impl<R: Room> Engine<R> {
 
     /// The superblock that it works by, where there is metadata.
     pub fn superblock(&self) -> Option<&Superblock> {
-        match &self.metadata {
-            Metadata::None => None,
-            Metadata::Plain(superblock) => Some(superblock),
-            Metadata::Full(joined) => Some(&joined.superblock),
-        }
+        self.metadata.superblock()
     }
 
     /// The name that the region headers bear, where there are any.
@@ -287,10 +295,21 @@ impl<R: Room> Engine<R> {
         wanted.then(|| now.uptime.after(FIRST_SCRUB_MILLIS))
     }
 
-    /// The size of the device; what of main is no whole remap unit is not part of it.
-    pub const fn device_size(&self) -> Sectors {
+    /// The part of main that the device is made of; what of it is no whole remap unit is not
+    /// part of the device.
+    pub fn data_area(&self) -> DataArea {
         let shift = self.settings.unit.sector_shift();
-        Sectors::new(self.settings.size.get().wrapping_shl(shift))
+        let whole = DataArea {
+            start: Sector::new(0),
+            sectors: Sectors::new(self.settings.size.get().wrapping_shl(shift)),
+        };
+        match self
+            .superblock()
+            .map(|superblock| (superblock.main_form(), superblock.data_area()))
+        {
+            Some((MainForm::Labelled, area)) => area,
+            _ => whole,
+        }
     }
 }
 

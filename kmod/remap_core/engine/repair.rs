@@ -32,6 +32,8 @@ pub enum WriteFailure {
     NotKept,
     /// The spare gave an error.
     Spare(Errno),
+    /// Main did not take a label.
+    Main(Errno),
     /// Something on the spare is intact and not this device's.
     Contradiction,
     /// Everything was written, and not everything is intact.
@@ -58,6 +60,7 @@ impl fmt::Display for WriteFailure {
                 f.write_str("what would be overwritten could not be kept; nothing was written")
             }
             Self::Spare(errno) => write!(f, "the spare failed, {errno}"),
+            Self::Main(errno) => write!(f, "main failed, {errno}"),
             Self::Contradiction => {
                 f.write_str("the spare holds what is intact and not of this device")
             }
@@ -211,6 +214,7 @@ impl<R: Room> Repair<R> {
                 None => Ok(Stage::Headers(look)),
             },
             Stage::Headers(look) => {
+                engine.mend_labels(host, &look)?;
                 engine.mend_headers(host, &look, self.outcome.is_ok())?;
                 Ok(Stage::Copies(look))
             }

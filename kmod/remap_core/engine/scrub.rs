@@ -5,11 +5,14 @@
 use crate::remap_core::account::Judged;
 use crate::remap_core::engine::copies::{header_name, survey, Surveyed};
 use crate::remap_core::engine::host::{Host, Room};
+use crate::remap_core::engine::labels::read_label;
 use crate::remap_core::engine::readings::{Readings, MOST};
 use crate::remap_core::engine::table::Held;
 use crate::remap_core::engine::{Engine, Metadata, Progress, WriteFailure};
 use crate::remap_core::event::Event;
+use crate::remap_core::label::End;
 use crate::remap_core::layout::Region;
+use crate::remap_core::main_verdict::LabelState;
 use crate::remap_core::quorum::{Healing, Verdict};
 use crate::remap_core::units::Slot;
 
@@ -18,6 +21,8 @@ pub(super) struct Look<R: Room> {
     pub(super) surveyed: Surveyed<R>,
     /// Whether the header block of region A, of region B, is not as it must be.
     pub(super) headers: [bool; 2],
+    /// The labels of main; valid where it bears none.
+    pub(super) labels: [LabelState; 2],
     /// How many blocks of the table are damaged, headers and both regions counted.
     table_damage: u32,
     /// The first damaged block of the table, and the one behind the last.
@@ -43,6 +48,7 @@ impl<R: Room> Look<R> {
             contradiction: engine.is_another(&surveyed),
             surveyed,
             headers: [false; 2],
+            labels: [LabelState::Valid; 2],
             table_damage: 0,
             damaged: None,
             readings: Readings::new((blocks.unwrap_or(1) as usize).min(MOST))?,
@@ -60,6 +66,10 @@ impl<R: Room> Look<R> {
         for (region, damaged) in Region::ALL.into_iter().zip(&mut look.headers) {
             *damaged = header_name(host, &layout, array, region, scratch).is_none();
             look.table_damage = look.table_damage.saturating_add(u32::from(*damaged));
+        }
+        let superblock = &joined.superblock;
+        if superblock.main_form().has_labels() {
+            look.labels = End::ALL.map(|end| read_label(host, end, Some(superblock), scratch));
         }
         Ok(Some(look))
     }
@@ -103,8 +113,27 @@ impl<R: Room> Look<R> {
         self.table_damage > 0
     }
 
+    /// Whether a label is to be written anew. What others wrote over one is theirs.
+    pub(super) fn has_label_damage(&self) -> bool {
+        self.labels.iter().any(|state| state.is_mendable())
+    }
+
     pub(super) fn is_intact(&self) -> bool {
-        self.verdict() == Verdict::Healthy && self.table_damage == 0 && !self.contradiction
+        self.verdict() == Verdict::Healthy
+            && self.table_damage == 0
+            && !self.has_label_damage()
+            && !self.contradiction
+    }
+
+    fn tell_labels<H: Host<Room = R>>(&self, host: &mut H) -> bool {
+        let mut all_valid = true;
+        for (end, state) in End::ALL.into_iter().zip(self.labels) {
+            if state != LabelState::Valid {
+                all_valid = false;
+                host.raise(Event::MainLabel { end, state });
+            }
+        }
+        all_valid
     }
 }
 
@@ -160,11 +189,14 @@ impl<R: Room> Engine<R> {
         self.ask_main_again(host);
         self.take_findings(host, found);
         self.note_check(host, found);
+        let labels_are_valid = found.tell_labels(host);
         if found.is_intact() {
             if !self.spare_fails && !self.table_fails {
                 self.schedule.backoff.found_intact();
             }
-            host.raise(Event::ScrubClean);
+            if labels_are_valid {
+                host.raise(Event::ScrubClean);
+            }
             return;
         }
         if found.has_table_damage() || found.verdict() != Verdict::Healthy {
@@ -178,7 +210,7 @@ impl<R: Room> Engine<R> {
             found.verdict().healing(),
             Healing::AfterBackup | Healing::RollForward
         );
-        if copies || found.has_table_damage() {
+        if copies || found.has_table_damage() || found.has_label_damage() {
             self.schedule_repair(host);
         }
     }

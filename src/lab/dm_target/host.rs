@@ -131,6 +131,9 @@ impl Host for LabHost<'_> {
 
     fn found_table(&mut self, _layout: &Layout) {}
 
+    // Requests are placed by what the engine says.
+    fn data_begins(&mut self, _at: Sector) {}
+
     fn alone<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
         // One action at a time holds the disks.
         inner(self)

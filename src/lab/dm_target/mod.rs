@@ -69,13 +69,13 @@ impl Target {
     }
 
     /// The size in remap units.
-    pub const fn blocks(&self) -> Blocks {
-        self.engine.settings().size
+    pub fn blocks(&self) -> Blocks {
+        Blocks::new(self.size().get() >> self.block_size().sector_shift())
     }
 
     /// The size; what of main is no whole remap unit is not part of it.
-    pub const fn size(&self) -> Sectors {
-        self.engine.device_size()
+    pub fn size(&self) -> Sectors {
+        self.engine.data_area().sectors
     }
 
     /// The requests that it lets through.

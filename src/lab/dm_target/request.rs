@@ -217,7 +217,7 @@ impl Target {
         main.and(spare).map_err(|error| error.errno)
     }
 
-    /// The remap units of a request.
+    /// The remap units of main that a request is about.
     fn blocks_of(&self, at: Sector, length: usize) -> Result<(MainBlock, Blocks), RequestError> {
         let unit = self.block_size();
         let bytes = unit.bytes() as usize;
@@ -226,8 +226,12 @@ impl Target {
             return Err(RequestError::Misaligned { unit });
         }
         let count = (length / bytes) as u64;
+        let start = unit.block_of(self.engine.data_area().start);
         match first.get().checked_add(count) {
-            Some(end) if end <= self.blocks().get() => Ok((first, Blocks::new(count))),
+            Some(end) if end <= self.blocks().get() => {
+                let first = MainBlock::new(start.get() + first.get());
+                Ok((first, Blocks::new(count)))
+            }
             _ => Err(RequestError::PastEnd),
         }
     }
