@@ -7,6 +7,8 @@
 
 use core::fmt;
 
+use crate::remap_core::main_verdict::MainVerdict;
+
 /// The verdict on the five copies, or on the device as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
@@ -107,6 +109,8 @@ pub struct Evidence {
     pub fits: bool,
     /// Another's signature lies where nothing of ours does.
     pub foreign: bool,
+    /// The verdict on main by its labels, where it is known and is to bear any.
+    pub main: Option<MainVerdict>,
 }
 
 impl Evidence {
@@ -115,16 +119,32 @@ impl Evidence {
     /// Where nothing is ours, or nothing of it may be interpreted, the rest is not asked.
     /// Another's signature comes next: what else is wrong may be theirs. A device of another
     /// size or with larger blocks is unsupported: a target refuses it, no repair changes that,
-    /// and what its table seems to lack may come back with its size. Then the worst counts.
+    /// and what its table seems to lack may come back with its size. So is a main whose labels
+    /// speak against it. Then the worst counts.
     pub fn verdict(&self) -> Verdict {
+        let main = self.main.map_or(Verdict::Healthy, best_with_main);
         match self.copies {
             settled @ (Verdict::None | Verdict::Unsupported | Verdict::ForeignOverwritten) => {
                 settled
             }
-            _ if self.foreign => Verdict::Ambivalent,
+            _ if self.foreign || main == Verdict::Ambivalent => Verdict::Ambivalent,
             Verdict::Lost => Verdict::Lost,
-            _ if !self.fits => Verdict::Unsupported,
-            copies => copies.max(self.table.best_verdict()),
+            _ if !self.fits || main == Verdict::Unsupported => Verdict::Unsupported,
+            copies => copies.max(self.table.best_verdict()).max(main),
+        }
+    }
+}
+
+/// The best verdict that a device with such a main can get.
+const fn best_with_main(main: MainVerdict) -> Verdict {
+    match main {
+        MainVerdict::Labelled => Verdict::Healthy,
+        MainVerdict::Damaged => Verdict::Degraded,
+        // A target comes up on it read-only, and a person can have the labels written anew.
+        MainVerdict::Unlabelled => Verdict::Weak,
+        MainVerdict::Overwritten => Verdict::Ambivalent,
+        MainVerdict::Former | MainVerdict::Newer | MainVerdict::Other | MainVerdict::Split => {
+            Verdict::Unsupported
         }
     }
 }

@@ -416,6 +416,9 @@ pub struct CreateArgs {
     /// The disk that will replace its bad blocks
     #[arg(long, value_name = "PATH")]
     pub spare: PathBuf,
+    /// Put labels at both ends of an empty main, so that nobody takes it past the device
+    #[arg(long)]
+    pub labelled: bool,
     /// What may be set and replaced
     #[command(flatten)]
     pub options: OptionArgs,

@@ -12,6 +12,7 @@ use crate::error::{Error, Exit};
 use crate::ops::{CorruptionKind, Operation, Surroundings, Target};
 use crate::port::journal::ActionId;
 use crate::port::Mapped;
+use crate::remap_core::label::MainForm;
 use crate::remap_core::message::{Device, Direction, Fault, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::status::RepairStatus;
@@ -45,6 +46,10 @@ pub(super) fn create(session: &mut Session, args: CreateArgs) -> Result<Exit, Er
         name: args.name,
         options: options(&args.options),
         replace: args.options.replace,
+        form: match args.labelled {
+            true => MainForm::Labelled,
+            false => MainForm::Bare,
+        },
     };
     session.change("create", &operation)?;
     Ok(Exit::Done)

@@ -46,7 +46,7 @@ macro_rules! guide {
 
 /// Every kind of finding, first what is to be looked at first. One line is one kind.
 #[rustfmt::skip]
-pub const GUIDES: [Guide; 43] = [
+pub const GUIDES: [Guide; 45] = [
     guide!("main-held", Certain, "main-taken-past-its-device", "Somebody reads and writes main itself: what was moved to the spare is missing there, and old data stands in its place."),
     guide!("main-suspect", Likely, "main-or-the-spare-fails", "So much fails that it is no matter of single blocks: a cable, a controller, or the whole disk."),
     guide!("spare-failing", Likely, "main-or-the-spare-fails", "Blocks that fail on main from now on are errors: there is nowhere to move them to."),
@@ -57,6 +57,7 @@ pub const GUIDES: [Guide; 43] = [
     guide!("table-lost", Certain, "the-remap-table", "Which blocks lie on the spare can no longer be told, so that main alone would be stale."),
     guide!("table-contradicts", Certain, "the-remap-table", "Two readings are intact and differ, so that nothing may be written."),
     guide!("block-size", Certain, "the-size-of-the-disks", "The disk cannot write as little as one remap unit."),
+    guide!("main-label", Certain, "labels-of-main", "By its labels main is known, and kept from whoever would take it past the device."),
     guide!("main-size", Certain, "the-size-of-the-disks", "Main is not the disk, or not all of it, that the metadata describes."),
     guide!("split", Certain, "copies-that-contradict-each-other", "Two histories of one device: it was probably written by two machines."),
     guide!("lost", Certain, "nothing-left-to-believe", "Without its metadata nobody can say which blocks lie on the spare."),
@@ -86,6 +87,7 @@ pub const GUIDES: [Guide; 43] = [
     guide!("path-not-absolute", Certain, "names-and-paths", "A hint for people is of no use to them."),
     guide!("plain-format", Certain, "other-versions", "Damage of such copies shows only where they disagree."),
     guide!("idle-main", Certain, "names-and-paths", "The spare names this disk by what is stable about it."),
+    guide!("main-of", Certain, "labels-of-main", "The disk belongs to a device, and lacks what was moved to its spare."),
     guide!("not-ours", Likely, "somebody-elses-data", "This device plays no part here, or everything that said so is gone."),
     guide!("journal-unread", Certain, "how-a-change-is-made", "Something was done that is not shown here."),
     guide!("kernel-log-unread", Certain, "what-targets-did", "The target tells the kernel's log what it does, and nobody else remembers it."),

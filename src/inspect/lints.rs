@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Finding, HeaderReading, Inspection};
 use crate::command_line;
 use crate::remap_core::layout::{Layout, Region};
+use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::quorum::{CopyState, Foreign, Reading, Verdict};
 use crate::remap_core::superblock::{Content, Flaw, Superblock, Unsupported};
 use crate::remap_core::units::{Sector, Sectors, Sequence, Slot};
@@ -13,9 +14,10 @@ use crate::text;
 type Lint = fn(&Inspection) -> Option<Finding>;
 
 /// Every lint, in the order in which equals are shown.
-const LINTS: [Lint; 29] = [
+const LINTS: [Lint; 30] = [
     foreign_overwritten,
     ambivalent,
+    main_label,
     table_lost,
     table_contradicts,
     block_size,
@@ -345,7 +347,7 @@ pub(super) fn misfit(seen: &Inspection) -> Vec<String> {
         seen.logical_block.bytes(),
         superblock.spare_sectors,
     );
-    if let Some(main) = seen.main {
+    if let Some(main) = &seen.main {
         let stated = superblock.main_sectors;
         check("main", main.size, main.block_bytes, stated);
     }
@@ -354,7 +356,7 @@ pub(super) fn misfit(seen: &Inspection) -> Vec<String> {
 
 fn block_size(seen: &Inspection) -> Option<Finding> {
     let unit = seen.superblock.as_ref()?.layout()?.block_size;
-    let main = seen.main.map(|main| main.block_bytes);
+    let main = seen.main.as_ref().map(|main| main.block_bytes);
     let own = seen.logical_block.bytes();
     let larger = main.into_iter().chain([own]).max()?;
     (larger > unit.bytes()).then(|| {
@@ -371,9 +373,51 @@ fn block_size(seen: &Inspection) -> Option<Finding> {
     })
 }
 
+fn main_label(seen: &Inspection) -> Option<Finding> {
+    let verdict = seen.main_verdict()?;
+    let anew = "If it is this main, have its labels written anew: write-metadata --main PATH --spare PATH \
+                --name NAME.";
+    let (summary, advice) = match verdict {
+        MainVerdict::Labelled => return None,
+        MainVerdict::Damaged => {
+            return Some(Finding::warning(
+                "main-label",
+                "One of the labels of main is damaged or lost.",
+                "The target writes it anew once the device is up.",
+            ))
+        }
+        MainVerdict::Unlabelled => (
+            "Both labels of main are lost: nothing on it says any more that it is main.",
+            anew,
+        ),
+        MainVerdict::Former => (
+            "The disk was main before another one: what it holds is old.",
+            "Connect the disk that took its place.",
+        ),
+        MainVerdict::Newer => (
+            "The labels of main are newer than the metadata here, which is an old copy.",
+            "Connect the spare that was used last.",
+        ),
+        MainVerdict::Other => (
+            "The disk bears the labels of another device's main.",
+            "Connect the disk that belongs to this spare.",
+        ),
+        MainVerdict::Split => (
+            "The two labels of main do not say the same.",
+            "Look at both with inspect. Which of them is right, only you can know.",
+        ),
+        MainVerdict::Overwritten => (
+            "Somebody else's signature lies where main has a label: the disk was used for something else.",
+            "Look at it first. If it is still wanted as main, wipe that signature, then have the labels \
+             written anew: write-metadata --main PATH --spare PATH --name NAME.",
+        ),
+    };
+    Some(Finding::error("main-label", summary, advice))
+}
+
 fn main_size(seen: &Inspection) -> Option<Finding> {
     let stated = seen.superblock.as_ref()?.main_sectors;
-    let size = seen.main?.size;
+    let size = seen.main.as_ref()?.size;
     (size != stated).then(|| {
         Finding::error(
             "main-size",
@@ -767,6 +811,17 @@ pub fn idle_main(name: &str) -> Finding {
 fn not_ours(seen: &Inspection) -> Option<Finding> {
     if seen.is_ours() {
         return None;
+    }
+    if let Some(label) = seen.label() {
+        let name = seen.known_name().unwrap_or("a device without a name");
+        return Some(Finding::info(
+            "main-of",
+            format!(
+                "It is main of {name}, of array {}, by its label.",
+                label.array
+            ),
+            "Use it through that device alone: blocks that were moved are missing here.",
+        ));
     }
     let summary = match seen.judgement.states.get(Slot::S0) {
         CopyState::Foreign(Foreign::Signature(signature)) => {

@@ -9,7 +9,8 @@ use super::scan::look_for_contents;
 use super::{look_at_each, Inspection, MainSeen, Scanned};
 use crate::error::Error;
 use crate::port::{identity, DeviceInfo, Host, Part, Usage};
-use crate::remap_core::units::{IdentityDigest, Sectors};
+use crate::remap_core::main_verdict::{LabelState, MainVerdict};
+use crate::remap_core::units::{ArrayUuid, IdentityDigest, Sectors};
 
 /// Place of an array's main.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,28 +32,83 @@ pub enum MainMatch {
     Unknown,
 }
 
-/// The places of devices in a list, by what they are known as.
+/// The places of devices in a list, by what they are known as: what is stable about them, and
+/// for a main that bears labels the array that they name.
 #[derive(Debug, Default)]
-pub(super) struct ByIdentity(BTreeMap<IdentityDigest, Vec<usize>>);
+pub(super) struct ByIdentity {
+    known: BTreeMap<IdentityDigest, Vec<usize>>,
+    labelled: BTreeMap<ArrayUuid, Vec<usize>>,
+}
 
 impl ByIdentity {
     pub(super) fn of(devices: &[Scanned]) -> Self {
-        let mut by_identity: BTreeMap<IdentityDigest, Vec<usize>> = BTreeMap::new();
+        let mut found = Self::default();
         for (place, device) in devices.iter().enumerate() {
             for known in device.known_as() {
-                by_identity.entry(known).or_default().push(place);
+                found.known.entry(known).or_default().push(place);
+            }
+            let label = device.seen.as_ref().ok().and_then(|seen| seen.label());
+            if let Some(label) = label {
+                found.labelled.entry(label.array).or_default().push(place);
             }
         }
-        Self(by_identity)
+        found
+    }
+
+    /// The devices that are main of a spare by their labels. Copies of main say so too: the
+    /// disk that the labels were written to is the one, if it is known.
+    fn by_label<'a>(&self, spare: &Inspection, devices: &'a [Scanned]) -> Vec<&'a Scanned> {
+        let superblock = spare.superblock.as_ref();
+        let superblock = superblock.filter(|it| it.main_form().has_labels());
+        let Some((superblock, array)) = superblock.zip(spare.array_uuid()) else {
+            return Vec::new();
+        };
+        let places = self.labelled.get(&array).map_or(&[][..], Vec::as_slice);
+        let places = places.iter().filter_map(|place| devices.get(*place));
+        let is_main = |device: &&Scanned| {
+            let labels = device
+                .seen
+                .as_ref()
+                .ok()
+                .and_then(|it| it.labels.as_deref());
+            labels.is_some_and(|[first, last]| {
+                let state = |reading| LabelState::of(reading, superblock);
+                MainVerdict::of(state(first), state(last)).is_main()
+            })
+        };
+        let found = uppermost(places.filter(is_main).collect());
+        let is_original = |device: &&Scanned| {
+            let seen = device.seen.as_ref().ok();
+            let label = seen.and_then(|seen| Some((seen, seen.label()?)));
+            label.is_some_and(|(seen, label)| {
+                !label.identity.is_none() && seen.is_known_as(&label.identity)
+            })
+        };
+        let mut originals = found.iter().copied().filter(is_original);
+        match (originals.next(), originals.next()) {
+            (Some(only), None) => vec![only],
+            _ => found,
+        }
+    }
+
+    /// The devices that are main of a spare: by label, where it bears any, else by identity.
+    fn candidates<'a>(&self, spare: &Inspection, devices: &'a [Scanned]) -> Vec<&'a Scanned> {
+        let labelled = self.by_label(spare, devices);
+        match labelled.is_empty() {
+            true => self.by_identity(&spare.main_identity(), devices),
+            false => labelled,
+        }
     }
 
     /// Main of a spare, among the `devices` that this was made of.
     pub(super) fn main_of(&self, spare: &Inspection, devices: &[Scanned]) -> MainMatch {
         let main = spare.main_identity();
-        let Some(stated) = spare.superblock.filter(|_| !main.is_none()) else {
+        let Some(stated) = spare.superblock else {
             return MainMatch::Unknown;
         };
-        match self.uppermost(&main, devices).as_slice() {
+        let is_labelled = stated.main_form().has_labels();
+        match self.candidates(spare, devices).as_slice() {
+            [] if main.is_none() && !is_labelled => MainMatch::Unknown,
             // Another file system may have been made on it since.
             [] if identity::is_of_contents(&main) => MainMatch::Unknown,
             [] => MainMatch::NotFound,
@@ -72,35 +128,24 @@ impl ByIdentity {
 
     /// Size and blocks of a spare's main, if it is there.
     fn seen_of(&self, spare: &Inspection, devices: &[Scanned]) -> Option<MainSeen> {
-        match self.uppermost(&spare.main_identity(), devices).as_slice() {
+        match self.candidates(spare, devices).as_slice() {
             [only] => Some(MainSeen {
                 size: only.info.size,
                 block_bytes: only.info.logical_block_bytes(),
+                labels: only.seen.as_ref().ok().and_then(|seen| seen.labels.clone()),
             }),
             _ => None,
         }
     }
 
     /// The devices that are known as `main`, without those that show through others.
-    fn uppermost<'a>(&self, main: &IdentityDigest, devices: &'a [Scanned]) -> Vec<&'a Scanned> {
+    fn by_identity<'a>(&self, main: &IdentityDigest, devices: &'a [Scanned]) -> Vec<&'a Scanned> {
         let places = match main.is_none() {
             true => None,
-            false => self.0.get(main),
+            false => self.known.get(main),
         };
         let places = places.map_or(&[][..], Vec::as_slice).iter();
-        let matching: Vec<&Scanned> = places.filter_map(|place| devices.get(*place)).collect();
-        let is_active_main = |device: &&Scanned| {
-            let usage = &device.info.usage;
-            matches!(usage, Usage::Mapped { part, .. } if *part == Part::Main)
-        };
-        // The file system on main shows through the mapped device as well.
-        let mut active = matching.iter().copied().filter(is_active_main);
-        if let (Some(only), None) = (active.next(), active.next()) {
-            return vec![only];
-        }
-        let is_below = |lower: &Scanned| matching.iter().any(|upper| upper.holds(lower));
-        let uppermost = matching.iter().copied().filter(|it| !is_below(it));
-        uppermost.collect()
+        uppermost(places.filter_map(|place| devices.get(*place)).collect())
     }
 
     /// Has every spare among `devices` judged with its main, if that is among them too.
@@ -120,6 +165,22 @@ impl ByIdentity {
     }
 }
 
+/// Those of `matching` that do not show through others of them.
+fn uppermost(matching: Vec<&Scanned>) -> Vec<&Scanned> {
+    let is_active_main = |device: &&Scanned| {
+        let usage = &device.info.usage;
+        matches!(usage, Usage::Mapped { part, .. } if *part == Part::Main)
+    };
+    // What lies on main shows through the mapped device as well.
+    let mut active = matching.iter().copied().filter(is_active_main);
+    if let (Some(only), None) = (active.next(), active.next()) {
+        return vec![only];
+    }
+    let is_below = |lower: &Scanned| matching.iter().any(|upper| upper.holds(lower));
+    let uppermost = matching.iter().copied().filter(|it| !is_below(it));
+    uppermost.collect()
+}
+
 /// The devices of a host among which mains are looked for, listed when the first is.
 #[derive(Debug, Default)]
 pub struct Mains {
@@ -127,6 +188,8 @@ pub struct Mains {
     by_identity: ByIdentity,
     /// File systems were looked for on those that nothing else is known of.
     with_contents: bool,
+    /// Labels were looked for on all of them.
+    with_labels: bool,
 }
 
 impl Mains {
@@ -137,14 +200,18 @@ impl Mains {
             by_identity: ByIdentity::of(&devices),
             devices: Some(devices),
             with_contents: true,
+            with_labels: true,
         }
     }
 
     /// Has a spare judged with its main, if that is here. What the machine tells of its devices
-    /// does; only those of which it tells nothing stable are opened.
+    /// does; only those of which it tells nothing stable are opened, or all for a main that is
+    /// known by its labels.
     pub fn note(&mut self, host: &mut dyn Host, seen: &mut Inspection) {
         let main = seen.main_identity();
-        if main.is_none() {
+        let superblock = seen.superblock.as_ref();
+        let is_labelled = superblock.is_some_and(|it| it.main_form().has_labels());
+        if main.is_none() && !is_labelled {
             return;
         }
         if self.devices.is_none() {
@@ -156,6 +223,10 @@ impl Mains {
             self.devices = Some(devices);
         }
         let devices = self.devices.get_or_insert_default();
+        if is_labelled && !std::mem::replace(&mut self.with_labels, true) {
+            look_at(host, devices, |info| info.properties.is_some());
+            self.by_identity = ByIdentity::of(devices);
+        }
         if identity::is_of_contents(&main) && !std::mem::replace(&mut self.with_contents, true) {
             look_at(host, devices, |info| {
                 let told = info.properties.as_deref();

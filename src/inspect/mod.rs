@@ -42,9 +42,11 @@ pub use table::{inspect_table, EntryCounts, Extent, TableInspection};
 pub use why::verdict_reason;
 
 use crate::port::block::{Instance, Signature, SignatureUse};
-use crate::port::slots::{find_headers, judged_survey, read_header};
+use crate::port::slots::{find_headers, judged_survey, read_header, read_labels};
 use crate::port::{identity, BlockStore};
+use crate::remap_core::label::{Label, LabelReading};
 use crate::remap_core::layout::Region;
+use crate::remap_core::main_verdict::{LabelState, MainVerdict};
 use crate::remap_core::quorum::{Judgement, Reading, Survey, Verdict};
 use crate::remap_core::remap_table::{BlockFlaw, RegionHeader};
 use crate::remap_core::superblock::Superblock;
@@ -78,6 +80,8 @@ pub struct Inspection {
     /// it could not be looked over. Of a device that is ours each place is one, and what
     /// lies in a block of main's that was moved here is none.
     pub signatures: Option<Vec<Signature>>,
+    /// The two ends where a main bears labels; none on a device that is ours otherwise.
+    pub labels: Option<Box<[LabelReading; 2]>>,
     /// The five slots as they were read.
     pub survey: Box<Survey>,
     /// Judgement on the copies alone, by which they are written.
@@ -99,12 +103,14 @@ pub struct Inspection {
 }
 
 /// Properties of a main by which a target takes or refuses it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MainSeen {
     /// Its size.
     pub size: Sectors,
     /// Bytes of the smallest unit that it writes.
     pub block_bytes: u32,
+    /// Its two ends, where they were looked at.
+    pub labels: Option<Box<[LabelReading; 2]>>,
 }
 
 impl From<&dyn BlockStore> for MainSeen {
@@ -112,6 +118,7 @@ impl From<&dyn BlockStore> for MainSeen {
         Self {
             size: store.size(),
             block_bytes: store.logical_block().bytes(),
+            labels: Some(Box::new(read_labels(store))),
         }
     }
 }
@@ -151,6 +158,7 @@ pub fn look_until(store: &dyn BlockStore, path: &Path, depth: Depth, stop: &Stop
         identity: store.identity(),
         instance: store.instance(),
         signatures: None,
+        labels: None,
         table: superblock.as_ref().and_then(in_use),
         main: None,
         name: name_of(&headers),
@@ -162,8 +170,11 @@ pub fn look_until(store: &dyn BlockStore, path: &Path, depth: Depth, stop: &Stop
     };
     if inspection.is_ours() {
         inspection.signatures = signatures_beside(store, &inspection);
-    } else if depth == Depth::Full {
-        inspection.look_for_signatures(store);
+    } else {
+        inspection.labels = Some(Box::new(read_labels(store)));
+        if depth == Depth::Full {
+            inspection.look_for_signatures(store);
+        }
     }
     inspection.judge_anew();
     inspection
@@ -267,7 +278,41 @@ impl Inspection {
             table: self.table_state(),
             fits: self.fits(),
             foreign: self.is_ours() && self.signatures.iter().flatten().next().is_some(),
+            main: self.main_verdict(),
         }
+    }
+
+    /// The verdict on main by its labels; none where it bears none, or was not looked at.
+    pub fn main_verdict(&self) -> Option<MainVerdict> {
+        self.main_verdict_of(self.main.as_ref()?)
+    }
+
+    /// The same of a disk that may be main.
+    pub fn main_verdict_of(&self, main: &MainSeen) -> Option<MainVerdict> {
+        let superblock = self.superblock.as_ref();
+        let superblock = superblock.filter(|it| it.main_form().has_labels())?;
+        let [first, last] = main.labels.as_deref()?;
+        let state = |reading| LabelState::of(reading, superblock);
+        Some(MainVerdict::of(state(first), state(last)))
+    }
+
+    /// The name of the mapped device that it is part of: of a spare its own, of a main that of
+    /// its label.
+    pub fn known_name(&self) -> Option<&str> {
+        let of_label = || {
+            let name = self.label()?.name.trimmed();
+            check_name(name).ok()?;
+            std::str::from_utf8(name).ok()
+        };
+        self.name.as_deref().or_else(of_label)
+    }
+
+    /// The label by which the device says that it is main of an array, if it bears one.
+    pub fn label(&self) -> Option<&Label> {
+        self.labels
+            .iter()
+            .flat_map(|both| both.iter())
+            .find_map(LabelReading::label)
     }
 
     /// The state of the remap table with its headers.
@@ -302,7 +347,7 @@ impl Inspection {
 
     /// Tells whether main, where it was found, is what the metadata was written for.
     pub fn main_fits(&self) -> bool {
-        let stated = self.stated().zip(self.main);
+        let stated = self.stated().zip(self.main.as_ref());
         stated.is_none_or(|((superblock, unit), main)| {
             main.size == superblock.main_sectors && main.block_bytes <= unit.bytes()
         })

@@ -64,7 +64,9 @@ pub(super) fn bring_up(
     let seen = inspect(&*spare, &activation.spare);
     require_pair(&*main, &activation.main, &seen)?;
     let larger = main.logical_block().max(spare.logical_block());
-    let line = TableLine::settle(main.size(), larger, seen.remap_unit(), &activation.options);
+    let area = seen.superblock.map(|superblock| superblock.data_area());
+    let size = area.map_or(main.size(), |area| area.sectors);
+    let line = TableLine::settle(size, larger, seen.remap_unit(), &activation.options);
     let device = NewDevice {
         name: name.clone(),
         uuid: match seen.array_uuid() {
@@ -189,6 +191,8 @@ fn require_pair(main: &dyn BlockStore, path: &Path, spare: &Inspection) -> Resul
     let stated = superblock.extension.map(|it| it.main_identity);
     match stated {
         Some(stated) if stated.is_none() || stated == main.identity() => Ok(()),
+        // The target goes by its labels, whatever bridge the disk lies behind.
+        Some(_) if superblock.main_form().has_labels() => Ok(()),
         // It was known by a file system, which says no more than whoever chose it knew.
         Some(stated) if is_of_contents(&stated) && main.identity().is_none() => Ok(()),
         Some(_) => refuse(format!(

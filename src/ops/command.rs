@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Operation, Target};
 use crate::command_line;
+use crate::remap_core::label::MainForm;
 use crate::remap_core::message::{Device, Direction, Fault, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::units::Slot;
@@ -23,11 +24,13 @@ pub fn line_of(operation: &Operation, lab: Option<&Path>) -> String {
             spare,
             options,
             replace,
+            form,
         } => {
             words.push(name);
             words.devices(main, spare);
             words.options(options);
             words.flag("--replace", *replace);
+            words.flag("--labelled", *form == MainForm::Labelled);
         }
         Operation::WriteMetadata { name } | Operation::Remove { name } => words.push(name),
         Operation::WriteInactive {

@@ -301,6 +301,7 @@ pub(super) fn plan(
         puts: Puts::Ranges(ranges),
         wipes: Vec::new(),
         copies: None,
+        undoes: None,
     })));
     Ok(draft.finish(host))
 }

@@ -12,12 +12,13 @@ use super::plan::{copy_writes, Draft};
 use super::reassemble::Surroundings;
 use super::region;
 use super::step::{Basis, Puts, Step, WriteStep};
-use super::{adopt, start, Context, Operation, Plan, Refusal};
+use super::{adopt, labels, start, Context, Operation, Plan, Refusal};
 use crate::command_line;
 use crate::format::backup::SavedRange;
 use crate::inspect::{scan_all, Inspection, MainMatch, Scan};
 use crate::port::{Access, Activation, Host, Meant};
 use crate::remap_core::commit::{prepare, Authority, Intent};
+use crate::remap_core::label::MainForm;
 use crate::remap_core::layout::Layout;
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::Verdict;
@@ -33,6 +34,7 @@ pub(super) struct Parts<'a> {
     pub(super) spare: &'a Path,
     pub(super) options: &'a Options,
     pub(super) replace: bool,
+    pub(super) form: MainForm,
 }
 
 /// Plans a new device; where mapped devices can be brought up, up to its activation.
@@ -145,6 +147,13 @@ pub(super) fn plan_write(
     draft.writes = copy_writes(parts.spare, &Slot::ALL, |slot| {
         format!("copy {slot}, sequence {}", prepared.sequence())
     });
+    if superblock.main_form().has_labels() {
+        labels::require_main(&main, seen)?;
+        let name = compose::name_field(parts.name)?;
+        let (step, planned) = labels::step(&main, &superblock, name);
+        draft.steps.push(step);
+        draft.writes.extend(planned);
+    }
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path: parts.spare.to_owned(),
         access: Access::Exclusive,
@@ -152,6 +161,7 @@ pub(super) fn plan_write(
         puts: Puts::Ranges(Vec::new()),
         wipes: Vec::new(),
         copies: Some(prepared),
+        undoes: None,
     })));
     Ok(draft.finish(host))
 }
@@ -188,7 +198,7 @@ fn unwritable(seen: &Inspection) -> Refusal {
 /// What a formatted spare and its main are brought up with.
 struct Formatted {
     meant: Meant,
-    /// The size of main, and the larger logical block of both.
+    /// The size of the device, and the larger logical block of both.
     shape: (Sectors, BlockSize),
     unit: BlockSize,
 }
@@ -205,7 +215,14 @@ fn format_spare(
     let (main, spare) = (pair.main, pair.spare);
     let block_size = pair.block_size;
     let layout = compose::layout(parts.spare, spare.inspection.size, block_size)?;
-    let superblock = compose::superblock(context, &main, &spare, layout)?;
+    let mut superblock = compose::superblock(context, &main, &spare, layout)?;
+    if parts.form == MainForm::Labelled {
+        labels::require_room(&main, context)?;
+        if let Some(extension) = &mut superblock.extension {
+            extension.features = extension.features.with_main(MainForm::Labelled);
+            extension.main_epoch = 1;
+        }
+    }
     let in_the_way = region::first_non_zero(&*spare.store, &layout, &context.progress)?;
     let not_blank = in_the_way.map(|_| Obstacle::Data);
     let stake = pair.stake.or(not_blank);
@@ -273,6 +290,14 @@ fn format_spare(
             .notes
             .push("What lies where the remap table will be is too much for a backup: this cannot be undone.".to_owned());
     }
+    if parts.form == MainForm::Labelled {
+        let (step, planned) = labels::step(&main, &superblock, name);
+        draft.steps.push(step);
+        draft.writes.extend(planned);
+        draft.notes.push(
+            "Main gets labels: nobody takes it past the device, which is 2 MiB smaller.".to_owned(),
+        );
+    }
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path: parts.spare.to_owned(),
         access: Access::Exclusive,
@@ -284,6 +309,7 @@ fn format_spare(
         },
         wipes,
         copies: Some(prepared),
+        undoes: None,
     })));
     let larger = main
         .inspection
@@ -294,7 +320,7 @@ fn format_spare(
             main: main.inspection.instance,
             spare: spare.inspection.instance,
         },
-        shape: (main.inspection.size, larger),
+        shape: (superblock.data_area().sectors, larger),
         unit: block_size,
     };
     Ok((draft, formatted))

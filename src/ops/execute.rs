@@ -63,6 +63,12 @@ pub fn execute(
     let is_write = |step: &Step| matches!(step, Step::Write(_));
     let position = plan.steps.iter().position(is_write);
     let (before, rest) = plan.steps.split_at(position.unwrap_or(plan.steps.len()));
+    let (first, rest) = match rest {
+        [Step::Write(first), Step::Write(_), ..] if plan.device.as_ref() != Some(&first.path) => {
+            (Some(first), rest.get(1..).unwrap_or_default())
+        }
+        _ => (None, rest),
+    };
     let [Step::Write(step), after @ ..] = rest else {
         return execute_requests(host, context, &plan);
     };
@@ -70,10 +76,35 @@ pub fn execute(
     for step in before {
         request(host, step)?;
     }
-    let begun = begin_write(host, context, &plan, step, after);
+    let Some(first) = first else {
+        return execute_on_spare(host, context, &plan, (step, after), None, taken_down);
+    };
+    let beside = Beside::write(host, context, &plan, first)?;
+    let outcome = execute_on_spare(
+        host,
+        context,
+        &plan,
+        (step, after),
+        Some(beside.id),
+        taken_down,
+    );
+    beside.conclude(host, context, &plan, first, outcome)
+}
+
+/// The writes of a plan to its own device, and what follows them; `with` is what was written to
+/// another one for it.
+fn execute_on_spare(
+    host: &mut dyn Host,
+    context: &mut Context,
+    plan: &Plan,
+    (step, after): (&WriteStep, &[Step]),
+    with: Option<ActionId>,
+    taken_down: Vec<Activation>,
+) -> Result<Outcome, Error> {
+    let begun = begin_write(host, context, plan, (step, after), with);
     let is_begun = begun.is_ok();
     let result =
-        begun.and_then(|writing| execute_write(host, context, &plan, (writing, step), after));
+        begun.and_then(|writing| execute_write(host, context, plan, (writing, step), after));
     let is_refused = |error: &Error| !is_begun || error.exit == Exit::Refused;
     if result.as_ref().is_err_and(is_refused) {
         // Nothing was written, so what was up comes up again. If it does not, what was
@@ -135,7 +166,8 @@ fn nothing_to_do(plan: &Plan) -> String {
     }
 }
 
-fn begun(plan: &Plan) -> Begun {
+/// What the journal is told of a plan, or of one of its writes.
+fn begun(plan: &Plan, step: Option<&WriteStep>, with: Option<ActionId>) -> Begun {
     let activated = plan.steps.iter().find_map(|step| match step {
         Step::Activate(activation) => Some(activation.name.clone()),
         _ => None,
@@ -145,9 +177,10 @@ fn begun(plan: &Plan) -> Begun {
         title: plan.title.clone(),
         command: plan.command.clone(),
         name: plan.name.clone(),
-        device: plan.device.as_deref().map(|path| shown(&absolute(path))),
-        undoes: plan.undoes,
+        device: step.map(|step| shown(&absolute(&step.path))),
+        undoes: step.and_then(|step| step.undoes),
         activates: activated,
+        with,
     }
 }
 
@@ -212,7 +245,7 @@ fn execute_requests(
 ) -> Result<Outcome, Error> {
     let progress = &context.progress;
     progress.check().map_err(|_| not_begun(&plan.title))?;
-    let id = context.journal.begin(&begun(plan), None)?;
+    let id = context.journal.begin(&begun(plan, None, None), None)?;
     let mut result = Ok(());
     for step in &plan.steps {
         result = request(host, step);
@@ -283,13 +316,91 @@ fn begin_write(
     host: &mut dyn Host,
     context: &mut Context,
     plan: &Plan,
-    step: &WriteStep,
-    after: &[Step],
+    (step, after): (&WriteStep, &[Step]),
+    with: Option<ActionId>,
 ) -> Result<Writing, Error> {
     for step in after {
         require_meant_main(host, step)?;
     }
-    Writing::begin(host, context, plan, step)
+    Writing::begin(host, context, plan, step, with)
+}
+
+/// What a plan wrote to another device than its own: the labels of main. Its action ends when
+/// that of the plan does, and fails with it.
+struct Beside {
+    id: ActionId,
+    before: Vec<SavedRange>,
+}
+
+impl Beside {
+    /// Writes it; where that fails, what was there before is put back.
+    fn write(
+        host: &mut dyn Host,
+        context: &mut Context,
+        plan: &Plan,
+        step: &WriteStep,
+    ) -> Result<Self, Error> {
+        let mut writing = Writing::begin(host, context, plan, step, None)?;
+        let result = writing.write(plan, step, &context.progress.to_the_end());
+        let beside = Self {
+            id: writing.id,
+            before: writing.before,
+        };
+        drop(writing.store);
+        match result {
+            Ok(()) => Ok(beside),
+            Err(error) => Err(beside.fail(host, context, plan, step, error)),
+        }
+    }
+
+    /// Ends its action as that of the plan ended.
+    fn conclude(
+        self,
+        host: &mut dyn Host,
+        context: &mut Context,
+        plan: &Plan,
+        step: &WriteStep,
+        outcome: Result<Outcome, Error>,
+    ) -> Result<Outcome, Error> {
+        match outcome {
+            Ok(_) => {
+                end(context, self.id, &outcome, false)?;
+                outcome
+            }
+            Err(error) => Err(self.fail(host, context, plan, step, error)),
+        }
+    }
+
+    /// Puts back what was there before, and ends its action.
+    fn fail(
+        self,
+        host: &mut dyn Host,
+        context: &mut Context,
+        plan: &Plan,
+        step: &WriteStep,
+        error: Error,
+    ) -> Error {
+        let rolled_back = host.open(&step.path, step.access).is_ok_and(|mut store| {
+            // The path may lead to another device by now.
+            step.basis.is_of(&*store)
+                && roll_back(&mut *store, &self.before, &[], &context.progress)
+        });
+        let error = match rolled_back {
+            true => error,
+            false => {
+                let kept_as = format!("action {}: dmremap-tui undo {}", self.id, self.id);
+                advise(plan, error, false, &kept_as)
+            }
+        };
+        let ended = Ended {
+            done: false,
+            summary: error.message.clone(),
+            rolled_back,
+        };
+        // What went wrong first is what is to be told.
+        let _ = context.journal.end(self.id, &ended);
+        error
+    }
 }
 
 /// The writes of a plan to a device, and what follows them.
@@ -318,7 +429,9 @@ fn execute_write(
     if result.is_ok() && !after.is_empty() {
         // The host needs the device for itself now.
         drop(store);
-        result = after.iter().try_for_each(|step| request(host, step));
+        result = after
+            .iter()
+            .try_for_each(|step| follow(host, context, plan, step));
         let rolled_back = match &result {
             Ok(()) => false,
             Err(_) => host.open(&step.path, step.access).is_ok_and(|mut store| {
@@ -340,6 +453,25 @@ fn execute_write(
         && roll_back(&mut *store, &before, &written, &context.progress);
     drop(store);
     conclude(context, plan, id, result, (verdict, details), rolled_back)
+}
+
+/// What follows the write to the plan's own device.
+fn follow(
+    host: &mut dyn Host,
+    context: &mut Context,
+    plan: &Plan,
+    step: &Step,
+) -> Result<(), Error> {
+    let Step::Write(write) = step else {
+        return request(host, step);
+    };
+    let beside = Beside::write(host, context, plan, write)?;
+    let ended = Ended {
+        done: true,
+        summary: done(plan),
+        rolled_back: false,
+    };
+    Ok(context.journal.end(beside.id, &ended)?)
 }
 
 fn conclude(
@@ -386,12 +518,13 @@ impl Writing {
         context: &mut Context,
         plan: &Plan,
         step: &WriteStep,
+        with: Option<ActionId>,
     ) -> Result<Self, Error> {
         let store = host.open(&step.path, step.access)?;
         if !step.basis.holds(&*store, &step.path) {
             return Err(stale(step));
         }
-        if let Some(id) = plan.undoes {
+        if let Some(id) = step.undoes {
             recheck_undo(context, id, &*store)?;
         }
         let mut details = Vec::new();
@@ -426,7 +559,9 @@ impl Writing {
         let files = files
             .as_ref()
             .map(|(before, after)| BackupFiles { before, after });
-        let id = context.journal.begin(&begun(plan), files)?;
+        let id = context
+            .journal
+            .begin(&begun(plan, Some(step), with), files)?;
         Ok(Self {
             store,
             id,

@@ -127,6 +127,7 @@ pub(super) fn plan(
         },
         wipes: Vec::new(),
         copies: Some(prepared),
+        undoes: None,
     })));
     Ok(draft.finish(host))
 }

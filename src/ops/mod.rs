@@ -14,6 +14,7 @@ mod corrupt;
 mod create;
 pub mod eligibility;
 mod execute;
+mod labels;
 mod look;
 mod mend;
 mod migrate;
@@ -48,6 +49,7 @@ pub use start::{mentions_of_main, LVM_ADVICE};
 
 use crate::port::journal::Journal;
 use crate::port::{Host, Platform};
+use crate::remap_core::label::MainForm;
 use crate::remap_core::message::Message;
 
 /// What planning and carrying out need besides a host.
@@ -130,6 +132,7 @@ fn plan_operation(
             spare,
             options,
             replace,
+            ..
         }
         | Operation::WriteInactive {
             name,
@@ -145,6 +148,10 @@ fn plan_operation(
                 spare,
                 options,
                 replace: *replace,
+                form: match operation {
+                    Operation::Create { form, .. } => *form,
+                    _ => MainForm::Bare,
+                },
             };
             match operation {
                 Operation::WriteInactive { adopt, .. } => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::port::journal::ActionId;
+use crate::remap_core::label::MainForm;
 use crate::remap_core::message::Message;
 use crate::remap_core::params::Options;
 use crate::remap_core::units::{ArrayUuid, BlockSize, Slot};
@@ -33,6 +34,8 @@ pub enum Operation {
         options: Options,
         /// Whether metadata or a signature on the spare may be overwritten.
         replace: bool,
+        /// The form of main.
+        form: MainForm,
     },
     /// Have the target of an active device write its copies anew.
     WriteMetadata {

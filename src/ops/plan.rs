@@ -83,8 +83,6 @@ pub struct Plan {
     pub undoable: bool,
     /// The command line that does the same.
     pub command: String,
-    /// The action that this one takes back.
-    pub(super) undoes: Option<ActionId>,
     /// What is done, in order. Nothing, where everything is as it was asked already.
     pub(super) steps: Vec<Step>,
 }
@@ -148,7 +146,6 @@ impl Draft {
             doubts: Vec::new(),
             undoable: false,
             command: String::new(),
-            undoes: None,
             steps: Vec::new(),
         })
     }
@@ -181,7 +178,8 @@ impl Draft {
     pub(super) fn finish(self, host: &dyn Host) -> Plan {
         let mut plan = self.0;
         plan.command = command::line_of(&plan.operation, host.lab_directory());
-        plan.writes.sort_by_key(|write| write.at);
+        plan.writes
+            .sort_by(|one, other| (&one.device, one.at).cmp(&(&other.device, other.at)));
         plan.notes.extend(plan.doubts.iter().cloned());
         plan
     }

@@ -12,10 +12,12 @@ use crate::command_line;
 use crate::error::Error;
 use crate::inspect::{inspect, scan_all, Array, Inspection, MainMatch, MainSeen, Scan};
 use crate::port::block::Instance;
-use crate::port::{Access, Activation, Host, HostError, Meant, Part, Usage};
+use crate::port::{identity, Access, Activation, Host, HostError, Meant, Part, Usage};
+use crate::remap_core::label::LabelReading;
+use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::{Assembly, Verdict};
-use crate::remap_core::units::{BlockSize, Sectors};
+use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors};
 use crate::text;
 
 /// The devices of a host, looked at once for as many plans as are made in a row: what
@@ -138,10 +140,7 @@ pub(super) fn plan(
     let scan = surroundings.look(host)?;
     require_single(scan, &seen)?;
     let main = main_of(host, scan, &seen, words.main)?;
-    seen.judge_with_main(Some(MainSeen {
-        size: main.size,
-        block_bytes: main.logical_block.bytes(),
-    }));
+    seen.judge_with_main(Some(main.seen.clone()));
     require_fitting_main(&seen)?;
     let devices = scan.devices.iter().map(|device| &device.info);
     require_apart(devices, (&main.path, main.instance), &seen)?;
@@ -206,7 +205,9 @@ fn draft_activation(
         },
     };
     let larger = main.logical_block.max(seen.logical_block);
-    draft.activate(activation, (main.size, larger), seen.remap_unit());
+    let area = seen.superblock.map(|superblock| superblock.data_area());
+    let size = area.map_or(main.size, |area| area.sectors);
+    draft.activate(activation, (size, larger), seen.remap_unit());
     draft
 }
 
@@ -255,11 +256,17 @@ fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
     refuse_for(seen, "spare-grown")
 }
 
-/// Refuses a main that writes larger blocks than the metadata was written for.
+/// Refuses a main that writes larger blocks than the metadata was written for, or whose labels
+/// speak against it.
 fn require_fitting_main(seen: &Inspection) -> Result<(), Refusal> {
-    match seen.main_fits() {
-        true => Ok(()),
-        false => refuse_for(seen, "block-size"),
+    if !seen.main_fits() {
+        return refuse_for(seen, "block-size");
+    }
+    match seen.main_verdict() {
+        None | Some(MainVerdict::Labelled | MainVerdict::Damaged | MainVerdict::Unlabelled) => {
+            Ok(())
+        }
+        Some(_) => refuse_for(seen, "main-label"),
     }
 }
 
@@ -328,6 +335,7 @@ fn doubt_of_claims(scan: &Scan, seen: &Inspection, main: &Path) -> Option<String
 /// The device that is main, and what makes that doubtful.
 struct Main {
     path: PathBuf,
+    seen: MainSeen,
     size: Sectors,
     logical_block: BlockSize,
     instance: Option<Instance>,
@@ -401,9 +409,11 @@ fn main_of(
     let stated = seen
         .superblock
         .and_then(|it| Some((it.extension?.main_identity, it.main_sectors)));
+    let looked = MainSeen::from(&*main);
+    let labels = seen.main_verdict_of(&looked);
     let is_still_main = |(known, size)| {
-        main.size() == size
-            && (main.identity() == known || inspect(&*main, &path).is_known_as(&known))
+        let is_known = || main.identity() == known || inspect(&*main, &path).is_known_as(&known);
+        main.size() == size && (labels.is_some_and(MainVerdict::is_main) || is_known())
     };
     if !stated.is_some_and(is_still_main) {
         return refuse(
@@ -421,8 +431,31 @@ fn main_of(
         size: main.size(),
         logical_block: main.logical_block(),
         instance: main.instance(),
+        doubt: doubt_of_main(&looked, main.identity(), &path),
+        seen: looked,
         path,
-        doubt: None,
+    })
+}
+
+/// Doubt whether a main is the disk that its labels were written to: copied to another one, it
+/// is as it was then. A disk that tells nothing of itself is not doubted, nor a label that knew
+/// nothing.
+fn doubt_of_main(seen: &MainSeen, identity: IdentityDigest, path: &Path) -> Option<String> {
+    let known = seen
+        .labels
+        .as_deref()?
+        .iter()
+        .find_map(LabelReading::label)?;
+    let is_other = |known: IdentityDigest| !known.is_none() && known != identity;
+    let is_copy = is_other(known.identity)
+        && !identity.is_none()
+        && !identity::is_of_contents(&known.identity);
+    is_copy.then(|| {
+        format!(
+            "{} is another disk than its labels were written to, and holds a copy: what was written since \
+             the copy was made would be missing.",
+            shown(path)
+        )
     })
 }
 
@@ -431,6 +464,7 @@ fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Ma
     let main = see(host, named)?;
     let certain = Main {
         path: named.to_owned(),
+        seen: MainSeen::from(&*main.store),
         size: main.inspection.size,
         logical_block: main.inspection.logical_block,
         instance: main.inspection.instance,
@@ -458,6 +492,11 @@ fn named_main(host: &mut dyn Host, seen: &Inspection, named: &Path) -> Result<Ma
             ),
             "It is not this main, or not all of it.",
         ));
+    }
+    if superblock.main_form().has_labels() {
+        // What the labels do not say, the verdict does.
+        let doubt = doubt_of_main(&certain.seen, main.inspection.identity, named);
+        return Ok(Main { doubt, ..certain });
     }
     let known = superblock
         .extension

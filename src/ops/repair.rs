@@ -150,6 +150,7 @@ fn plan_copies(
         puts: Puts::Mends(mends.ranges),
         wipes,
         copies: (!slots.is_empty()).then_some(prepared),
+        undoes: None,
     })));
     Ok(draft.finish(host))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::format::backup::SavedRange;
 use crate::inspect::{inspect, Inspection, TableInspection};
 use crate::port::block::{Instance, Signature};
+use crate::port::journal::ActionId;
 use crate::port::{Access, Activation, BlockStore};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Prepared;
@@ -54,6 +55,8 @@ pub struct WriteStep {
     pub wipes: Vec<SavedRange>,
     /// The copies, in the order that keeps a crash harmless.
     pub copies: Option<Prepared>,
+    /// The action that this takes back.
+    pub undoes: Option<ActionId>,
 }
 
 /// What a plan was made from.

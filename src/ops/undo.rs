@@ -1,5 +1,7 @@
 //! The plan that writes back what lay there before an action.
 
+use std::path::Path;
+
 use super::after::After;
 use super::look::{see_spare, shown, Seen};
 use super::overlay::Overlay;
@@ -8,6 +10,7 @@ use super::step::{Basis, Puts, Step, WriteStep};
 use super::{bytes, Context, Operation, Plan, Refusal};
 use crate::error::Error;
 use crate::format::backup::{Backup, SavedRange};
+use crate::inspect::Inspection;
 use crate::port::journal::{ActionId, ActionRecord, BackupSide};
 use crate::port::{Access, BlockStore, Host, Part, Usage};
 use crate::remap_core::units::Sectors;
@@ -34,17 +37,7 @@ pub(super) fn plan(
         inspection,
         usage,
     } = see_spare(host, &path)?;
-    if inspection.size != before.size() || inspection.identity != before.identity() {
-        return Err(Refusal::new(
-            "other-device",
-            format!(
-                "{} is another device than the one that action {} wrote to.",
-                shown(&path),
-                action.id
-            ),
-            "Connect that device under this path, and run it again.",
-        ));
-    }
+    require_same(&inspection, &before, &action, &path)?;
     require_untouched(&action, &*store, &before, &after)?;
     let mut draft = Draft::new(
         operation,
@@ -80,16 +73,7 @@ pub(super) fn plan(
     draft.token = Some(inspection.token());
     // What is there now is kept in turn, as far as a backup can hold it.
     draft.undoable = !after.lays_out_more_than_can_be_kept();
-    draft.undoes = Some(action.id);
-    draft.writes = bytes::extents(before.ranges())
-        .into_iter()
-        .map(|(at, sectors)| PlannedWrite {
-            device: path.clone(),
-            at,
-            sectors,
-            what: format!("what lay there before action {}", action.id),
-        })
-        .collect();
+    draft.writes = planned(&before, &action, &path);
     if action.ended.is_none() {
         draft
             .notes
@@ -105,8 +89,87 @@ pub(super) fn plan(
         puts: Puts::Ranges(ranges),
         wipes: Vec::new(),
         copies: None,
+        undoes: Some(action.id),
     })));
+    if let Some(beside) = action.begun.with {
+        let (step, planned) = beside_step(host, context, (&action, beside))?;
+        draft.steps.push(Step::Write(Box::new(step)));
+        draft.writes.extend(planned);
+    }
     Ok(draft.finish(host))
+}
+
+/// The write that takes back what belongs to `action` on another device.
+fn beside_step(
+    host: &mut dyn Host,
+    context: &mut Context,
+    (action, beside): (&ActionRecord, ActionId),
+) -> Result<(WriteStep, Vec<PlannedWrite>), Refusal> {
+    let mut actions = context.journal.actions()?.into_iter();
+    let found = actions.find(|action| action.id == beside);
+    let beside = found.ok_or_else(|| {
+        Refusal::from(Error::failed(
+            "not-found",
+            format!("The journal holds no action {beside}."),
+        ))
+    })?;
+    can_be_undone(&beside)?;
+    let before = read(context, &beside, BackupSide::Before)?;
+    let after = read(context, &beside, BackupSide::After)?;
+    require_agreement(&beside, &before, &after)?;
+    let path = before.path().to_owned();
+    let seen = see_spare(host, &path)?;
+    require_same(&seen.inspection, &before, &beside, &path)?;
+    require_untouched(&beside, &*seen.store, &before, &After::from_backup(&after))?;
+    match &seen.usage {
+        // It is taken down first.
+        Usage::Mapped { name, .. } if action.begun.activates.as_ref() == Some(name) => {}
+        usage => super::look::require_free(&path, usage)?,
+    }
+    let planned = planned(&before, &beside, &path);
+    let step = WriteStep {
+        basis: Basis::of(&seen.inspection),
+        access: Access::Exclusive,
+        puts: Puts::Ranges(before.ranges().to_vec()),
+        wipes: Vec::new(),
+        copies: None,
+        undoes: Some(beside.id),
+        path,
+    };
+    Ok((step, planned))
+}
+
+/// The writes that put a backup back.
+fn planned(before: &Backup, action: &ActionRecord, path: &Path) -> Vec<PlannedWrite> {
+    let extents = bytes::extents(before.ranges()).into_iter();
+    let planned = extents.map(|(at, sectors)| PlannedWrite {
+        device: path.to_owned(),
+        at,
+        sectors,
+        what: format!("what lay there before action {}", action.id),
+    });
+    planned.collect()
+}
+
+/// Refuses another device than the one that the backup was made of.
+fn require_same(
+    inspection: &Inspection,
+    before: &Backup,
+    action: &ActionRecord,
+    path: &Path,
+) -> Result<(), Refusal> {
+    if inspection.size == before.size() && inspection.identity == before.identity() {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "other-device",
+        format!(
+            "{} is another device than the one that action {} wrote to.",
+            shown(path),
+            action.id
+        ),
+        "Connect that device under this path, and run it again.",
+    ))
 }
 
 /// The action that is meant.
@@ -131,13 +194,29 @@ fn choose(context: &mut Context, id: Option<ActionId>) -> Result<ActionRecord, R
                 )
             });
     };
+    let whole = actions.clone();
     let action = actions.into_iter().find(|action| action.id == id);
     let action = action.ok_or_else(|| {
         let error = Error::failed("not-found", format!("The journal holds no action {id}."));
         Refusal::from(error.advise("See what was done: dmremap-tui log"))
     })?;
     can_be_undone(&action)?;
-    Ok(action)
+    let of = whole.iter().find(|other| {
+        let stands = other.undone_by.is_none() && !is_rolled_back(other);
+        other.begun.with == Some(id) && stands
+    });
+    match of {
+        None => Ok(action),
+        Some(of) => Err(Refusal::new(
+            "part-of-another",
+            format!("Action {id} belongs to action {}.", of.id),
+            format!("Take both back: dmremap-tui undo {}", of.id),
+        )),
+    }
+}
+
+fn is_rolled_back(action: &ActionRecord) -> bool {
+    action.ended.as_ref().is_some_and(|ended| ended.rolled_back)
 }
 
 /// Refuses an action that left nothing to take back.
@@ -150,7 +229,7 @@ fn can_be_undone(action: &ActionRecord) -> Result<(), Refusal> {
             format!("Action {id} was taken back by action {by}."),
         );
     }
-    if action.ended.as_ref().is_some_and(|ended| ended.rolled_back) {
+    if is_rolled_back(action) {
         return refuse(
             "rolled-back",
             format!("Action {id} failed and was taken back at once."),

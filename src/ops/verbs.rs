@@ -46,12 +46,13 @@ pub struct Verb {
     pub options: &'static [(&'static str, Value)],
 }
 
-const NEW: [(&str, Value); 5] = [
+const NEW: [(&str, Value); 6] = [
     ("--main", Value::Device),
     ("--spare", Value::Device),
     ("--block-size", Value::BlockSize),
     ("--scrub-interval", Value::Number),
     ("--replace", Value::Flag),
+    ("--labelled", Value::Flag),
 ];
 
 /// Every command that is an operation, as the command line has it.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use super::verbs::{Value, Verb, VERBS};
 use super::{CorruptionKind, Operation, Target};
 use crate::port::{DeviceInfo, Mapped};
+use crate::remap_core::label::MainForm;
 use crate::remap_core::message::{Device, Direction, Fault, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::units::{ArrayUuid, BlockSize, Blocks, MainBlock, Slot};
@@ -273,6 +274,10 @@ pub fn parse(words: &[OsString], names: &Names) -> Result<Operation, String> {
             spare: device("--spare")?,
             options: said.target_options()?,
             replace: said.is_set("--replace"),
+            form: match said.is_set("--labelled") {
+                true => MainForm::Labelled,
+                false => MainForm::Bare,
+            },
         },
         "write-metadata" if said.is_set("--main") || said.is_set("--spare") => {
             let name = said.name()?.or(said.text("--name")?);
@@ -387,6 +392,7 @@ mod tests {
                 spare: path("b"),
                 options,
                 replace: true,
+                form: MainForm::Labelled,
             },
             Operation::WriteMetadata { name: name() },
             Operation::WriteInactive {

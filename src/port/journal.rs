@@ -57,6 +57,9 @@ pub struct Begun {
     pub undoes: Option<ActionId>,
     /// The name of the mapped device that the action brings up besides.
     pub activates: Option<String>,
+    /// The action on another device that belongs to this one, and is taken back with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<ActionId>,
 }
 
 /// How an action ended.

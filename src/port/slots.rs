@@ -1,7 +1,8 @@
-//! The five slots of a spare, read and written through a [`BlockStore`].
+//! The five slots of a spare and the labels of a main, through a [`BlockStore`].
 
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::commit::SlotStore;
+use crate::remap_core::label::{End, LabelReading};
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::quorum::{judge, Judgement, Reading, Survey, Verdict};
 use crate::remap_core::remap_table::{BlockFlaw, RawBlock, RegionHeader};
@@ -49,6 +50,22 @@ pub fn read_slot(store: &dyn BlockStore, slot: Slot) -> Reading {
         },
         Err(error) => Reading::Unreadable(error.errno),
     }
+}
+
+/// Reads both ends of a device where a main bears labels. Never fails: what cannot be read is
+/// part of the reading.
+pub fn read_labels(store: &dyn BlockStore) -> [LabelReading; 2] {
+    let size = store.size();
+    End::ALL.map(|end| {
+        let Some(at) = end.label_sector(size) else {
+            return LabelReading::Blank;
+        };
+        let mut bytes = [0; BLOCK_4K_BYTES];
+        match read_within(store, at, &mut bytes) {
+            Ok(()) => LabelReading::of(&bytes, end, size),
+            Err(error) => LabelReading::Unreadable(error.errno),
+        }
+    })
 }
 
 /// Reads what there is of `bytes`; the rest stays as it is.

@@ -44,6 +44,7 @@ impl ListRow {
             Usage::InUse(_) => "in use",
             Usage::Free => match &self.seen {
                 Ok(seen) if seen.is_ours() => "spare",
+                Ok(seen) if seen.label().is_some() => "main",
                 Ok(_) => "free",
                 Err(_) => "unknown",
             },
@@ -54,7 +55,7 @@ impl ListRow {
     pub fn mapped_name(&self) -> Option<&str> {
         match &self.info.usage {
             Usage::Mapped { name, .. } => Some(name),
-            _ => self.seen.as_ref().ok()?.name.as_deref(),
+            _ => self.seen.as_ref().ok()?.known_name(),
         }
     }
 

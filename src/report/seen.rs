@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::device::signatures_json;
 use super::path_text;
 use crate::inspect::{guide, Finding, HeaderReading, Inspection};
+use crate::remap_core::label::{End, LabelReading};
+use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::quorum::Reading;
 use crate::remap_core::superblock::{
     computed_checksum, read_copy, stored_checksum, Content, Superblock,
@@ -34,6 +36,7 @@ pub struct Seen {
     copies: [SeenCopy; Slot::COUNT],
     pub(super) fields: Fields,
     headers: Vec<SeenHeader>,
+    labels: Vec<SeenLabel>,
     findings: Vec<SeenFinding>,
 }
 
@@ -79,6 +82,23 @@ pub(super) struct Fields {
     features_compat: Option<u32>,
     features_ro_compat: Option<u32>,
     features_incompat: Option<u32>,
+    main_form: Option<&'static str>,
+    main_epoch: Option<u32>,
+    main_verdict: Option<&'static str>,
+}
+
+/// A label of main, as a program reads it.
+#[derive(Debug, Serialize)]
+struct SeenLabel {
+    end: &'static str,
+    state: &'static str,
+    reason: Option<String>,
+    array_uuid: Option<String>,
+    name: Option<String>,
+    form: Option<&'static str>,
+    main_epoch: Option<u32>,
+    sealed: Option<bool>,
+    identity: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,6 +140,7 @@ impl Seen {
             copies: Slot::ALL.map(|slot| SeenCopy::new(seen, slot)),
             fields: Fields::new(seen),
             headers: seen.headers.iter().map(SeenHeader::new).collect(),
+            labels: labels(seen),
             findings: findings_json(&seen.findings),
         }
     }
@@ -178,6 +199,45 @@ impl Fields {
             features_compat: extension.map(|e| e.features.compat),
             features_ro_compat: extension.map(|e| e.features.ro_compat),
             features_incompat: extension.map(|e| e.features.incompat),
+            main_form: superblock.map(|s| s.main_form().name()),
+            main_epoch: extension.map(|e| e.main_epoch),
+            main_verdict: seen.main_verdict().map(MainVerdict::name),
+        }
+    }
+}
+
+/// The two ends of a disk that says at either of them that it is a main.
+fn labels(seen: &Inspection) -> Vec<SeenLabel> {
+    let both = seen.labels.as_deref().filter(|_| seen.label().is_some());
+    let both = both.into_iter().flatten();
+    both.zip(End::ALL)
+        .map(|(reading, end)| SeenLabel::new(reading, end))
+        .collect()
+}
+
+impl SeenLabel {
+    fn new(reading: &LabelReading, end: End) -> Self {
+        let label = reading.label();
+        let (state, reason) = match reading {
+            LabelReading::Label(_) => ("valid", None),
+            LabelReading::Blank => ("missing", None),
+            LabelReading::Foreign(signature) => ("foreign", Some(signature.to_string())),
+            LabelReading::Flawed(flaw) => ("corrupt", Some(flaw.to_string())),
+            LabelReading::Unsupported => ("unsupported", None),
+            LabelReading::Unreadable(errno) => ("unreadable", Some(errno.to_string())),
+        };
+        Self {
+            end: end.name(),
+            state,
+            reason,
+            array_uuid: label.map(|label| label.array.to_string()),
+            name: label.map(|label| escape(label.name.trimmed()).into_owned()),
+            form: label.map(|label| label.form.name()),
+            main_epoch: label.map(|label| label.epoch),
+            sealed: label.map(|label| label.sealed),
+            identity: label
+                .filter(|label| !label.identity.is_none())
+                .map(|label| label.identity.to_string()),
         }
     }
 }

@@ -361,6 +361,7 @@ mod tests {
             device: Some("/x".to_owned()),
             undoes: undoes.map(ActionId::new),
             activates: None,
+            with: None,
         }
     }
 

@@ -350,6 +350,7 @@ pub fn journal() -> Vec<ActionRecord> {
             device: Some(path("disk-b").display().to_string()),
             undoes: None,
             activates: None,
+            with: None,
         },
         has_backup: true,
         ended: Some(Ended {

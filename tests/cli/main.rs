@@ -8,6 +8,7 @@ mod hostile;
 mod images;
 mod journal;
 mod json;
+mod labelled;
 mod labs;
 mod lines;
 mod loops;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use dmremap::lab::ram::{CachedDisk, Power, RamDisk, Unflushed};
 use dmremap::ops::{execute, Context, CorruptionKind, Operation, Target};
 use dmremap::port::journal::ActionId;
+use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::params::Options;
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::{Sector, Slot};
@@ -90,6 +91,7 @@ fn actions() -> Vec<(&'static str, Machine, Operation, &'static [Verdict])> {
         spare: SPARE.into(),
         options: Options::default(),
         replace: true,
+        form: MainForm::Bare,
     };
     let migrate = Operation::Migrate {
         path: SPARE.into(),

@@ -6,6 +6,7 @@ use dmremap::inspect::{inspect_table, Extent};
 use dmremap::lab::ram::RamDisk;
 use dmremap::ops::{execute, Operation, Progress, Share, Target, Work};
 use dmremap::port::{Access, BlockStore as _, Host as _};
+use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::layout::Layout;
 use dmremap::remap_core::message::Direction;
 use dmremap::remap_core::params::Options;
@@ -25,6 +26,7 @@ fn create_with(name: &str, options: Options, replace: bool) -> Operation {
         spare: SPARE.into(),
         options,
         replace,
+        form: MainForm::Bare,
     }
 }
 
@@ -177,6 +179,7 @@ fn every_refusal_has_its_code_and_writes_nothing() {
                 spare: SPARE.into(),
                 options: Options::default(),
                 replace: false,
+                form: MainForm::Bare,
             },
         ),
         (

@@ -12,6 +12,7 @@ use dmremap::machine::Machine;
 use dmremap::ops::{execute, plan, Context, CorruptionKind, Operation, Outcome, Target};
 use dmremap::port::journal::ActionId;
 use dmremap::port::{Access, Host as _, Part, Usage};
+use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::params::Options;
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::Slot;
@@ -59,6 +60,7 @@ impl Bench {
             spare: self.path(spare),
             options: Options::default(),
             replace: false,
+            form: MainForm::Bare,
         }
     }
 
@@ -351,6 +353,7 @@ fn an_image_that_a_labs_device_uses_is_in_use_without_the_lab_too() {
             spare: device.spare.clone(),
             options: Options::default(),
             replace: true,
+            form: MainForm::Bare,
         },
     ];
     for operation in refused {

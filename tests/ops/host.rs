@@ -17,6 +17,7 @@ use dmremap::port::{
     Access, Activation, BlockStore, Clock, DeviceInfo, Host, HostError, IoError, LoggedEvent,
     Mapped, Part, Platform, Reply, Uptime, Usage, Watcher,
 };
+use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::message::{Direction, Message};
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::status::{Mode, RepairStatus, Status};
@@ -502,6 +503,7 @@ pub fn create(name: &str) -> Operation {
         spare: SPARE.into(),
         options: Default::default(),
         replace: false,
+        form: MainForm::Bare,
     }
 }
 

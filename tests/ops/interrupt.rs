@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dmremap::ops::{execute, Context, CorruptionKind, Operation, Progress, Target, INTERRUPTED};
 use dmremap::port::journal::ActionId;
+use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::{Sector, Sectors, Slot};
 use dmremap::stop::Stop;
@@ -56,6 +57,7 @@ fn replacing() -> (Machine, Operation) {
             spare,
             options,
             replace: true,
+            form: MainForm::Bare,
         },
         other => other,
     };

@@ -336,6 +336,7 @@ fn many(count: u8) -> Machine {
             spare: spare.into(),
             options: Default::default(),
             replace: false,
+            form: Default::default(),
         };
         run(&mut machine, &mut context, &create).unwrap();
     }

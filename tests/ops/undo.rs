@@ -2,6 +2,7 @@
 
 use dmremap::ops::{execute, CorruptionKind, Operation, Target};
 use dmremap::port::journal::ActionId;
+use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::params::Options;
 use dmremap::remap_core::quorum::Verdict;
 use dmremap::remap_core::units::{Sector, Slot};
@@ -68,6 +69,7 @@ fn every_action_is_undone_to_the_byte_and_redone_to_the_byte() {
         spare: SPARE.into(),
         options: Options::default(),
         replace: true,
+        form: MainForm::Bare,
     };
     let migrate = Operation::Migrate {
         path: SPARE.into(),

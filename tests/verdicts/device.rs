@@ -3,6 +3,7 @@
 //! Written down, not computed: one row for each verdict of the copies.
 
 use dmremap::error::Exit;
+use dmremap::remap_core::main_verdict::MainVerdict;
 use dmremap::remap_core::quorum::{Assembly, Healing, Verdict};
 use dmremap::remap_core::verdict::{Evidence, TableState};
 
@@ -97,6 +98,7 @@ fn the_verdict_on_a_device_is_this_table() {
                 table,
                 fits,
                 foreign,
+                main: Option::None,
             };
             let told = format!("{} {table:?}", row.copies);
             assert_eq!(evidence(true, false).verdict(), fitting, "{told}");
@@ -126,6 +128,7 @@ fn nothing_that_lacks_anything_is_healthy_and_what_is_ambivalent_is_left_to_a_pe
                     table,
                     fits,
                     foreign,
+                    main: Option::None,
                 };
                 let verdict = evidence.verdict();
                 let is_whole = copies == Healthy && table == TableState::Intact && fits && !foreign;
@@ -144,4 +147,47 @@ fn nothing_that_lacks_anything_is_healthy_and_what_is_ambivalent_is_left_to_a_pe
     }
     assert_eq!(Ambivalent.healing(), Healing::TypedConfirmation);
     assert_eq!(Ambivalent.name(), "ambivalent");
+}
+
+/// The best verdict that a device can get with a main that bears labels.
+const WITH_MAIN: [(MainVerdict, Verdict); 8] = [
+    (MainVerdict::Labelled, Healthy),
+    (MainVerdict::Damaged, Degraded),
+    (MainVerdict::Unlabelled, Weak),
+    (MainVerdict::Former, Unsupported),
+    (MainVerdict::Newer, Unsupported),
+    (MainVerdict::Other, Unsupported),
+    (MainVerdict::Split, Unsupported),
+    (MainVerdict::Overwritten, Ambivalent),
+];
+
+#[test]
+fn labels_of_main_only_ever_make_a_verdict_worse() {
+    assert_eq!(WITH_MAIN.map(|(main, _)| main), MainVerdict::ALL);
+    for (main, best) in WITH_MAIN {
+        for copies in Verdict::ALL {
+            for table in TableState::ALL {
+                let with = |main| Evidence {
+                    copies,
+                    table,
+                    fits: true,
+                    foreign: false,
+                    main,
+                };
+                let (without, verdict) = (with(Option::None).verdict(), with(Some(main)).verdict());
+                let expected = match (without, best) {
+                    // Nothing of it is interpreted.
+                    (settled @ (None | ForeignOverwritten), _) => settled,
+                    (Unsupported, Ambivalent) if copies != Unsupported => Ambivalent,
+                    (Unsupported, _) => Unsupported,
+                    (_, Ambivalent) => Ambivalent,
+                    // Copies that are lost say nothing of main; a lost table does not come back.
+                    (Lost, Unsupported) if copies != Lost => Unsupported,
+                    (Lost, _) => Lost,
+                    (without, best) => without.max(best),
+                };
+                assert_eq!(verdict, expected, "{main} {copies} {table:?}");
+            }
+        }
+    }
 }

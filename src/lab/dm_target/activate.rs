@@ -165,7 +165,12 @@ fn check_identities(
         return Ok(());
     };
     let said = [extension.main_identity, extension.spare_identity];
+    let is_labelled = extension.features.main_form().has_labels();
     for ((disk, store), says) in stores(disks).into_iter().zip(said) {
+        // A main that bears labels is told by them, whatever bridge it lies behind.
+        if disk == Device::Main && is_labelled {
+            continue;
+        }
         let is = store.identity();
         // Whoever brings a device up has looked for the file system; a target knows none.
         if !says.is_none() && is != says && !identity::is_of_contents(&says) {

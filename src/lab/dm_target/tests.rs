@@ -4,6 +4,7 @@ mod contradiction;
 mod costs;
 mod crash;
 mod healing;
+mod labels;
 mod model;
 mod relocation;
 mod requests;

@@ -497,6 +497,7 @@ fn the_wizard_asks_for_what_was_filled_in() {
         spare,
         options,
         replace,
+        form: _,
     } = operation
     else {
         panic!("{operation:?}");

@@ -111,6 +111,7 @@ mod tests {
             spare: path("disk-z"),
             options: Default::default(),
             replace: false,
+            form: Default::default(),
         });
         *plan.unwrap()
     }

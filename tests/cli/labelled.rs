@@ -1,0 +1,209 @@
+//! A main that bears labels, from its creation to the day when nothing is left of it.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+
+use crate::Bench;
+
+/// A new device on two empty disks of the lab.
+const CREATE: &str = "create ledger --main disk-f --spare disk-h --labelled --confirm ledger";
+
+impl Bench {
+    /// A lab in which disk-f is as it left its factory.
+    fn with_empty_main() -> Self {
+        let bench = Self::new();
+        assert_eq!(bench.in_lab("list").status, 0);
+        let path = bench.path("lab/disks/disk-f.img");
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        let size = file.metadata().unwrap().len();
+        file.set_len(0).unwrap();
+        file.set_len(size).unwrap();
+        bench
+    }
+
+    fn ledger() -> Self {
+        let bench = Self::with_empty_main();
+        let made = bench.in_lab(CREATE);
+        assert_eq!(made.status, 0, "{}", made.stderr);
+        bench
+    }
+
+    fn disk(&self, name: &str) -> Vec<u8> {
+        self.bytes(&format!("lab/disks/{name}.img"))
+    }
+
+    /// Writes to a disk as somebody would who knows nothing of the device.
+    fn scribble(&self, name: &str, at: u64, bytes: &[u8]) {
+        let path = self.path(&format!("lab/disks/{name}.img"));
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.write_all_at(bytes, at).unwrap();
+    }
+
+    fn last_label_at(&self, name: &str) -> u64 {
+        (self.disk(name).len() / 4096 * 4096 - 4096) as u64
+    }
+
+    /// The verdict that `inspect` gives the spare, the one that it gives main, and its status.
+    fn judged(&self) -> (String, String, i32) {
+        let ran = self.in_lab("inspect disk-h --json");
+        let told = ran.json("inspect");
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+        let main = text(&told["fields"]["main_verdict"]);
+        (text(&told["verdict"]), main, ran.status)
+    }
+}
+
+#[test]
+fn an_empty_main_gets_labels_and_undo_leaves_both_disks_as_they_were() {
+    let bench = Bench::with_empty_main();
+    let before = [bench.disk("disk-f"), bench.disk("disk-h")];
+    let plan = bench.in_lab(&format!("{CREATE} --dry-run"));
+    assert!(
+        plan.stdout.contains("label at the first end of main"),
+        "{}",
+        plan.stdout
+    );
+    assert!(bench.disk("disk-f") == before[0], "a plan writes nothing");
+
+    assert_eq!(bench.in_lab(CREATE).status, 0);
+    let main = bench.disk("disk-f");
+    assert_eq!(&main[..4], b"DRML");
+    assert!(main[4096..1 << 20].iter().all(|byte| *byte == 0));
+    assert_eq!(
+        bench.judged(),
+        ("healthy".to_owned(), "labelled".to_owned(), 0)
+    );
+
+    let list = bench.in_lab("list --json").json("list");
+    let devices = list["devices"].as_array().unwrap();
+    let size = |name: &str| {
+        let row = devices.iter().find(|row| row["name"] == name).unwrap();
+        row["size_sectors"].as_u64().unwrap()
+    };
+    let status = bench.in_lab("status ledger --json").json("status");
+    let line = status["devices"][0]["table_line"].as_str().unwrap();
+    let length: u64 = line.split(' ').nth(1).unwrap().parse().unwrap();
+    assert_eq!(length, size("disk-f") / 8 * 8 - 4096, "{line}");
+
+    // Down, main still says what it is.
+    assert_eq!(bench.in_lab("remove ledger").status, 0);
+    let told = bench.in_lab("inspect disk-f --json").json("inspect");
+    let labels = told["labels"].as_array().unwrap();
+    let ends: Vec<_> = labels
+        .iter()
+        .map(|label| (&label["end"], &label["state"]))
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            (&"first".into(), &"valid".into()),
+            (&"last".into(), &"valid".into())
+        ]
+    );
+    assert_eq!(labels[0]["name"], "ledger");
+    let list = bench.in_lab("list --json").json("list");
+    let devices = list["devices"].as_array().unwrap();
+    let row = devices.iter().find(|row| row["name"] == "disk-f").unwrap();
+    assert_eq!(
+        (&row["part"], &row["mapped"]),
+        (&"main".into(), &"ledger".into())
+    );
+
+    let undone = bench.in_lab("undo 2 --confirm ledger");
+    assert_eq!(undone.status, 0, "{}", undone.stderr);
+    assert!(bench.disk("disk-f") == before[0], "main is not what it was");
+    assert!(
+        bench.disk("disk-h") == before[1],
+        "the spare is not what it was"
+    );
+}
+
+#[test]
+fn labels_are_taken_back_with_the_device_and_not_alone() {
+    let bench = Bench::ledger();
+    let alone = bench.in_lab("undo 1 --confirm ledger --json");
+    assert_eq!(
+        (alone.status, &alone.error()["code"]),
+        (5, &"part-of-another".into())
+    );
+    assert_eq!(bench.in_lab("undo --confirm ledger").status, 0);
+    for disk in ["disk-f", "disk-h"] {
+        let all = bench.disk(disk);
+        assert!(all.iter().all(|byte| *byte == 0), "{disk}");
+    }
+    let again = bench.in_lab("undo 1");
+    assert_eq!(again.status, 5, "{}", again.stdout);
+}
+
+#[test]
+fn a_main_that_holds_anything_gets_no_labels() {
+    for at in [0, 70_000, (1 << 20) - 1] {
+        let bench = Bench::with_empty_main();
+        bench.scribble("disk-f", at, b"x");
+        let spare = bench.disk("disk-h");
+        let made = bench.in_lab(&format!("{CREATE} --json"));
+        assert_eq!(
+            (made.status, &made.error()["code"]),
+            (5, &"main-not-empty".into())
+        );
+        assert!(bench.disk("disk-h") == spare);
+    }
+    // In the middle it does not matter: the device begins behind the labels.
+    let bench = Bench::with_empty_main();
+    bench.scribble("disk-f", 5 << 20, b"x");
+    assert_eq!(bench.in_lab(CREATE).status, 0);
+}
+
+#[test]
+fn a_lost_label_is_written_anew_by_the_target_and_two_on_request() {
+    let bench = Bench::ledger();
+    let whole = bench.disk("disk-f");
+    let last = bench.last_label_at("disk-f");
+    let zeros = [0; 4096];
+    assert_eq!(bench.in_lab("remove ledger").status, 0);
+    for at in [0, last] {
+        bench.scribble("disk-f", at, &zeros);
+        assert_eq!(
+            bench.judged(),
+            ("degraded".to_owned(), "damaged".to_owned(), 3)
+        );
+        let up = bench.in_lab("reassemble ledger");
+        assert_eq!(up.status, 0, "{}", up.stderr);
+        assert_eq!(bench.in_lab("repair ledger").status, 0);
+        assert!(bench.disk("disk-f") == whole, "label at {at}");
+        assert_eq!(bench.in_lab("remove ledger").status, 0);
+    }
+    bench.scribble("disk-f", 0, &zeros);
+    bench.scribble("disk-f", last, &zeros);
+    assert_eq!(
+        bench.judged(),
+        ("weak".to_owned(), "unlabelled".to_owned(), 3)
+    );
+    let anew = "write-metadata --main disk-f --spare disk-h --name ledger --confirm ledger";
+    let written = bench.in_lab(anew);
+    assert_eq!(written.status, 0, "{}", written.stderr);
+    assert!(bench.disk("disk-f") == whole, "both labels");
+    assert_eq!(
+        bench.judged(),
+        ("healthy".to_owned(), "labelled".to_owned(), 0)
+    );
+    assert_eq!(bench.in_lab("reassemble ledger").status, 0);
+}
+
+#[test]
+fn what_others_made_of_a_main_is_left_to_a_person() {
+    let bench = Bench::ledger();
+    assert_eq!(bench.in_lab("remove ledger").status, 0);
+    let mut theirs = [0; 4096];
+    theirs[..4].copy_from_slice(b"XFSB");
+    bench.scribble("disk-f", 0, &theirs);
+    assert_eq!(
+        bench.judged(),
+        ("ambivalent".to_owned(), "overwritten".to_owned(), 4)
+    );
+    let up = bench.in_lab("reassemble ledger --json");
+    assert_eq!((up.status, &up.error()["code"]), (4, &"main-label".into()));
+    let anew = "write-metadata --main disk-f --spare disk-h --name ledger --confirm ledger";
+    assert_eq!(bench.in_lab(anew).status, 4);
+    assert_eq!(bench.disk("disk-f")[..4096], theirs);
+}
