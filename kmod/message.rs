@@ -128,6 +128,7 @@ fn error_of(why: RequestError) -> Error {
             WriteFailure::Refused(_) | WriteFailure::Contradiction => EPERM,
             WriteFailure::Stale => ESTALE,
             WriteFailure::Spare(_)
+            | WriteFailure::Main(_)
             | WriteFailure::StillDamaged
             | WriteFailure::TooFew { .. }
             | WriteFailure::NotKept

@@ -55,7 +55,7 @@ pub const KNOWN_RO_COMPAT: u32 = 0;
 /// The `incompat` bit of a main whose data lie between its labels.
 pub const INCOMPAT_LABELLED: u32 = 1;
 
-/// The `incompat` bit of a main whose ends are served from the spare.
+/// The `incompat` bit of a main whose ends are served from the spare. No device has it yet.
 pub const INCOMPAT_COVERED: u32 = 1 << 1;
 
 /// The `incompat` bits that this code knows.
@@ -175,7 +175,6 @@ impl Features {
         match self.incompat & (INCOMPAT_LABELLED | INCOMPAT_COVERED) {
             0 => MainForm::Bare,
             INCOMPAT_LABELLED => MainForm::Labelled,
-            // Both bits are a flaw when they are read.
             _ => MainForm::Covered,
         }
     }
@@ -247,7 +246,7 @@ pub enum Flaw {
     },
     /// The layout cannot be.
     Layout(LayoutError),
-    /// Main has two forms at once, or is too small for the one that it has.
+    /// Main is too small for its form.
     MainForm,
     /// Plain v4: other copies agree with each other, and not with this one.
     Outvoted,
@@ -300,7 +299,7 @@ impl fmt::Display for Flaw {
                 write!(f, "extension of {stored} bytes, not {EXTENSION_BYTES}")
             }
             Self::Layout(error) => write!(f, "layout: {error}"),
-            Self::MainForm => f.write_str("main cannot have the form that it is said to have"),
+            Self::MainForm => f.write_str("main is too small for labels at both ends"),
             Self::Outvoted => f.write_str("differs from the copies that agree"),
         }
     }
@@ -444,9 +443,7 @@ fn read_checksummed(raw: &RawCopy, slot: Slot) -> Result<Superblock, Rejection> 
     }
     check_place(raw, slot, STRUCTURE_SIZE)?;
     let mut superblock = read_common(raw)?;
-    let both = INCOMPAT_LABELLED | INCOMPAT_COVERED;
-    let area = DataArea::of(features.main_form(), superblock.main_sectors);
-    if features.incompat & both == both || area.is_none() {
+    if DataArea::of(features.main_form(), superblock.main_sectors).is_none() {
         return Err(Flaw::MainForm.into());
     }
     superblock.extension = Some(read_extension(raw, features, superblock.spare_sectors)?);

@@ -8,6 +8,7 @@ mod file_systems;
 mod flushes;
 mod geometry;
 mod hostile;
+mod labels;
 mod lifecycle;
 mod many;
 mod memory;
@@ -59,6 +60,7 @@ const MOST: &[&[Named]] = &[
     flushes::TESTS,
     geometry::TESTS,
     hostile::TESTS,
+    labels::TESTS,
     lifecycle::TESTS,
     many::TESTS,
     memory::SHORT,
