@@ -350,6 +350,7 @@ fn bring_up(bench: &mut Bench, mains: &Names, spares: &Names, times: usize) {
         spare: spare.clone(),
         options: Options::default(),
         replace: false,
+        form: Default::default(),
     };
     for exchange in exchanges {
         bench.blank();
@@ -376,6 +377,7 @@ fn change_active(bench: &mut Bench, times: usize) {
             spare: bench.spares[which].path.clone(),
             options: Options::default(),
             replace: false,
+            form: Default::default(),
         });
     }
     let exchange = || exchange_mapped(["vault", "attic"]);

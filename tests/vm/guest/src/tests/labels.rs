@@ -1,6 +1,8 @@
 //! A main that bears labels: nothing that lies on the device is seen on it, the device is what
 //! lies between them, and no other main is taken for it.
 
+use std::path::Path;
+
 use super::refusals::EXT4;
 use super::Test;
 use crate::application::run;
@@ -19,6 +21,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("labels-of-main-are-written-anew", written_anew),
 ];
 
+const VAULT: &str = "/dev/mapper/vault";
 const MAIN_MIB: u64 = 16;
 const SPARE_MIB: u64 = 8;
 /// Sectors of main before the device, and behind it.
@@ -82,9 +85,8 @@ fn signatures(word: &str) -> usize {
 
 fn shows_nothing(_: &mut KernelLog) {
     let pair = Pair::new();
-    let vault = Mapped::named("vault");
     let whole = MAIN_MIB * MIB;
-    let device = Device::open(&vault.path());
+    let device = Device::open(Path::new(VAULT));
     assert_eq!(device.sectors(), whole - 2 * END);
     drop(device);
     let before = pair.main.image();
@@ -96,8 +98,8 @@ fn shows_nothing(_: &mut KernelLog) {
         ]
     };
     assert_eq!(&ends(&before)[0][..4], b"DRML");
-    EXT4.make(&vault.path());
-    assert_eq!(signatures("/dev/mapper/vault"), 1);
+    EXT4.make(Path::new(VAULT));
+    assert_eq!(signatures(VAULT), 1);
     assert_eq!(signatures(&pair.main.word()), 0);
     let blank = image(&pair.main.disk);
     for (at, mark) in MARKS {
@@ -114,7 +116,7 @@ fn shows_nothing(_: &mut KernelLog) {
         assert!(ends(&pair.main.image()) == ends(&before), "{mark:02x?}");
         put(&pair.main.disk, 0, &blank);
     }
-    EXT4.check(&vault.path());
+    EXT4.check(Path::new(VAULT));
     run("remove vault").done();
     pair.unplug();
 }
@@ -130,7 +132,7 @@ fn on_sectors(skip: u64, bytes: &[u8]) -> Vec<u8> {
 fn moves(_: &mut KernelLog) {
     let pair = Pair::new();
     let vault = Mapped::named("vault");
-    let device = Device::open_durable(&vault.path());
+    let device = Device::open_durable(Path::new(VAULT));
     device.write_pattern(0, 4096, 1).expect("main works");
     // What fails is on main a MiB further on.
     pair.main.disk.spoil(END + 100, 16);
@@ -138,7 +140,7 @@ fn moves(_: &mut KernelLog) {
     drop(device);
     run("remove vault").done();
     run("reassemble vault").done();
-    let device = Device::open_read_only(&vault.path());
+    let device = Device::open_read_only(Path::new(VAULT));
     device.check_pattern(0, 90, 1);
     device.check_pattern(90, 40, 2);
     device.check_pattern(130, 3966, 1);
