@@ -1,8 +1,8 @@
 //! What a device is to us, in the words of udev: for the rule that runs this program on
 //! every block device that comes or changes.
 //!
-//! It reads the five slots and one header, and nothing else of a device that is known by
-//! itself. The device is opened for reading alone, so that closing it makes udev no event.
+//! It reads the five slots, the labels of a main and one header, and nothing else of a device
+//! that is known by itself. The device is opened for reading alone, so that closing it makes udev no event.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,12 +14,13 @@ use super::session::print_bytes;
 use super::{tell, Ports};
 use crate::error::{Error, Exit};
 use crate::inspect::{look, Depth, Inspection, Mains};
-use crate::policy::{Allowed, Policy};
+use crate::policy::Policy;
 use crate::port::block::DeviceNumber;
 use crate::port::device_mapper::UUID_PREFIX;
 use crate::port::{identity, Access, BlockDevice, BlockStore, Usage};
 use crate::remap_core::params::TargetArgs;
 use crate::remap_core::quorum::Verdict;
+use crate::remap_core::units::ArrayUuid;
 use crate::report;
 
 /// What udev calls what lies on our devices.
@@ -45,7 +46,10 @@ pub(super) fn run(global: &Global, args: &ProbeArgs, ports: &Ports) -> Result<Ex
             of_spare(&seen, &policy)
         }
         (None, false) => match main_of(&mut seen, &*store, &policy) {
-            Some(entry) => of_main(entry, is_held_by_another(&args.path, entry, ports)),
+            Some(main) => {
+                let is_held = is_held_by_another(&args.path, main.uuid, ports);
+                of_main(main, is_held)
+            }
             None => Vec::new(),
         },
     };
@@ -147,33 +151,50 @@ fn of_mapped(main: BlockDevice) -> Properties {
 
 /// Whether somebody else than the mapped device uses main: hidden, it would be pulled from
 /// under them. A mapped device that is up, or coming up, leaves main to nobody else.
-fn is_held_by_another(path: &Path, entry: &Allowed, ports: &Ports) -> bool {
-    let mapped = entry.uuid.map(|uuid| format!("{UUID_PREFIX}{uuid}"));
+fn is_held_by_another(path: &Path, array: Option<ArrayUuid>, ports: &Ports) -> bool {
+    let mapped = array.map(|uuid| format!("{UUID_PREFIX}{uuid}"));
     let listed = ports.device_mapper.list().unwrap_or_default();
     let is_up = listed.into_iter().any(|device| Some(device.uuid) == mapped);
     !is_up && matches!(ports.platform.usage(path), Ok(Usage::InUse(_)))
 }
 
-/// The entry of the list whose main this is. A file system is looked for only where a
-/// main is known by one, and on what has nothing else to be known by.
-fn main_of<'a>(
-    seen: &mut Inspection,
-    store: &dyn BlockStore,
-    policy: &'a Policy,
-) -> Option<&'a Allowed> {
+/// The array that a device is main of.
+struct MainOf {
+    uuid: Option<ArrayUuid>,
+    name: Option<String>,
+    /// The array is on the list.
+    allowed: bool,
+}
+
+/// The array whose main this is: by its label, listed or not, else by the list. A file system is
+/// looked for only where a main is known by one, and on what has nothing else to be known by.
+fn main_of(seen: &mut Inspection, store: &dyn BlockStore, policy: &Policy) -> Option<MainOf> {
+    if let Some(label) = seen.label() {
+        let name = seen.known_name();
+        return Some(MainOf {
+            uuid: Some(label.array),
+            allowed: policy.allows(Some(label.array), name),
+            name: name.map(str::to_owned),
+        });
+    }
     let known = policy.listed().filter_map(|entry| entry.main.as_ref());
     if seen.identity.is_none() && known.into_iter().any(identity::is_of_contents) {
         seen.look_for_signatures(store);
     }
-    policy.array_of_main(seen.identity_as_main())
+    let entry = policy.array_of_main(seen.identity_as_main())?;
+    Some(MainOf {
+        uuid: entry.uuid,
+        name: entry.name.clone(),
+        allowed: true,
+    })
 }
 
-/// What is told of the main of an array that is listed.
-fn of_main(entry: &Allowed, is_held: bool) -> Properties {
+/// What is told of the main of an array that is listed, or that its label names.
+fn of_main(main: MainOf, is_held: bool) -> Properties {
     let mut told: Properties = vec![("DMREMAP_ROLE", "main".to_owned())];
-    told.extend(entry.uuid.map(|uuid| ("DMREMAP_UUID", uuid.to_string())));
-    told.extend(entry.name.clone().map(|name| ("DMREMAP_NAME", name)));
-    told.push(("DMREMAP_ALLOWED", "1".to_owned()));
+    told.extend(main.uuid.map(|uuid| ("DMREMAP_UUID", uuid.to_string())));
+    told.extend(main.name.map(|name| ("DMREMAP_NAME", name)));
+    told.push(("DMREMAP_ALLOWED", u8::from(main.allowed).to_string()));
     match is_held {
         true => told.push(("DMREMAP_HELD", "1".to_owned())),
         false => told.extend(hidden()),

@@ -481,6 +481,15 @@ fn refusal(device: &Seen, obstacle: &Obstacle) -> Refusal {
             ),
             "Name the disk whose data is to be kept as main, and the other one as the spare.",
         ),
+        Obstacle::Labelled(name) => Refusal::new(
+            "main-labelled",
+            format!(
+                "{path} is labelled as main of {}: what lies on it begins behind its label.",
+                text::escape_str(name)
+            ),
+            "Bring that device up with its spare. If it is not wanted any more, overwrite both ends of \
+             the disk first.",
+        ),
         Obstacle::SameIdentity => Refusal::new(
             "same-identity",
             format!("{path} has the identity of main: it is a clone of it, or another way to it."),

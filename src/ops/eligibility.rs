@@ -115,6 +115,8 @@ pub enum Obstacle {
         /// Its verdict.
         verdict: Verdict,
     },
+    /// It bears the label of the main of another device.
+    Labelled(String),
     /// It is main of a device that is not up.
     MainOf(String),
     /// Others wrote on it to know it again.
@@ -155,6 +157,7 @@ impl Obstacle {
             Self::Overlaps => "it lies on main, or main on it".to_owned(),
             Self::TooSmall { needs } => format!("needs at least {needs} sectors"),
             Self::NoLayout(error) => error.to_string(),
+            Self::Labelled(name) => format!("it is labelled as main of {}", escape_str(name)),
             Self::MainOf(_) => "another device needs it".to_owned(),
             Self::Ours { .. } | Self::Signature(_) | Self::Data => {
                 format!("it holds {}", self.contents().unwrap_or_default())
@@ -191,6 +194,8 @@ pub fn against_main(main: &Facts<'_>) -> Vec<Obstacle> {
     if main.size.get() == 0 {
         obstacles.push(Obstacle::NoSectors);
     }
+    // What lies on it begins behind its label.
+    obstacles.extend(labelled_as(main).map(|name| Obstacle::Labelled(name.to_owned())));
     obstacles.extend(main.main_of.map(|name| Obstacle::MainOf(name.to_owned())));
     obstacles
 }
@@ -235,6 +240,12 @@ fn against_use(device: &Facts<'_>) -> Vec<Obstacle> {
     obstacles.into_iter().flatten().collect()
 }
 
+/// The device that a disk is main of by its label, whether its spare is here or not.
+fn labelled_as<'a>(device: &Facts<'a>) -> Option<&'a str> {
+    let seen = device.seen.filter(|seen| seen.label().is_some())?;
+    Some(seen.known_name().unwrap_or("another device"))
+}
+
 /// Obstacle of what a device holds and would lose.
 fn held(device: &Facts<'_>) -> Option<Obstacle> {
     if let Some(seen) = device.seen.filter(|seen| seen.is_ours()) {
@@ -243,7 +254,7 @@ fn held(device: &Facts<'_>) -> Option<Obstacle> {
             verdict: seen.verdict(),
         });
     }
-    if let Some(name) = device.main_of {
+    if let Some(name) = device.main_of.or_else(|| labelled_as(device)) {
         return Some(Obstacle::MainOf(name.to_owned()));
     }
     if !device.signatures.is_empty() {

@@ -207,3 +207,28 @@ fn what_others_made_of_a_main_is_left_to_a_person() {
     assert_eq!(bench.in_lab(anew).status, 4);
     assert_eq!(bench.disk("disk-f")[..4096], theirs);
 }
+
+#[test]
+fn a_labelled_main_is_nobody_elses_main_and_told_to_udev() {
+    let bench = Bench::ledger();
+    assert_eq!(bench.in_lab("remove ledger").status, 0);
+    let before = bench.disk("disk-f");
+    let other = bench.in_lab("create other --main disk-f --spare disk-g --confirm other --json");
+    assert_eq!(
+        (other.status, &other.error()["code"]),
+        (5, &"main-labelled".into())
+    );
+    let spare = bench.in_lab("create other --main disk-g --spare disk-f --confirm other --json");
+    assert_eq!(
+        (spare.status, &spare.error()["code"]),
+        (5, &"spare-not-empty".into())
+    );
+    assert!(bench.disk("disk-f") == before);
+    let told = bench.run("udev-probe lab/disks/disk-f.img --json");
+    assert_eq!(told.status, 0, "{}", told.stderr);
+    let told = &told.json("udev-probe")["properties"];
+    assert_eq!(told["DMREMAP_ROLE"], "main");
+    assert_eq!(told["DMREMAP_NAME"], "ledger");
+    assert_eq!(told["DMREMAP_ALLOWED"], "0");
+    assert_eq!(told["ID_FS_TYPE"], "dm_remap_member");
+}
