@@ -122,7 +122,7 @@ fn content_that_would_not_be_believed_is_never_written() {
             extension.layout.replacement_blocks = Blocks::new(0);
         }),
         ("features that nobody knows", |s| {
-            s.extension.as_mut().unwrap().features.incompat = 1;
+            s.extension.as_mut().unwrap().features.incompat = 1 << 31;
         }),
     ];
     for (what, spoil) in spoil {
@@ -169,7 +169,7 @@ fn a_foreign_signature_lifts_no_other_prohibition() {
         &[(Slot::S4, read(twin.encode(Slot::S4)))],
     ));
     let mut future = seven;
-    future.extension.as_mut().unwrap().features.incompat = 1;
+    future.extension.as_mut().unwrap().features.incompat = 1 << 31;
     let unsupported = over(with(
         all(&seven),
         &[(Slot::S4, read(future.encode(Slot::S4)))],
