@@ -224,7 +224,9 @@ impl<R: Room> Engine<R> {
         if host.index().get(block).is_some_and(|live| live.active) {
             return Err(RequestError::AlreadyMoved(block));
         }
-        self.settle_under(host, block, Blocks::new(1));
+        if !self.settle_under(host, block, Blocks::new(1)) {
+            return Err(RequestError::NotMoved(block));
+        }
         let bytes = self.settings.unit.bytes();
         if let Err(errno) = host.read(Device::Main, at, page, bytes) {
             self.counters.read_errors = self.counters.read_errors.saturating_add(1);

@@ -46,8 +46,9 @@ impl<R: Room> Engine<R> {
             request.failed(first, count, Errno::EIO);
             return Err(Errno::EIO);
         }
-        if write {
-            self.settle_under(host, first, count);
+        if write && !self.settle_under(host, first, count) {
+            request.failed(first, count, Errno::EIO);
+            return Err(Errno::EIO);
         }
         let mut outcome = Ok(());
         let end = first.get().saturating_add(count.get());
@@ -398,18 +399,24 @@ impl<R: Room> Engine<R> {
 
     /// Settles what an earlier update of the table may have left on the spare about these
     /// blocks, if the spare takes it. A block about which it does not can only be moved.
+    ///
+    /// Returns whether the write may go on: otherwise a restart could take any block back to
+    /// what it was before.
     pub(super) fn settle_under<H: Host<Room = R>>(
         &mut self,
         host: &mut H,
         first: MainBlock,
         count: Blocks,
-    ) {
+    ) -> bool {
         let Metadata::Full(joined) = &mut self.metadata else {
-            return;
+            return true;
         };
-        if let Err(errno) = joined.table.settle_under(host, first, count) {
+        let settled = joined.table.settle_under(host, first, count);
+        let fenced = joined.table.is_fenced();
+        if let Err(errno) = settled {
             self.table_failed(host, errno);
         }
+        fenced
     }
 
     /// Whether the spare may relocate a block after a restart as nothing here knows of.

@@ -9,6 +9,8 @@
 //!   the failed update was about. Until it is settled, or a later move of the block is
 //!   recorded elsewhere, nothing may be acknowledged for those blocks from where they
 //!   were. In memory they wait for their next write, so that no other write is held.
+//! - No write is acknowledged before the table is *fenced*: no region may show more after a
+//!   restart than was read of it.
 //! - Entries of one block of main differ in their count of moves, also from those that an
 //!   unsettled table block may hold.
 //! - Replacements are handed out lowest first, and a change ends at the first table block
@@ -75,6 +77,17 @@ impl TableBlock {
         }
     }
 
+    /// Whether a region that could not be read may hold an update that the other one does not.
+    /// The first update of a block goes to region A first, so that region B holds none while
+    /// region A is as it was laid out.
+    fn may_hold_more(&self) -> bool {
+        match self.unrepaired {
+            Some((Region::A, _)) if self.generation == FIRST_GENERATION => false,
+            Some((_, flaw)) => flaw == Some(BlockFlaw::Unreadable),
+            None => false,
+        }
+    }
+
     fn choice(&self) -> Option<Choice> {
         let (region, other) = self.unrepaired?;
         Some(Choice::Use {
@@ -101,7 +114,11 @@ pub(super) struct Table<R: Room> {
     first_free: u64,
     /// Entries that the spare may hold though they were not recorded.
     limbo: R::List<Limbo>,
-    /// Whether what could not be read was kept from coming back.
+    /// Whether the spare holds for good what was read of it.
+    flushed: bool,
+    /// Whether the regions are to be brought together before the next write.
+    fence_due: bool,
+    /// Whether no region may show more after a restart than was read of it.
     fenced: bool,
     pages: [R::Page; 2],
     /// One block of each region, for reading when memory is short.
@@ -176,6 +193,8 @@ impl<R: Room> Table<R> {
             used: 0,
             first_free: 0,
             limbo: R::list(),
+            flushed: true,
+            fence_due: false,
             fenced: true,
             pages: [R::page()?, R::page()?],
             reading: Readings::new(1)?,
@@ -213,7 +232,13 @@ impl<R: Room> Table<R> {
             }
         }
         let unequal = |block: &TableBlock| block.unrepaired.is_some();
-        table.fenced = !table.blocks.iter().any(unequal);
+        table.fence_due = table.blocks.iter().any(unequal);
+        // Done at once, while the spare is known to be there. A device with nothing on its spare
+        // does not depend on it.
+        table.flushed = false;
+        let _ = table.make_lasting(host);
+        table.flushed |= table.blocks.is_empty();
+        table.fenced = table.flushed && !table.blocks.iter().any(TableBlock::may_hold_more);
         table.hold_writes(host.index_mut());
         table.make_room(host.index_mut(), Patience::Waits)?;
         Ok((table, loaded))
@@ -637,6 +662,9 @@ impl<R: Room> Table<R> {
         if let Some(block) = self.blocks.get_mut(number as usize) {
             block.unrepaired = None;
             block.bare = [block.generation == FIRST_GENERATION; 2];
+            if block.generation == FIRST_GENERATION {
+                block.order = Region::ALL;
+            }
         }
     }
 

@@ -96,6 +96,7 @@ impl<R: Room> Table<R> {
         let numbers = readings.numbers();
         let used = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
         let mut outcome = Ok(());
+        self.make_lasting(host).map_err(WriteFailure::Spare)?;
         for number in numbers.start..numbers.end.min(used) {
             let mended = self.mend_block(host, readings, number);
             outcome = outcome.and(go_on(mended)?);

@@ -8,7 +8,7 @@ use crate::remap_core::layout::{Region, ENTRIES_PER_BLOCK};
 use crate::remap_core::message::Device;
 use crate::remap_core::policy::Failure;
 use crate::remap_core::relocation::{pending, Change};
-use crate::remap_core::remap_table::{seal_block, BlockPlace, Entry, EntryState};
+use crate::remap_core::remap_table::{seal_block, BlockFlaw, BlockPlace, Entry, EntryState};
 use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement, BLOCK_4K_BYTES};
 
 /// An entry that an unsettled table block may hold on the spare.
@@ -158,7 +158,7 @@ impl<R: Room> Table<R> {
     /// would not look for it.
     pub(super) fn hold_writes<I: Index>(&self, index: &mut I) {
         let is_served = |limbo: &Limbo| index.get(limbo.block).is_some_and(|live| live.active);
-        let hold = !self.fenced || self.limbo.iter().any(is_served);
+        let hold = self.fence_due || !self.fenced || self.limbo.iter().any(is_served);
         index.hold_writes(hold);
     }
 
@@ -177,10 +177,11 @@ impl<R: Room> Table<R> {
         first: MainBlock,
         count: Blocks,
     ) -> Result<(), Errno> {
-        if self.fenced && self.limbo.is_empty() {
-            return Ok(());
-        }
         let mut outcome = self.fence(host);
+        if self.limbo.is_empty() {
+            self.hold_writes(host.index_mut());
+            return outcome;
+        }
         let concerned = |table: &Self, from: u32| {
             let limbo = table.limbo.iter();
             let limbo = limbo.filter(|limbo| limbo.number >= from && limbo.is_within(first, count));
@@ -196,11 +197,25 @@ impl<R: Room> Table<R> {
         outcome
     }
 
+    /// Whether nothing can come back after a restart that was not read when the table was.
+    /// While it may, no write is acknowledged.
+    pub(in crate::remap_core::engine) const fn is_fenced(&self) -> bool {
+        self.fenced
+    }
+
+    /// Brings the regions together where they differ, as far as the spare takes it, and keeps
+    /// what could not be read of them from ever being believed.
+    ///
+    /// # Errors
+    ///
+    /// The spare's: [`Self::is_fenced`] does not hold. It is tried again at the next write.
     fn fence<H: Host<Room = R>>(&mut self, host: &mut H) -> Result<(), Errno> {
-        let mut outcome = Ok(());
-        if core::mem::replace(&mut self.fenced, true) {
-            return outcome;
+        if !self.fence_due && self.fenced {
+            return Ok(());
         }
+        self.fence_due = false;
+        self.make_lasting(host)?;
+        let mut outcome = Ok(());
         for number in 0..self.blocks.len() {
             let chosen = self.blocks.get(number).and_then(|block| block.unrepaired);
             let Some((region, _)) = chosen else {
@@ -211,7 +226,22 @@ impl<R: Room> Table<R> {
                 outcome = outcome.and(self.destroy_header(host, region.other(), number));
             }
         }
+        self.fenced = !self.blocks.iter().any(TableBlock::may_hold_more);
         outcome
+    }
+
+    /// Has the spare hold for good what was read of it. In its cache that may lie over an
+    /// update that was given up, which would be back after a power failure.
+    ///
+    /// # Errors
+    ///
+    /// The spare's.
+    pub(super) fn make_lasting<H: Host<Room = R>>(&mut self, host: &mut H) -> Result<(), Errno> {
+        if !self.flushed {
+            host.flush()?;
+            self.flushed = true;
+        }
+        Ok(())
     }
 
     /// Overwrites as little of a table block as makes it invalid for good: its header.
@@ -228,6 +258,11 @@ impl<R: Room> Table<R> {
         host.write(Device::Spare, at, page, least)?;
         if let Some(block) = self.blocks.get_mut(number as usize) {
             *block.bare_mut(region) = false;
+            if let Some((chosen, flaw)) = &mut block.unrepaired {
+                if *chosen != region {
+                    *flaw = Some(BlockFlaw::Magic);
+                }
+            }
         }
         Ok(())
     }

@@ -1,14 +1,15 @@
 //! Table blocks that take no writes: others are used in their place, and only writes to the
 //! blocks that they may relocate are told from all others.
 
-use super::rig::{lost, Rig};
-use crate::port::Reply;
+use super::rig::{lost, Rig, SEED};
+use crate::port::{BlockStore, Reply};
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::{Region, ENTRIES_PER_BLOCK};
 use crate::remap_core::message::{Direction, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::{BlockSize, MainBlock, Sector, Slot};
+use crate::remap_core::remap_table::{check_block, BlockPlace, FIRST_GENERATION};
+use crate::remap_core::units::{BlockSize, MainBlock, Sector, Slot, BLOCK_4K_BYTES};
 
 fn replacement_of(rig: &mut Rig, block: u64) -> u64 {
     let Ok(Reply::Remaps(rows)) = rig.message(&Message::Remaps(MainBlock::new(block))) else {
@@ -191,4 +192,82 @@ fn a_replacement_that_an_unrecorded_entry_may_lead_to_is_not_given_to_another_bl
         let allowed = salts.map(|salt| rig.pattern(block, 1, salt));
         assert!(read.is_err() || allowed.contains(&found), "block {block}");
     }
+}
+
+/// A device of which region A holds a move of block 2 that region B does not, and whose header
+/// there neither can be read nor takes a write.
+fn with_a_hidden_move() -> Rig {
+    let mut rig = Rig::new(BlockSize::B512, 520);
+    rig.write(0, 8, 1).unwrap();
+    let at = rig.layout().table_block(Region::B, 0).unwrap();
+    let mut before = [0; BLOCK_4K_BYTES];
+    rig.spare.read_at(at, &mut before).unwrap();
+    rig.message(&Message::Remap(MainBlock::new(2))).unwrap();
+    rig.damage(at, &before);
+    break_table(&mut rig, Region::A, 0, 0);
+    let at = rig.layout().table_block(Region::A, 0).unwrap();
+    rig.break_spare_at(Direction::Read, at, 1);
+    rig.restart(Options::default()).unwrap();
+    rig
+}
+
+#[test]
+fn nothing_is_written_while_a_region_that_cannot_be_read_may_undo_it() {
+    let mut rig = with_a_hidden_move();
+    for _ in 0..2 {
+        assert_eq!(rig.write(1, 3, 2), lost([1, 2, 3]));
+        assert!(rig.message(&Message::Remap(MainBlock::new(2))).is_err());
+        assert!(rig.target.index.holds_writes && rig.status().spare_failing);
+        rig.expect(0, 8, 1);
+    }
+    // Once it takes a write, the next write does it, or a repair.
+    for repaired in [false, true] {
+        let mut rig = with_a_hidden_move();
+        assert_eq!(rig.write(2, 1, 2), lost([2]));
+        rig.heal_disks();
+        if repaired {
+            rig.message(&Message::Repair).unwrap();
+            rig.restart(Options::default()).unwrap();
+            rig.expect(0, 8, 1);
+            assert_eq!(rig.status().active.get(), 0);
+        }
+        rig.write(2, 1, 3).unwrap();
+        assert!(!rig.target.index.holds_writes);
+        rig.restart(Options::default()).unwrap();
+        rig.expect(2, 1, 3);
+    }
+}
+
+#[test]
+fn a_region_that_was_only_laid_out_holds_no_writes() {
+    let mut rig = Rig::new(BlockSize::B512, 520);
+    rig.write(0, 8, 1).unwrap();
+    let at = rig.layout().table_block(Region::B, 0).unwrap();
+    break_table(&mut rig, Region::B, 0, 0);
+    rig.break_spare_at(Direction::Read, at, 1);
+    rig.restart(Options::default()).unwrap();
+    rig.write(0, 8, 2).unwrap();
+    assert!(!rig.target.index.holds_writes);
+    rig.expect(0, 8, 2);
+}
+
+#[test]
+fn the_first_update_of_a_block_goes_to_region_a() {
+    let mut rig = Rig::new(BlockSize::B512, 520);
+    rig.write(0, 8, 1).unwrap();
+    // Region B is brought to region A first, and is the one that is worth less till then.
+    let at = rig.layout().table_block(Region::B, 0).unwrap();
+    rig.damage(at, &[0x11; 512]);
+    rig.restart(Options::default()).unwrap();
+    rig.write(0, 8, 2).unwrap();
+    break_table(&mut rig, Region::A, 0, 0);
+    assert!(rig.message(&Message::Remap(MainBlock::new(2))).is_err());
+    let mut raw = [0; BLOCK_4K_BYTES];
+    rig.spare.read_at(at, &mut raw).unwrap();
+    let place = BlockPlace {
+        array: SEED.array,
+        region: Region::B,
+        index: 0,
+    };
+    assert_eq!(check_block(&raw, &place), Ok(FIRST_GENERATION));
 }
