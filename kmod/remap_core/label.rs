@@ -18,7 +18,7 @@ use crate::remap_core::bytes::{Field, Text};
 use crate::remap_core::checksum;
 use crate::remap_core::remap_table::{name_field, read_name, RawBlock, NAME_LIMIT};
 use crate::remap_core::signature::{self, Signature};
-use crate::remap_core::superblock::{Superblock, KNOWN_INCOMPAT};
+use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{
     ArrayUuid, Errno, IdentityDigest, Sector, Sectors, BLOCK_4K_BYTES, BLOCK_4K_SECTORS,
 };
@@ -317,7 +317,7 @@ impl LabelReading {
             return Self::Flawed(LabelFlaw::Checksum { stored, computed });
         }
         let known = Version::u16(raw) == LABEL_VERSION
-            && Incompat::u32(raw) & !KNOWN_INCOMPAT == 0
+            && Incompat::u32(raw) == 0
             && Role::u8(raw) == ROLE_MAIN;
         if !known {
             return Self::Unsupported;

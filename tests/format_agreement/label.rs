@@ -113,20 +113,38 @@ proptest! {
     }
 }
 
+/// Versions and features to come are told from damage, whatever else the label says.
+#[test]
+fn what_is_beyond_this_version_is_unsupported() {
+    for (at, value) in [(4, 2), (80, 1), (80, 2), (83, 0x80), (84, 0), (84, 2)] {
+        let mut raw = written(&sample_label(End::First, MainForm::Labelled));
+        raw[at] = value;
+        let raw = MainLabel::fields_of(&raw).with_checksum().encode();
+        let size = Sectors::new(1 << 20);
+        agree(&raw, End::First, size);
+        let read = LabelReading::of(&raw, End::First, size);
+        assert_eq!(read, LabelReading::Unsupported, "byte {at}");
+    }
+}
+
+fn sample_label(end: End, form: MainForm) -> Label {
+    Label {
+        end,
+        array: ArrayUuid::new([0xee; 16]),
+        epoch: 1,
+        identity: IdentityDigest::NONE,
+        main_sectors: Sectors::new(1 << 20),
+        form,
+        sealed: true,
+        name: Text::new(b"vault").unwrap(),
+    }
+}
+
 #[test]
 fn no_label_looks_like_anything_else() {
     for form in [MainForm::Labelled, MainForm::Covered] {
         for end in End::ALL {
-            let label = Label {
-                end,
-                array: ArrayUuid::new([0xee; 16]),
-                epoch: 1,
-                identity: IdentityDigest::NONE,
-                main_sectors: Sectors::new(1 << 20),
-                form,
-                sealed: true,
-                name: Text::new(b"vault").unwrap(),
-            };
+            let label = sample_label(end, form);
             assert_eq!(detect(&written(&label)), None);
         }
     }
