@@ -328,6 +328,18 @@ impl LabelReading {
         }
     }
 
+    /// The reading by itself, as reports spell it: a label is valid here whatever it says.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Label(_) => "valid",
+            Self::Blank => "missing",
+            Self::Foreign(_) => "foreign",
+            Self::Flawed(_) => "corrupt",
+            Self::Unsupported => "unsupported",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+
     /// The label, if there is one to be believed.
     pub const fn label(&self) -> Option<&Label> {
         match self {

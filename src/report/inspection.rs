@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{json, Map, Value};
 
-use super::seen::{copy_sequence, format_name};
+use super::seen::{copy_sequence, format_name, label_reason};
 use super::style::Style;
 use super::{path_text, size_text};
 use crate::format::field_map;
 use crate::inspect::{Finding, Inspection, TableInspection};
+use crate::remap_core::label::End;
 use crate::remap_core::quorum::Reading;
 use crate::remap_core::superblock::stored_checksum;
 use crate::remap_core::units::Slot;
@@ -38,7 +39,10 @@ pub fn table_json(table: &TableInspection) -> Value {
 pub fn inspection_text(seen: &Inspection, style: Style, verbose: bool) -> String {
     let mut out = String::new();
     push_headline(&mut out, seen, style);
-    push_copies(&mut out, seen, style);
+    match seen.label() {
+        Some(_) => push_labels(&mut out, seen),
+        None => push_copies(&mut out, seen, style),
+    }
     push_summary(&mut out, seen);
     if verbose {
         push_fields(&mut out, seen);
@@ -81,6 +85,26 @@ fn push_copies(out: &mut String, seen: &Inspection, style: Style) {
             style.copy_word(state, 11),
             seen.reason(slot).unwrap_or_default(),
         );
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+/// Both ends of a disk that bears a label of main at either.
+fn push_labels(out: &mut String, seen: &Inspection) {
+    let _ = writeln!(out, "  LABEL  SECTOR      STATE        FORM      MAIN OF");
+    for (end, reading) in End::ALL
+        .into_iter()
+        .zip(seen.labels.iter().flat_map(|it| it.iter()))
+    {
+        let sector = end.label_sector(seen.size).map_or(0, |sector| sector.get());
+        let told = match reading.label() {
+            Some(label) => {
+                let name = escape(label.name.trimmed());
+                format!("{:<9} {name}, {}", label.form, label.array)
+            }
+            None => label_reason(reading).unwrap_or_default(),
+        };
+        let line = format!("  {end:<5}  {sector:<10}  {:<11}  {told}", reading.name());
         let _ = writeln!(out, "{}", line.trim_end());
     }
 }

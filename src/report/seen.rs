@@ -215,21 +215,23 @@ fn labels(seen: &Inspection) -> Vec<SeenLabel> {
         .collect()
 }
 
+/// Why one end of main shows no label to be believed.
+pub(super) fn label_reason(reading: &LabelReading) -> Option<String> {
+    match reading {
+        LabelReading::Label(_) | LabelReading::Blank | LabelReading::Unsupported => None,
+        LabelReading::Foreign(signature) => Some(signature.to_string()),
+        LabelReading::Flawed(flaw) => Some(flaw.to_string()),
+        LabelReading::Unreadable(errno) => Some(errno.to_string()),
+    }
+}
+
 impl SeenLabel {
     fn new(reading: &LabelReading, end: End) -> Self {
         let label = reading.label();
-        let (state, reason) = match reading {
-            LabelReading::Label(_) => ("valid", None),
-            LabelReading::Blank => ("missing", None),
-            LabelReading::Foreign(signature) => ("foreign", Some(signature.to_string())),
-            LabelReading::Flawed(flaw) => ("corrupt", Some(flaw.to_string())),
-            LabelReading::Unsupported => ("unsupported", None),
-            LabelReading::Unreadable(errno) => ("unreadable", Some(errno.to_string())),
-        };
         Self {
             end: end.name(),
-            state,
-            reason,
+            state: reading.name(),
+            reason: label_reason(reading),
             array_uuid: label.map(|label| label.array.to_string()),
             name: label.map(|label| escape(label.name.trimmed()).into_owned()),
             form: label.map(|label| label.form.name()),

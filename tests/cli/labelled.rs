@@ -101,6 +101,9 @@ fn an_empty_main_gets_labels_and_undo_leaves_both_disks_as_they_were() {
         ]
     );
     assert_eq!(labels[0]["name"], "ledger");
+    let shown = bench.in_lab("inspect disk-f").stdout;
+    let rows = shown.lines().filter(|line| line.contains(" labelled "));
+    assert_eq!(rows.count(), 2, "{shown}");
     let list = bench.in_lab("list --json").json("list");
     let devices = list["devices"].as_array().unwrap();
     let row = devices.iter().find(|row| row["name"] == "disk-f").unwrap();
