@@ -62,7 +62,10 @@ fn log_of(main: &Disk, spare: &Disk, inner: impl FnOnce(&Mapped)) -> [Vec<Told>;
     let mapped = mapped.expect("main and spare are joined");
     inner(&mapped);
     mapped.remove().unwrap();
-    logged.map(|one| told(one.finish()))
+    let [main, mut spare] = logged.map(|one| told(one.finish()));
+    // Blocks are on the spare: the table that was read is made to last when the device comes up.
+    assert_eq!(spare.remove(0), Told::Flush);
+    [main, spare]
 }
 
 fn prepared() -> (Disk, Disk, Layout) {
