@@ -188,6 +188,12 @@ impl MainVerdict {
         }
     }
 
+    /// Judges what both ends of a disk show by the superblock of an array.
+    pub fn of_readings([first, last]: &[LabelReading; 2], superblock: &Superblock) -> Self {
+        let state = |reading| LabelState::of(reading, superblock);
+        Self::of(state(first), state(last))
+    }
+
     /// Whether a device may come up on it without a person.
     pub const fn is_main(self) -> bool {
         matches!(self, Self::Labelled | Self::Damaged)

@@ -416,9 +416,13 @@ pub struct CreateArgs {
     /// The disk that will replace its bad blocks
     #[arg(long, value_name = "PATH")]
     pub spare: PathBuf,
-    /// Put labels at both ends of an empty main, so that nobody takes it past the device
+    /// Put labels at both ends of main, so that nobody takes it past the device: as is done by
+    /// itself where main is empty; where it is not, this is refused
     #[arg(long)]
     pub labelled: bool,
+    /// Leave main as it is: whoever takes the disk itself passes the device by
+    #[arg(long, conflicts_with = "labelled")]
+    pub bare: bool,
     /// What may be set and replaced
     #[command(flatten)]
     pub options: OptionArgs,

@@ -46,9 +46,10 @@ pub(super) fn create(session: &mut Session, args: CreateArgs) -> Result<Exit, Er
         name: args.name,
         options: options(&args.options),
         replace: args.options.replace,
-        form: match args.labelled {
-            true => MainForm::Labelled,
-            false => MainForm::Bare,
+        form: match (args.labelled, args.bare) {
+            (true, _) => Some(MainForm::Labelled),
+            (_, true) => Some(MainForm::Bare),
+            (false, false) => None,
         },
     };
     session.change("create", &operation)?;

@@ -9,7 +9,7 @@ use super::scan::look_for_contents;
 use super::{look_at_each, Inspection, MainSeen, Scanned};
 use crate::error::Error;
 use crate::port::{identity, DeviceInfo, Host, Part, Usage};
-use crate::remap_core::main_verdict::{LabelState, MainVerdict};
+use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::units::{ArrayUuid, IdentityDigest, Sectors};
 
 /// Place of an array's main.
@@ -66,15 +66,9 @@ impl ByIdentity {
         let places = self.labelled.get(&array).map_or(&[][..], Vec::as_slice);
         let places = places.iter().filter_map(|place| devices.get(*place));
         let is_main = |device: &&Scanned| {
-            let labels = device
-                .seen
-                .as_ref()
-                .ok()
-                .and_then(|it| it.labels.as_deref());
-            labels.is_some_and(|[first, last]| {
-                let state = |reading| LabelState::of(reading, superblock);
-                MainVerdict::of(state(first), state(last)).is_main()
-            })
+            let seen = device.seen.as_ref().ok();
+            let labels = seen.and_then(|it| it.labels.as_deref());
+            labels.is_some_and(|labels| MainVerdict::of_readings(labels, superblock).is_main())
         };
         let found = uppermost(places.filter(is_main).collect());
         let is_original = |device: &&Scanned| {

@@ -46,7 +46,7 @@ use crate::port::slots::{find_headers, judged_survey, read_header, read_labels};
 use crate::port::{identity, BlockStore};
 use crate::remap_core::label::{Label, LabelReading};
 use crate::remap_core::layout::Region;
-use crate::remap_core::main_verdict::{LabelState, MainVerdict};
+use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::quorum::{Judgement, Reading, Survey, Verdict};
 use crate::remap_core::remap_table::{BlockFlaw, RegionHeader};
 use crate::remap_core::superblock::Superblock;
@@ -291,9 +291,10 @@ impl Inspection {
     pub fn main_verdict_of(&self, main: &MainSeen) -> Option<MainVerdict> {
         let superblock = self.superblock.as_ref();
         let superblock = superblock.filter(|it| it.main_form().has_labels())?;
-        let [first, last] = main.labels.as_deref()?;
-        let state = |reading| LabelState::of(reading, superblock);
-        Some(MainVerdict::of(state(first), state(last)))
+        Some(MainVerdict::of_readings(
+            main.labels.as_deref()?,
+            superblock,
+        ))
     }
 
     /// The name of the mapped device that it is part of: of a spare its own, of a main that of

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::operation::FORM_OPTIONS;
 use super::{Operation, Target};
 use crate::command_line;
-use crate::remap_core::label::MainForm;
 use crate::remap_core::message::{Device, Direction, Fault, Message};
 use crate::remap_core::params::Options;
 use crate::remap_core::units::Slot;
@@ -30,7 +30,9 @@ pub fn line_of(operation: &Operation, lab: Option<&Path>) -> String {
             words.devices(main, spare);
             words.options(options);
             words.flag("--replace", *replace);
-            words.flag("--labelled", *form == MainForm::Labelled);
+            for (of, option) in FORM_OPTIONS {
+                words.flag(option, *form == Some(of));
+            }
         }
         Operation::WriteMetadata { name } | Operation::Remove { name } => words.push(name),
         Operation::WriteInactive {

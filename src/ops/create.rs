@@ -34,7 +34,7 @@ pub(super) struct Parts<'a> {
     pub(super) spare: &'a Path,
     pub(super) options: &'a Options,
     pub(super) replace: bool,
-    pub(super) form: MainForm,
+    pub(super) form: Option<MainForm>,
 }
 
 /// Plans a new device; where mapped devices can be brought up, up to its activation.
@@ -120,6 +120,7 @@ pub(super) fn plan_write(
         main_path: compose::path_hint(parts.main),
         spare_path: compose::path_hint(parts.spare),
         extension: current.extension.map(|extension| Extension {
+            main_epoch: labels::epoch(&extension, &main.inspection, adopt),
             // After a migration the operator's word is what main is known by first.
             main_identity: main.inspection.identity_as_main(),
             spare_identity: seen.identity,
@@ -216,8 +217,8 @@ fn format_spare(
     let block_size = pair.block_size;
     let layout = compose::layout(parts.spare, spare.inspection.size, block_size)?;
     let mut superblock = compose::superblock(context, &main, &spare, layout)?;
-    if parts.form == MainForm::Labelled {
-        labels::require_room(&main, context)?;
+    let (form, of_form) = labels::choose(&main, parts.form, context)?;
+    if form == MainForm::Labelled {
         if let Some(extension) = &mut superblock.extension {
             extension.features = extension.features.with_main(MainForm::Labelled);
             extension.main_epoch = 1;
@@ -290,13 +291,11 @@ fn format_spare(
             .notes
             .push("What lies where the remap table will be is too much for a backup: this cannot be undone.".to_owned());
     }
-    if parts.form == MainForm::Labelled {
+    draft.notes.extend(of_form);
+    if form == MainForm::Labelled {
         let (step, planned) = labels::step(&main, &superblock, name);
         draft.steps.push(step);
         draft.writes.extend(planned);
-        draft.notes.push(
-            "Main gets labels: nobody takes it past the device, which is 2 MiB smaller.".to_owned(),
-        );
     }
     draft.steps.push(Step::Write(Box::new(WriteStep {
         path: parts.spare.to_owned(),
@@ -376,6 +375,12 @@ fn see_pair(host: &mut dyn Host, parts: Parts<'_>) -> Result<Pair, Refusal> {
             Obstacle::MainOf(name) => notes.push(format!(
                 "{} is main of {name} as well, which is not up.",
                 shown(parts.main)
+            )),
+            Obstacle::Labelled(name) if parts.replace => notes.push(format!(
+                "{} is labelled as main of {}: what lies between its labels stays, but for what was moved to \
+                 another spare.",
+                shown(parts.main),
+                text::escape_str(&name)
             )),
             bar => return Err(refusal(&main, &bar)),
         }
@@ -487,8 +492,8 @@ fn refusal(device: &Seen, obstacle: &Obstacle) -> Refusal {
                 "{path} is labelled as main of {}: what lies on it begins behind its label.",
                 text::escape_str(name)
             ),
-            "Bring that device up with its spare. If it is not wanted any more, overwrite both ends of \
-             the disk first.",
+            "Bring that device up with its spare. If that is lost, --replace makes a new device of what \
+             lies between the labels; if the disk is to be used otherwise, overwrite both its ends first.",
         ),
         Obstacle::SameIdentity => Refusal::new(
             "same-identity",

@@ -7,66 +7,141 @@ use super::{region, Context, Refusal};
 use crate::format::backup::{Content, SavedRange};
 use crate::inspect::{Inspection, MainSeen};
 use crate::port::block::describe_signatures;
-use crate::port::{Access, BlockStore};
+use crate::port::Access;
 use crate::remap_core::bytes::Text;
 use crate::remap_core::label::{DataArea, End, Label, MainForm};
 use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::remap_table::NAME_LIMIT;
-use crate::remap_core::superblock::Superblock;
-use crate::remap_core::units::{Sector, Sectors, BLOCK_4K_BYTES, BLOCK_4K_SECTORS};
+use crate::remap_core::superblock::{Extension, Superblock};
+use crate::remap_core::units::{Sector, Sectors, BLOCK_4K_BYTES, BLOCK_4K_SECTORS, SECTOR_BYTES};
 
-/// Refuses a main that is too small for labels, or is not empty: behind them, what lies on it
-/// would begin elsewhere.
-pub(super) fn require_room(main: &Seen, context: &Context) -> Result<(), Refusal> {
-    let seen = &main.inspection;
-    let path = shown(&seen.path);
-    if DataArea::of(MainForm::Labelled, seen.size).is_none() {
-        return Err(Refusal::new(
-            "main-too-small",
-            format!(
-                "{path} has {} sectors, too few for labels at both ends.",
-                seen.size
+/// A reason why main gets no labels: behind them, what lies on it would begin elsewhere.
+enum NoLabels {
+    /// It has too few sectors.
+    TooSmall,
+    /// It is not empty; the text says what it holds.
+    Holds(String),
+}
+
+impl NoLabels {
+    /// The refusal of labels that were asked for.
+    fn refusal(self, main: &Inspection) -> Refusal {
+        let path = shown(&main.path);
+        match self {
+            Self::TooSmall => Refusal::new(
+                "main-too-small",
+                format!("{path} has {} sectors, too few for labels at both ends.", main.size),
+                "Leave out --labelled.",
             ),
-            "Leave out --labelled.",
-        ));
+            Self::Holds(what) => Refusal::new(
+                "main-not-empty",
+                format!("{path} holds {what}: only an empty main gets labels."),
+                "Leave out --labelled, or use an empty disk: what lies on this one would begin elsewhere \
+                 on the device.",
+            ),
+        }
     }
-    let holds = match seen.signatures.as_deref() {
-        Some([]) => None,
-        Some(found) => Some(describe_signatures(found)),
-        None => Some("what nobody could look for".to_owned()),
-    };
-    let holds = match holds {
-        Some(holds) => Some(holds),
-        None => first_non_zero(&*main.store, seen.size, context)?
-            .map(|at| format!("data, at sector {at}")),
-    };
-    match holds {
-        None => Ok(()),
-        Some(holds) => Err(Refusal::new(
-            "main-not-empty",
-            format!("{path} holds {holds}: only an empty main gets labels."),
-            "Leave out --labelled, or use an empty disk: what lies on this one would begin elsewhere on \
-             the device.",
-        )),
+
+    /// What is said where nobody asked for labels.
+    fn note(self, main: &Inspection) -> String {
+        let path = shown(&main.path);
+        let why = match self {
+            Self::TooSmall => "is too small for labels".to_owned(),
+            Self::Holds(what) => format!("holds {what}, and gets no labels"),
+        };
+        format!("{path} {why}: whoever takes the disk itself passes the device by.")
     }
 }
 
-fn first_non_zero(
-    store: &dyn BlockStore,
-    size: Sectors,
+/// The form of main of a new device, and what is to be said of it: what was asked for, else
+/// labels where main is empty or bears some.
+///
+/// # Errors
+///
+/// The refusal of a form that main cannot have.
+pub(super) fn choose(
+    main: &Seen,
+    asked: Option<MainForm>,
     context: &Context,
-) -> Result<Option<Sector>, Refusal> {
-    for (at, sectors) in End::ALL.into_iter().filter_map(|end| end.range(size)) {
-        for (at, length) in region::chunks(at, sectors) {
+) -> Result<(MainForm, Option<String>), Refusal> {
+    let seen = &main.inspection;
+    let bears_labels = seen.label().is_some();
+    let form = match asked {
+        Some(MainForm::Bare) if bears_labels => {
+            return Err(Refusal::new(
+                "main-labelled",
+                format!(
+                    "{} is labelled: what lies on it begins behind its label.",
+                    shown(&seen.path)
+                ),
+                "Leave out --bare.",
+            ));
+        }
+        Some(MainForm::Bare) => return Ok((MainForm::Bare, None)),
+        asked => asked.unwrap_or(MainForm::Labelled),
+    };
+    match (against_labels(main, context)?, asked) {
+        (None, _) => {
+            let note = "Main gets labels: nobody takes it past the device, which is 2 MiB smaller.";
+            Ok((form, Some(note.to_owned())))
+        }
+        (Some(why), None) if !bears_labels => Ok((MainForm::Bare, Some(why.note(seen)))),
+        (Some(why), _) => Err(why.refusal(seen)),
+    }
+}
+
+/// The reason why main gets no labels, if there is one.
+fn against_labels(main: &Seen, context: &Context) -> Result<Option<NoLabels>, Refusal> {
+    let seen = &main.inspection;
+    if DataArea::of(MainForm::Labelled, seen.size).is_none() {
+        return Ok(Some(NoLabels::TooSmall));
+    }
+    let holds = match seen.signatures.as_deref() {
+        Some([]) => first_non_zero(main, context)?.map(|at| format!("data, at sector {at}")),
+        Some(found) => Some(describe_signatures(found)),
+        None => Some("what nobody could look for".to_owned()),
+    };
+    Ok(holds.map(NoLabels::Holds))
+}
+
+/// The first sector of main's ends that holds anything but zeros and labels of a main.
+fn first_non_zero(main: &Seen, context: &Context) -> Result<Option<Sector>, Refusal> {
+    let seen = &main.inspection;
+    let labels = seen.labels.as_deref();
+    for end in End::ALL {
+        let reading = labels.and_then(|labels| labels.get(usize::from(end.index())));
+        let bears_label = reading.is_some_and(|reading| reading.label().is_some());
+        let parts = parts(end, seen.size).into_iter().flatten();
+        let looked_at = parts.filter(|(is_label, ..)| !(*is_label && bears_label));
+        for (at, length) in looked_at.flat_map(|(_, at, sectors)| region::chunks(at, sectors)) {
             context.progress.check().map_err(|_| stopped())?;
             let mut bytes = vec![0; length];
-            store.read_at(at, &mut bytes).map_err(region::unreadable)?;
-            if bytes.iter().any(|byte| *byte != 0) {
-                return Ok(Some(at));
+            let read = main.store.read_at(at, &mut bytes);
+            read.map_err(region::unreadable)?;
+            if let Some(first) = bytes.iter().position(|byte| *byte != 0) {
+                let behind = Sectors::new((first / SECTOR_BYTES) as u64);
+                return Ok(at.checked_add(behind));
             }
         }
     }
     Ok(None)
+}
+
+/// The parts of an end in the order of the disk, of which one holds its label.
+fn parts(end: End, main: Sectors) -> Option<[(bool, Sector, Sectors); 3]> {
+    let (start, sectors) = end.range(main)?;
+    let label = end.label_sector(main)?;
+    let before = label.get().checked_sub(start.get())?;
+    let behind = sectors.get().checked_sub(before + BLOCK_4K_SECTORS)?;
+    Some([
+        (false, start, Sectors::new(before)),
+        (true, label, Sectors::new(BLOCK_4K_SECTORS)),
+        (
+            false,
+            Sector::new(label.get() + BLOCK_4K_SECTORS),
+            Sectors::new(behind),
+        ),
+    ])
 }
 
 fn stopped() -> Refusal {
@@ -92,6 +167,15 @@ pub(super) fn require_main(main: &Seen, spare: &Inspection) -> Result<(), Refusa
     }
 }
 
+/// The count of mains from now on: by its labels the disk that was main before another one is
+/// known as such.
+pub(super) fn epoch(extension: &Extension, main: &Inspection, adopt: bool) -> u32 {
+    let known = &extension.main_identity;
+    let is_same = !known.is_none() && main.is_known_as(known);
+    let is_new = adopt && extension.features.main_form().has_labels() && !is_same;
+    extension.main_epoch.saturating_add(u32::from(is_new))
+}
+
 /// The content of both ends of a main of this superblock.
 fn ends(superblock: &Superblock, name: Text<NAME_LIMIT>) -> Vec<SavedRange> {
     let identity = superblock.extension.map(|it| it.main_identity);
@@ -99,29 +183,21 @@ fn ends(superblock: &Superblock, name: Text<NAME_LIMIT>) -> Vec<SavedRange> {
     let mut ranges = Vec::new();
     for end in End::ALL {
         let label = Label::of(superblock, end, identity.unwrap_or_default(), name, true);
-        let places = end.range(size).zip(end.label_sector(size));
-        let Some((label, ((start, sectors), at))) = label.zip(places) else {
+        let Some((label, parts)) = label.zip(parts(end, size)) else {
             continue;
         };
         let mut raw = vec![0; BLOCK_4K_BYTES];
         if let Some(raw) = raw.first_chunk_mut() {
             label.write(raw);
         }
-        let behind = Sector::new(at.get() + BLOCK_4K_SECTORS);
-        let zeros = |from: Sector, to: u64| SavedRange {
-            at: from,
-            content: Content::Zeros(Sectors::new(to - from.get())),
-        };
-        let label = SavedRange {
+        let parts = parts.into_iter().map(|(is_label, at, sectors)| SavedRange {
             at,
-            content: Content::Raw(raw),
-        };
-        let parts = [
-            zeros(start, at.get()),
-            label,
-            zeros(behind, start.get() + sectors.get()),
-        ];
-        ranges.extend(parts.into_iter().filter(|part| part.sectors().get() > 0));
+            content: match is_label {
+                true => Content::Raw(raw.clone()),
+                false => Content::Zeros(sectors),
+            },
+        });
+        ranges.extend(parts.filter(|part| part.sectors().get() > 0));
     }
     ranges
 }
@@ -151,5 +227,5 @@ pub(super) fn step(
         copies: None,
         undoes: None,
     };
-    (Step::Write(Box::new(step)), planned.collect())
+    (Step::WriteBeside(Box::new(step)), planned.collect())
 }

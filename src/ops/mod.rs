@@ -7,6 +7,7 @@
 mod active;
 mod adopt;
 mod after;
+mod beside;
 mod bytes;
 mod command;
 mod compose;
@@ -33,6 +34,7 @@ mod step;
 mod undo;
 pub mod verbs;
 pub mod words;
+mod writing;
 
 use std::sync::Arc;
 
@@ -150,7 +152,7 @@ fn plan_operation(
                 replace: *replace,
                 form: match operation {
                     Operation::Create { form, .. } => *form,
-                    _ => MainForm::Bare,
+                    _ => Some(MainForm::Bare),
                 },
             };
             match operation {

@@ -34,8 +34,8 @@ pub enum Operation {
         options: Options,
         /// Whether metadata or a signature on the spare may be overwritten.
         replace: bool,
-        /// The form of main.
-        form: MainForm,
+        /// The form of main; none for labels where it is empty.
+        form: Option<MainForm>,
     },
     /// Have the target of an active device write its copies anew.
     WriteMetadata {
@@ -120,6 +120,12 @@ pub enum Operation {
         id: Option<ActionId>,
     },
 }
+
+/// The forms of main that can be asked for, each with its option.
+pub(super) const FORM_OPTIONS: [(MainForm, &str); 2] = [
+    (MainForm::Labelled, "--labelled"),
+    (MainForm::Bare, "--bare"),
+];
 
 impl Operation {
     /// The kind of operation, as the command is called.

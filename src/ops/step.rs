@@ -20,6 +20,9 @@ use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors};
 pub enum Step {
     /// Write to a device.
     Write(Box<WriteStep>),
+    /// Write to another device than the plan's own; the journal knows it as an action that is
+    /// taken back with the plan's.
+    WriteBeside(Box<WriteStep>),
     /// Bring up a mapped device.
     Activate(Activation),
     /// Take a mapped device down.

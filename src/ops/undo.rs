@@ -27,18 +27,16 @@ pub(super) fn plan(
     id: Option<ActionId>,
 ) -> Result<Plan, Refusal> {
     let action = choose(context, id)?;
-    let before = read(context, &action, BackupSide::Before)?;
-    let after = read(context, &action, BackupSide::After)?;
-    require_agreement(&action, &before, &after)?;
-    let after = After::from_backup(&after);
+    let Kept {
+        seen: Seen {
+            store,
+            inspection,
+            usage,
+        },
+        before,
+        after,
+    } = kept(host, context, &action)?;
     let path = before.path().to_owned();
-    let Seen {
-        store,
-        inspection,
-        usage,
-    } = see_spare(host, &path)?;
-    require_same(&inspection, &before, &action, &path)?;
-    require_untouched(&action, &*store, &before, &after)?;
     let mut draft = Draft::new(
         operation,
         format!("Take back action {}: {}", action.id, action.begun.title),
@@ -93,10 +91,43 @@ pub(super) fn plan(
     })));
     if let Some(beside) = action.begun.with {
         let (step, planned) = beside_step(host, context, (&action, beside))?;
-        draft.steps.push(Step::Write(Box::new(step)));
+        draft.steps.push(Step::WriteBeside(Box::new(step)));
         draft.writes.extend(planned);
     }
     Ok(draft.finish(host))
+}
+
+/// What an action left, and the device as it is now.
+struct Kept {
+    seen: Seen,
+    before: Backup,
+    after: After,
+}
+
+/// Reads the backups of an action and looks at its device.
+///
+/// # Errors
+///
+/// The refusal of backups that contradict each other, of another device, and of one that others
+/// have written to since.
+fn kept(
+    host: &mut dyn Host,
+    context: &mut Context,
+    action: &ActionRecord,
+) -> Result<Kept, Refusal> {
+    let before = read(context, action, BackupSide::Before)?;
+    let after = read(context, action, BackupSide::After)?;
+    require_agreement(action, &before, &after)?;
+    let after = After::from_backup(&after);
+    let path = before.path();
+    let seen = see_spare(host, path)?;
+    require_same(&seen.inspection, &before, action, path)?;
+    require_untouched(action, &*seen.store, &before, &after)?;
+    Ok(Kept {
+        seen,
+        before,
+        after,
+    })
 }
 
 /// The write that takes back what belongs to `action` on another device.
@@ -114,13 +145,8 @@ fn beside_step(
         ))
     })?;
     can_be_undone(&beside)?;
-    let before = read(context, &beside, BackupSide::Before)?;
-    let after = read(context, &beside, BackupSide::After)?;
-    require_agreement(&beside, &before, &after)?;
+    let Kept { seen, before, .. } = kept(host, context, &beside)?;
     let path = before.path().to_owned();
-    let seen = see_spare(host, &path)?;
-    require_same(&seen.inspection, &before, &beside, &path)?;
-    require_untouched(&beside, &*seen.store, &before, &After::from_backup(&after))?;
     match &seen.usage {
         // It is taken down first.
         Usage::Mapped { name, .. } if action.begun.activates.as_ref() == Some(name) => {}

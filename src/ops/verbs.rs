@@ -46,13 +46,14 @@ pub struct Verb {
     pub options: &'static [(&'static str, Value)],
 }
 
-const NEW: [(&str, Value); 6] = [
+const NEW: [(&str, Value); 7] = [
     ("--main", Value::Device),
     ("--spare", Value::Device),
     ("--block-size", Value::BlockSize),
     ("--scrub-interval", Value::Number),
     ("--replace", Value::Flag),
     ("--labelled", Value::Flag),
+    ("--bare", Value::Flag),
 ];
 
 /// Every command that is an operation, as the command line has it.

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::operation::FORM_OPTIONS;
 use super::verbs::{Value, Verb, VERBS};
 use super::{CorruptionKind, Operation, Target};
 use crate::port::{DeviceInfo, Mapped};
@@ -218,6 +219,15 @@ impl<'a> Said<'a> {
         }
     }
 
+    fn form(&self) -> Result<Option<MainForm>, String> {
+        let said = FORM_OPTIONS.into_iter();
+        let said: Vec<_> = said.filter(|(_, option)| self.is_set(option)).collect();
+        match said.as_slice() {
+            [(_, one), (_, other), ..] => Err(format!("{one} does not go with {other}")),
+            said => Ok(said.first().map(|(form, _)| *form)),
+        }
+    }
+
     fn block_size(&self) -> Result<Option<BlockSize>, String> {
         let Some(bytes) = self.parsed::<u32>("--block-size")? else {
             return Ok(None);
@@ -274,10 +284,7 @@ pub fn parse(words: &[OsString], names: &Names) -> Result<Operation, String> {
             spare: device("--spare")?,
             options: said.target_options()?,
             replace: said.is_set("--replace"),
-            form: match said.is_set("--labelled") {
-                true => MainForm::Labelled,
-                false => MainForm::Bare,
-            },
+            form: said.form()?,
         },
         "write-metadata" if said.is_set("--main") || said.is_set("--spare") => {
             let name = said.name()?.or(said.text("--name")?);
@@ -392,7 +399,7 @@ mod tests {
                 spare: path("b"),
                 options,
                 replace: true,
-                form: MainForm::Labelled,
+                form: Some(MainForm::Labelled),
             },
             Operation::WriteMetadata { name: name() },
             Operation::WriteInactive {

@@ -7,7 +7,6 @@ use super::keymap::Context;
 use super::state::State;
 use crate::inspect::check_name;
 use crate::ops::Operation;
-use crate::remap_core::label::MainForm;
 use crate::remap_core::params::{Options, DEFAULT_SCRUB_SECONDS};
 use crate::remap_core::units::BlockSize;
 
@@ -320,7 +319,7 @@ impl Form {
                 read_only: false,
             },
             replace: self.replace,
-            form: MainForm::Bare,
+            form: None,
         })
     }
 }

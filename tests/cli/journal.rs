@@ -28,6 +28,7 @@ fn create_and_kill(bench: &Bench) {
         "main.img",
         "--spare",
         "spare.img",
+        "--bare",
         "--confirm",
         "vault",
     ]);
@@ -78,7 +79,9 @@ fn actions_of_processes_at_once_each_get_a_number_and_a_backup() {
         .map(|name| {
             let words = ["create", "vault", "--main", "main.img", "--spare", name];
             let mut create = bench.command(&words);
-            create.args(["--confirm", "vault"]).stdout(Stdio::null());
+            create
+                .args(["--bare", "--confirm", "vault"])
+                .stdout(Stdio::null());
             create.spawn().unwrap()
         })
         .collect();

@@ -235,3 +235,95 @@ fn a_labelled_main_is_nobody_elses_main_and_told_to_udev() {
     assert_eq!(told["DMREMAP_ALLOWED"], "0");
     assert_eq!(told["ID_FS_TYPE"], "dm_remap_member");
 }
+
+#[test]
+fn an_empty_main_is_labelled_unless_it_is_to_stay_bare() {
+    let create = |bench: &Bench, words: &str| {
+        let ran = bench.run(&format!(
+            "create vault --main main.img --spare spare.img {words}"
+        ));
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        ran.stdout
+    };
+    let empty = || {
+        let bench = Bench::new();
+        bench.image("main.img", 65_536);
+        bench.image("spare.img", 16_384);
+        bench
+    };
+    let is_labelled = |bench: &Bench| bench.bytes("main.img").starts_with(b"DRML");
+
+    let bench = empty();
+    create(&bench, "--confirm vault");
+    assert!(is_labelled(&bench));
+
+    let bench = empty();
+    create(&bench, "--bare --confirm vault");
+    assert!(bench.bytes("main.img").iter().all(|byte| *byte == 0));
+
+    // What lies on main stays where it is, and it is said what that means.
+    let bench = empty();
+    let main = bench.path("main.img");
+    let file = OpenOptions::new().write(true).open(main).unwrap();
+    file.write_all_at(b"x", 70_000).unwrap();
+    let before = bench.bytes("main.img");
+    let plan = create(&bench, "--dry-run");
+    let why = "holds data, at sector 136, and gets no labels";
+    assert!(plan.contains(why), "{plan}");
+    create(&bench, "--confirm vault");
+    assert!(bench.bytes("main.img") == before);
+
+    let both = bench.run("create vault --main main.img --spare spare.img --bare --labelled");
+    assert_eq!(both.status, 2, "{}", both.stderr);
+}
+
+#[test]
+fn what_lies_between_the_labels_gets_a_new_spare_when_asked() {
+    let bench = Bench::ledger();
+    assert_eq!(bench.in_lab("remove ledger").status, 0);
+    bench.scribble("disk-f", 5 << 20, b"still there");
+    let create = "create again --main disk-f --spare disk-g --confirm again";
+    assert_eq!(bench.in_lab(create).status, 5);
+    let bare = bench.in_lab(&format!("{create} --replace --bare --json"));
+    assert_eq!(
+        (bare.status, &bare.error()["code"]),
+        (5, &"main-labelled".into())
+    );
+    let plan = bench
+        .in_lab(&format!("{create} --replace --dry-run"))
+        .stdout;
+    assert!(plan.contains("is labelled as main of ledger"), "{plan}");
+    let made = bench.in_lab(&format!("{create} --replace"));
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    let told = bench.in_lab("inspect disk-f --json").json("inspect");
+    assert_eq!(told["labels"][0]["name"], "again");
+    assert!(bench.disk("disk-f")[5 << 20..].starts_with(b"still there"));
+    // The spare that it had is nobody's spare any more.
+    assert_eq!(bench.judged().1, "other");
+}
+
+#[test]
+fn the_disk_that_was_main_before_another_is_told_from_it() {
+    let bench = Bench::new();
+    bench.image("main.img", 65_536);
+    bench.image("spare.img", 16_384);
+    let made = bench.run("create vault --main main.img --spare spare.img --confirm vault");
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    std::fs::copy(bench.path("main.img"), bench.path("copy.img")).unwrap();
+    let adopted = bench.run(
+        "write-metadata --main copy.img --spare spare.img --name vault --adopt --confirm vault",
+    );
+    assert_eq!(adopted.status, 0, "{}", adopted.stderr);
+    let judged = |main: &str| {
+        let told = bench.run(&format!("inspect spare.img --main {main} --json"));
+        let told = told.json("inspect");
+        let verdict = told["fields"]["main_verdict"].as_str().unwrap();
+        (
+            verdict.to_owned(),
+            told["verdict"].as_str().unwrap().to_owned(),
+        )
+    };
+    let pair = |main: &str, device: &str| (main.to_owned(), device.to_owned());
+    assert_eq!(judged("copy.img"), pair("labelled", "healthy"));
+    assert_eq!(judged("main.img"), pair("former", "unsupported"));
+}

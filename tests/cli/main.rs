@@ -57,7 +57,8 @@ impl Bench {
     fn vault(&self) -> PathBuf {
         self.image("main.img", 65_536);
         let spare = self.image("spare.img", 16_384);
-        let made = self.run("create vault --main main.img --spare spare.img --confirm vault");
+        let made =
+            self.run("create vault --main main.img --spare spare.img --bare --confirm vault");
         assert_eq!(made.status, 0, "{}", made.stderr);
         spare
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use dmremap::lab::ram::{CachedDisk, Power, RamDisk, Unflushed};
 use dmremap::ops::{execute, Context, CorruptionKind, Operation, Target};
 use dmremap::port::journal::ActionId;
+use dmremap::port::BlockStore as _;
 use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::params::Options;
 use dmremap::remap_core::quorum::Verdict;
@@ -14,7 +15,8 @@ use dmremap::remap_core::units::{Sector, Slot};
 
 use crate::common::ext4_block;
 use crate::host::{
-    confirmed, context, create, created, planned, run, with_plain, Machine, Step, MAIN, SPARE,
+    confirmed, context, create, created, planned, ram, run, with_plain, Machine, Step, MAIN,
+    MAIN_SECTORS, SPARE,
 };
 use crate::journal::MemoryJournal;
 
@@ -25,25 +27,29 @@ const MODES: [Unflushed; 4] = [
     Unflushed::Mixed(2),
 ];
 
-/// What a machine's spare holds after the power failed at write or flush `after` of
+/// What both disks of a machine hold after the power failed at write or flush `after` of
 /// `operation`; none if it did not come that far.
-fn spare_after_crash(
+fn disks_after_crash(
     machine: &Machine,
     context: &mut Context,
     journal: &MemoryJournal,
     operation: &Operation,
     (after, mode): (u64, Unflushed),
-) -> Option<RamDisk> {
+) -> Option<[(&'static str, RamDisk); 2]> {
     let mut machine = machine.fork();
     machine.without_targets = true;
-    let medium = machine.disks[Path::new(SPARE)]
-        .lock()
-        .unwrap()
-        .inner()
-        .clone();
     let power = Power::failing_after(after);
-    let disk = Arc::new(Mutex::new(CachedDisk::new(medium, &power)));
-    machine.losing_power = Some(Arc::clone(&disk));
+    let disks = [MAIN, SPARE].map(|path| {
+        let medium = machine.disks[Path::new(path)]
+            .lock()
+            .unwrap()
+            .inner()
+            .clone();
+        let disk = Arc::new(Mutex::new(CachedDisk::new(medium, &power)));
+        machine.losing_power.insert(path.into(), Arc::clone(&disk));
+        (path, disk)
+    });
+    let known = journal.actions().len();
     let plan = planned(&mut machine, context, operation).unwrap();
     let result = execute(&mut machine, context, confirmed(plan));
     if !power.has_failed() {
@@ -51,10 +57,12 @@ fn spare_after_crash(
         return None;
     }
     // Whatever the program would still have logged, the machine is off.
-    journal.cut_off();
+    journal.cut_off_behind(known);
     drop(machine);
-    let disk = Arc::into_inner(disk).unwrap().into_inner().unwrap();
-    Some(disk.after_power_failure(mode))
+    Some(disks.map(|(path, disk)| {
+        let disk = Arc::into_inner(disk).unwrap().into_inner().unwrap();
+        (path, disk.after_power_failure(mode))
+    }))
 }
 
 fn actions() -> Vec<(&'static str, Machine, Operation, &'static [Verdict])> {
@@ -77,13 +85,37 @@ fn actions() -> Vec<(&'static str, Machine, Operation, &'static [Verdict])> {
         rebuild: false,
         array: None,
     };
-    let anew = Operation::WriteInactive {
+    let anew = |adopt| Operation::WriteInactive {
         name: "vault".to_owned(),
         main: MAIN.into(),
         spare: SPARE.into(),
         options: Options::default(),
         replace: false,
-        adopt: false,
+        adopt,
+    };
+    let with_labels = Operation::Create {
+        name: "vault".to_owned(),
+        main: MAIN.into(),
+        spare: SPARE.into(),
+        options: Options::default(),
+        replace: false,
+        form: None,
+    };
+    let labelled = || {
+        let mut machine = Machine::new();
+        machine.without_targets = true;
+        run(&mut machine, &mut context().0, &with_labels).unwrap();
+        machine
+    };
+    // The same content, another disk.
+    let on_a_copy = {
+        let mut machine = labelled();
+        let mut copy = ram(MAIN_SECTORS, 7);
+        for (at, bytes) in machine.image(MAIN) {
+            copy.write_at(Sector::new(at), &bytes).unwrap();
+        }
+        machine.add(MAIN, copy);
+        machine
     };
     let replace = Operation::Create {
         name: "attic".to_owned(),
@@ -91,7 +123,7 @@ fn actions() -> Vec<(&'static str, Machine, Operation, &'static [Verdict])> {
         spare: SPARE.into(),
         options: Options::default(),
         replace: true,
-        form: MainForm::Bare,
+        form: Some(MainForm::Bare),
     };
     let migrate = Operation::Migrate {
         path: SPARE.into(),
@@ -107,10 +139,18 @@ fn actions() -> Vec<(&'static str, Machine, Operation, &'static [Verdict])> {
     };
     vec![
         ("repair", degraded, repair, USABLE),
-        ("metadata anew", created().0, anew, USABLE),
+        ("metadata anew", created().0, anew(false), USABLE),
+        ("labels anew", labelled(), anew(false), USABLE),
+        ("adopt with labels", on_a_copy, anew(true), USABLE),
         ("migrate", with_plain(), migrate, USABLE),
         ("corrupt", created().0, corrupt, USABLE),
         ("create", Machine::new(), create("vault"), &Verdict::ALL),
+        (
+            "create with labels",
+            Machine::new(),
+            with_labels,
+            &Verdict::ALL,
+        ),
         ("replace", occupied, replace, &Verdict::ALL),
     ]
 }
@@ -124,14 +164,16 @@ fn every_crash_of_every_action_can_be_taken_back_to_the_byte() {
             for after in 0.. {
                 let (mut context, journal) = context();
                 let crash = (after, mode);
-                let Some(spare) =
-                    spare_after_crash(&machine, &mut context, &journal, &operation, crash)
+                let Some(disks) =
+                    disks_after_crash(&machine, &mut context, &journal, &operation, crash)
                 else {
                     break;
                 };
                 crashes += 1;
                 let mut machine = machine.fork();
-                machine.add(SPARE, spare);
+                for (path, disk) in disks {
+                    machine.add(path, disk);
+                }
                 let verdict = machine.verdict(SPARE);
                 assert!(verdicts.contains(&verdict), "{case} {crash:?}: {verdict}");
                 let undo = Operation::Undo { id: None };
@@ -155,31 +197,35 @@ fn every_crash_of_an_undo_can_be_taken_back_in_turn() {
         let (mut context, journal) = context();
         run(&mut machine, &mut context, &operation).unwrap();
         let done = machine.images();
+        let done_by = journal.actions().len();
         let undo = Operation::Undo {
-            id: Some(ActionId::new(1)),
+            id: Some(ActionId::new(done_by as u64)),
         };
-        let mut next = 2;
+        let mut crashes = 0;
         for mode in MODES {
             for after in 0.. {
                 let crash = (after, mode);
-                let Some(spare) = spare_after_crash(&machine, &mut context, &journal, &undo, crash)
+                // Whatever was done in a fork is not known in the next one.
+                journal.forget_behind(done_by);
+                let Some(disks) = disks_after_crash(&machine, &mut context, &journal, &undo, crash)
                 else {
-                    // It ran to its end in a fork; take that word back, too.
-                    journal.forget_last();
                     break;
                 };
                 let mut machine = machine.fork();
-                machine.add(SPARE, spare);
+                for (path, disk) in disks {
+                    machine.add(path, disk);
+                }
                 let redo = Operation::Undo {
-                    id: Some(ActionId::new(next)),
+                    id: Some(ActionId::new(journal.actions().len() as u64)),
                 };
                 run(&mut machine, &mut context, &redo)
                     .unwrap_or_else(|error| panic!("{case} {crash:?}: {error}"));
                 assert!(machine.images() == done, "{case} {crash:?}");
-                next += 2;
+                crashes += 1;
             }
         }
-        assert!(next > 8, "{case}");
+        println!("{case}: {crashes} crashes");
+        assert!(crashes > 8, "{case}");
     }
 }
 

@@ -26,7 +26,7 @@ fn create_with(name: &str, options: Options, replace: bool) -> Operation {
         spare: SPARE.into(),
         options,
         replace,
-        form: MainForm::Bare,
+        form: Some(MainForm::Bare),
     }
 }
 
@@ -179,7 +179,7 @@ fn every_refusal_has_its_code_and_writes_nothing() {
                 spare: SPARE.into(),
                 options: Options::default(),
                 replace: false,
-                form: MainForm::Bare,
+                form: Some(MainForm::Bare),
             },
         ),
         (

@@ -60,7 +60,7 @@ impl Bench {
             spare: self.path(spare),
             options: Options::default(),
             replace: false,
-            form: MainForm::Bare,
+            form: Some(MainForm::Bare),
         }
     }
 
@@ -353,7 +353,7 @@ fn an_image_that_a_labs_device_uses_is_in_use_without_the_lab_too() {
             spare: device.spare.clone(),
             options: Options::default(),
             replace: true,
-            form: MainForm::Bare,
+            form: Some(MainForm::Bare),
         },
     ];
     for operation in refused {

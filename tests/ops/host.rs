@@ -54,8 +54,8 @@ pub enum Step {
 /// Disks by path, and what is up.
 #[derive(Default)]
 pub struct Machine {
-    /// A disk that is about to lose its power, in place of the spare.
-    pub losing_power: Option<Arc<Mutex<CachedDisk>>>,
+    /// Disks that are about to lose their power, in place of those under the same paths.
+    pub losing_power: BTreeMap<PathBuf, Arc<Mutex<CachedDisk>>>,
     /// Writes and flushes through every descriptor.
     pub steps: Arc<Mutex<Vec<Step>>>,
     pub disks: BTreeMap<PathBuf, Disk>,
@@ -302,9 +302,9 @@ impl Host for Machine {
     fn open(&mut self, path: &Path, access: Access) -> Result<Box<dyn BlockStore>, HostError> {
         let disk = self.disks.get(path);
         let disk = disk.ok_or_else(|| HostError::NotFound(path.display().to_string()))?;
-        let disk: Arc<Mutex<dyn BlockStore>> = match &self.losing_power {
-            Some(disk) if path.as_os_str() == SPARE => disk.clone(),
-            _ => disk.clone(),
+        let disk: Arc<Mutex<dyn BlockStore>> = match self.losing_power.get(path) {
+            Some(disk) => disk.clone(),
+            None => disk.clone(),
         };
         let logical_block = disk.lock().unwrap().logical_block();
         if let (Access::Exclusive, Usage::Mapped { name, .. }) = (access, self.usage(path)?) {
@@ -503,7 +503,7 @@ pub fn create(name: &str) -> Operation {
         spare: SPARE.into(),
         options: Default::default(),
         replace: false,
-        form: MainForm::Bare,
+        form: Some(MainForm::Bare),
     }
 }
 

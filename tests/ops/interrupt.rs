@@ -57,7 +57,7 @@ fn replacing() -> (Machine, Operation) {
             spare,
             options,
             replace: true,
-            form: MainForm::Bare,
+            form: Some(MainForm::Bare),
         },
         other => other,
     };

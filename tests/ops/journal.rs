@@ -25,17 +25,19 @@ impl MemoryJournal {
         self.0.lock().unwrap().is_full = true;
     }
 
-    /// Forgets the end of the last action, as a crash before it would.
-    pub fn cut_off(&self) {
+    /// Forgets the end of the actions behind the first `known`, as a crash before it would.
+    pub fn cut_off_behind(&self, known: usize) {
         let mut logged = self.0.lock().unwrap();
-        logged.actions.last_mut().unwrap().ended = None;
+        for action in &mut logged.actions[known..] {
+            action.ended = None;
+        }
     }
 
-    /// Forgets the last action altogether.
-    pub fn forget_last(&self) {
+    /// Forgets the actions behind the first `known` altogether.
+    pub fn forget_behind(&self, known: usize) {
         let mut logged = self.0.lock().unwrap();
-        logged.actions.pop();
-        logged.files.pop();
+        logged.actions.truncate(known);
+        logged.files.truncate(known);
     }
 
     pub fn actions(&self) -> Vec<ActionRecord> {

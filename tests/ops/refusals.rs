@@ -152,7 +152,7 @@ fn the_command_that_does_the_same_is_told() {
     let plan = planned(&mut machine, &mut context, &create("vault")).unwrap();
     assert_eq!(
         plan.command,
-        "dmremap-tui create vault --main /disks/main --spare /disks/spare"
+        "dmremap-tui create vault --main /disks/main --spare /disks/spare --bare"
     );
     run(&mut machine, &mut context, &create("vault")).unwrap();
     let damage = Operation::Corrupt {

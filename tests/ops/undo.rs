@@ -69,7 +69,7 @@ fn every_action_is_undone_to_the_byte_and_redone_to_the_byte() {
         spare: SPARE.into(),
         options: Options::default(),
         replace: true,
-        form: MainForm::Bare,
+        form: Some(MainForm::Bare),
     };
     let migrate = Operation::Migrate {
         path: SPARE.into(),
@@ -205,7 +205,7 @@ fn an_action_that_was_cut_off_is_taken_back_wherever_it_stopped() {
     let before = whole.fork();
     let operation = corrupt(&Slot::ALL, CorruptionKind::Random);
     run(&mut whole, &mut context, &operation).unwrap();
-    journal.cut_off();
+    journal.cut_off_behind(1);
     for written in 0..=Slot::COUNT {
         let mut machine = before.fork();
         for slot in &Slot::ALL[..written] {

@@ -47,7 +47,7 @@ fn packages() {
 
 fn create(name: &str) {
     run(&format!(
-        "dmremap-tui create {name} --main {} --spare {} --confirm {name}",
+        "dmremap-tui create {name} --main {} --spare {} --bare --confirm {name}",
         node(&format!("{name}-main")),
         node(&format!("{name}-spare"))
     ));

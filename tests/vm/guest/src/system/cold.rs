@@ -104,7 +104,7 @@ fn tag(device: &str, name: &str) -> String {
 fn join(name: &str, main: &str) {
     let spare = node(&format!("{name}-spare"));
     run(&format!(
-        "dmremap-tui create {name} --main {main} --spare {spare} --confirm {name}"
+        "dmremap-tui create {name} --main {main} --spare {spare} --bare --confirm {name}"
     ));
     tried(&format!(
         "dd if=/dev/zero of={} bs=256k count=160 oflag=direct status=none",
@@ -183,7 +183,7 @@ fn plans_tell_of_main() {
     append("/etc/mdadm/mdadm.conf", "DEVICE /dev/vd*\n");
     let create = |main: &str| {
         let told = json(&format!(
-            "create told --main {main} --spare {spare} --dry-run"
+            "create told --main {main} --spare {spare} --bare --dry-run"
         ));
         let notes = told["plan"]["notes"].as_array().expect("notes").clone();
         let notes = notes

@@ -56,7 +56,7 @@ pub fn knows_what_is_up(_: &mut KernelLog) {
     }
 
     let over = format!(
-        "create other --main {} --spare {}",
+        "create other --main {} --spare {} --bare",
         main.word(),
         spare.word()
     );
@@ -134,7 +134,7 @@ pub fn malformed(_: &mut KernelLog) {
     let long = "x".repeat(128);
     for name in ["a/b", "a%b", "..", &long] {
         let create = format!(
-            "create {name} --main {} --spare {} --confirm {name}",
+            "create {name} --main {} --spare {} --bare --confirm {name}",
             main.word(),
             spare.word()
         );
@@ -313,7 +313,7 @@ pub fn partitions_of_one_disk(_: &mut KernelLog) {
     let paths = make_partitions(&disk, &[16 * MIB, 8 * MIB]);
     let [main, spare] = [&paths[0], &paths[1]].map(|path| path.display().to_string());
     run(&format!(
-        "create vault --main {main} --spare {spare} --confirm vault"
+        "create vault --main {main} --spare {spare} --bare --confirm vault"
     ))
     .done();
     let status = run("status vault").done();
@@ -358,7 +358,7 @@ fn run_adapter_tests(words: &[&str], disks: &[u64]) {
 
 fn create_vault(main: &Disk, spare: &Disk) -> String {
     format!(
-        "create vault --main {} --spare {} --confirm vault",
+        "create vault --main {} --spare {} --bare --confirm vault",
         main.word(),
         spare.word()
     )
@@ -393,7 +393,7 @@ pub fn module_is_missed(_: &mut KernelLog) {
     modules::unload("dm_remap_v4").expect("nothing uses the module");
     let doctor = run("doctor").done();
     let create = format!(
-        "create vault --main {} --spare {} --dry-run",
+        "create vault --main {} --spare {} --bare --dry-run",
         main.word(),
         spare.word()
     );

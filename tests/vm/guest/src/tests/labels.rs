@@ -55,7 +55,7 @@ impl Pair {
         };
         let (main, spare) = (pair.main.word(), pair.spare.word());
         run(&format!(
-            "create vault --main {main} --spare {spare} --labelled --confirm vault"
+            "create vault --main {main} --spare {spare} --confirm vault"
         ))
         .done();
         pair

@@ -203,7 +203,7 @@ fn script(_: &mut KernelLog) {
     EXT4.make(main.path());
     let (main_word, spare_word) = (main.word(), spare.word());
     run(&format!(
-        "create vault --main {main_word} --spare {spare_word} --confirm vault"
+        "create vault --main {main_word} --spare {spare_word} --bare --confirm vault"
     ))
     .done();
     let vault = Path::new("/dev/mapper/vault");

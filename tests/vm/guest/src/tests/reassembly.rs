@@ -53,7 +53,7 @@ impl Pair {
     fn joined(name: &str, main: Known, spare: Known) -> Self {
         let (main_word, spare_word) = (main.word(), spare.word());
         run(&format!(
-            "create {name} --main {main_word} --spare {spare_word} --confirm {name}"
+            "create {name} --main {main_word} --spare {spare_word} --bare --confirm {name}"
         ))
         .done();
         run(&format!("remove {name}")).done();

@@ -62,7 +62,7 @@ fn create(main: &Disk, spare: &Disk) -> String {
 }
 
 fn create_from(main: &str, spare: &str) -> String {
-    format!("create vault --main {main} --spare {spare} --confirm vault")
+    format!("create vault --main {main} --spare {spare} --bare --confirm vault")
 }
 
 /// A linear device over the beginning of another.
@@ -293,12 +293,12 @@ fn unconfirmed(_: &mut KernelLog) {
     refuse(
         &[&main, &spare, &idle],
         &[
-            not_confirmed(format!("create attic {pair}")),
+            not_confirmed(format!("create attic {pair} --bare")),
             not_confirmed(corrupt.clone()),
             not_confirmed(format!("write-metadata {pair} --name attic")),
             not_confirmed("undo".to_owned()),
-            wrong(format!("create attic {pair} --confirm vault")),
-            wrong(format!("create attic {pair} --confirm yes")),
+            wrong(format!("create attic {pair} --bare --confirm vault")),
+            wrong(format!("create attic {pair} --bare --confirm yes")),
             wrong(format!("{corrupt} --confirm Vault")),
             wrong(format!("{corrupt} --confirm attic")),
             wrong("undo --confirm y".to_owned()),
@@ -313,7 +313,7 @@ fn unconfirmed(_: &mut KernelLog) {
     // A dry run is no refusal, and writes as little.
     let witness = Witness::of(&[&main, &spare, &idle]);
     for words in [
-        format!("create attic {pair} --dry-run"),
+        format!("create attic {pair} --bare --dry-run"),
         format!("{corrupt} --dry-run"),
         "undo --dry-run".to_owned(),
     ] {

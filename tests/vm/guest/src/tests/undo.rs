@@ -33,7 +33,7 @@ fn set_up(_: &mut KernelLog) {
     let pair = format!("--main {} --spare {}", main.word(), spare.word());
     let disks = [&main, &spare];
     // The device that it brought up is taken down again.
-    let create = format!("create vault {pair} --confirm vault");
+    let create = format!("create vault {pair} --bare --confirm vault");
     there_and_back(&disks, &spare, &create);
     let write = format!("write-metadata {pair} --name vault --confirm vault");
     there_and_back(&disks, &spare, &write);
@@ -83,7 +83,7 @@ fn replaced(_: &mut KernelLog) {
     let disks = [&main, &spare];
     let name = spare.word().trim_start_matches("/dev/");
     let create = format!(
-        "create vault --main {} --spare {} --replace",
+        "create vault --main {} --spare {} --bare --replace",
         main.word(),
         spare.word()
     );
