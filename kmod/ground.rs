@@ -96,13 +96,13 @@ impl<'a> Host for Ground<'a> {
 
     fn read_chunk(
         &mut self,
-        at: Sector,
+        (which, at): (Which, Sector),
         chunk: &mut Chunk,
         first: usize,
         blocks: usize,
     ) -> Result<(), Errno> {
-        self.check(Which::Spare, false, at, bytes_of(blocks))?;
-        self.of.spare().read_chunk(at, chunk, first, blocks)
+        self.check(which, false, at, bytes_of(blocks))?;
+        self.device(which).read_chunk(at, chunk, first, blocks)
     }
 
     fn write(&mut self, which: Which, at: Sector, page: &Buffer, bytes: u32) -> Result<(), Errno> {
@@ -112,13 +112,13 @@ impl<'a> Host for Ground<'a> {
 
     fn write_chunk(
         &mut self,
-        at: Sector,
+        (which, at): (Which, Sector),
         chunk: &Chunk,
         first: usize,
         blocks: usize,
     ) -> Result<(), Errno> {
-        self.check(Which::Spare, true, at, bytes_of(blocks))?;
-        self.of.spare().write_chunk(at, chunk, first, blocks)
+        self.check(which, true, at, bytes_of(blocks))?;
+        self.device(which).write_chunk(at, chunk, first, blocks)
     }
 
     fn flush(&mut self) -> Result<(), Errno> {
@@ -145,6 +145,10 @@ impl<'a> Host for Ground<'a> {
 
     fn data_begins(&mut self, at: Sector) {
         self.of.data_begins(at);
+    }
+
+    fn covers_ends(&mut self, on: bool) {
+        self.of.covers_ends(on);
     }
 
     fn alone<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {

@@ -10,7 +10,8 @@
 //!
 //! - Whoever changes anything holds the lock of the target's engine: there is one writer.
 //! - A live entry is written before anything leads to it, and what leads to it is never
-//!   taken away, only led elsewhere.
+//!   taken away, only led elsewhere. An entry that is given back keeps its block here, hidden: a
+//!   slot leads to it still, and must not be taken for that of another block.
 
 use kernel::alloc::Flags;
 use kernel::error::Result;
@@ -414,9 +415,14 @@ impl Places {
     fn entry(&self, replacement: Replacement) -> Option<Entry> {
         let index = replacement.get() as usize;
         let word = self.states.get(index)?.load(Relaxed);
+        let state = EntryState::from_number(word as u8)?;
+        let main = match state {
+            EntryState::Free => 0,
+            _ => self.blocks.get(index)?.load(Relaxed) & BLOCK,
+        };
         Some(Entry {
-            state: EntryState::from_number(word as u8)?,
-            main: MainBlock::new(self.blocks.get(index)?.load(Relaxed) & BLOCK),
+            state,
+            main: MainBlock::new(main),
             moves: (word >> 16) as u16,
         })
     }
@@ -433,7 +439,11 @@ impl Places {
             EntryState::Pending if visible => PENDING,
             _ => 0,
         };
-        block.store(entry.main.get() & BLOCK | seen, Release);
+        let main = match entry.state {
+            EntryState::Free => block.load(Relaxed) & BLOCK,
+            _ => entry.main.get() & BLOCK,
+        };
+        block.store(main | seen, Release);
         if seen == 0 {
             return;
         }

@@ -65,13 +65,18 @@ impl Joined<'_> {
                 let spare = self.spare().name();
                 log::error(format_args!("{number}: {spare}: {error}"));
             }
-            LoadError::Unit { .. } | LoadError::TableLost { .. } | LoadError::Memory => {
+            LoadError::Unit { .. }
+            | LoadError::TableLost { .. }
+            | LoadError::NotCovered { .. }
+            | LoadError::Memory => {
                 log::error(format_args!("{number}: {error}"));
             }
         }
         match error {
             LoadError::Copies(Refusal::Unreadable(_)) => EIO,
-            LoadError::Copies(Refusal::Verdict(_)) | LoadError::TableLost { .. } => EUCLEAN,
+            LoadError::Copies(Refusal::Verdict(_))
+            | LoadError::TableLost { .. }
+            | LoadError::NotCovered { .. } => EUCLEAN,
             LoadError::Size { .. } | LoadError::Main(_) => ENXIO,
             LoadError::Unit { .. } => EINVAL,
             LoadError::Changed => ESTALE,

@@ -7,7 +7,9 @@ use crate::dm::room::Memory;
 use crate::log;
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Authority;
-use crate::remap_core::engine::{Creation, Progress, Repair, RequestError, Scrub, WriteFailure};
+use crate::remap_core::engine::{
+    Cover, Creation, Progress, Repair, RequestError, Scrub, Uncover, WriteFailure,
+};
 use crate::state::{now, State};
 use crate::target::Joined;
 
@@ -91,6 +93,46 @@ impl Joined<'_> {
             progress = self.step(|state| {
                 let (engine, mut ground) = state.parts(self);
                 creation.step(engine, &mut ground)
+            })??;
+        }
+        Ok(())
+    }
+
+    /// Covers main.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] says what stands against it; main is bare.
+    pub fn cover(&self) -> Result<(), RequestError> {
+        let mut cover: Cover<Memory> = self.step(|state| {
+            let (engine, mut ground) = state.parts(self);
+            Cover::begin(engine, &mut ground)
+        })??;
+        let mut progress = Progress::More;
+        while progress == Progress::More {
+            progress = self.step(|state| {
+                let (engine, mut ground) = state.parts(self);
+                cover.step(engine, &mut ground)
+            })??;
+        }
+        Ok(())
+    }
+
+    /// Uncovers main.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] says what stands against it.
+    pub fn uncover(&self) -> Result<(), RequestError> {
+        let mut uncover: Uncover<Memory> = self.step(|state| {
+            let (engine, mut ground) = state.parts(self);
+            Uncover::begin(engine, &mut ground)
+        })??;
+        let mut progress = Progress::More;
+        while progress == Progress::More {
+            progress = self.step(|state| {
+                let (engine, mut ground) = state.parts(self);
+                uncover.step(engine, &mut ground)
             })??;
         }
         Ok(())

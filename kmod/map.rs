@@ -3,6 +3,7 @@
 
 use crate::dm::bio::{Bio, Ended, EndedBio, Mapped};
 use crate::index::Minding;
+use crate::remap_core::label::End;
 use crate::remap_core::units::{Blocks, Sector, Sectors};
 use crate::target::Joined;
 
@@ -41,7 +42,9 @@ impl Joined<'_> {
     #[inline(never)]
     fn send_minding(&self, bio: Bio, minding: Minding) -> Mapped {
         let at = self.on_main(bio.sector());
-        if minding.is_remaps() {
+        // Labels lie there, and nothing that anybody discards.
+        let spares_ends = bio.is_discard() && self.has_covered_ends();
+        if minding.is_remaps() && !spares_ends {
             return match self.index().may_have(at, bio.length()) && !bio.is_discard() {
                 false => bio.send_to(self.main(), at),
                 true => self.send_around(bio, at),
@@ -52,6 +55,9 @@ impl Joined<'_> {
             return bio.fail();
         }
         // Blocks that were moved keep their data: what is discarded need not be gone.
+        if spares_ends {
+            return self.send_between(bio, at);
+        }
         if bio.is_discard() {
             return bio.send_to(self.main(), at);
         }
@@ -61,6 +67,25 @@ impl Joined<'_> {
             return bio.hold(self.worker());
         }
         self.send_around(bio, at)
+    }
+
+    /// Sends to main as much of a discard as goes one way, unless it is about an end of main.
+    #[inline(never)]
+    fn send_between(&self, mut bio: Bio, at: Sector) -> Mapped {
+        let size = self.main().size();
+        let first = End::First.range(size).map_or(0, |(_, length)| length.get());
+        let last = End::Last
+            .range(size)
+            .map_or(u64::MAX, |(start, _)| start.get());
+        if at.get() < first {
+            bio.accept(Sectors::new(first - at.get()));
+            return bio.done();
+        }
+        if at.get() >= last {
+            return bio.done();
+        }
+        bio.accept(Sectors::new(last - at.get()));
+        bio.send_to(self.main(), at)
     }
 
     /// Sends a bio among blocks some of which may be remapped: as much of it as goes one

@@ -45,6 +45,8 @@ impl Joined<'_> {
                 }
                 Ok(self.repair(Authority::Typed)?)
             }),
+            Message::Cover => self.maintain(|| self.cover()),
+            Message::Uncover => self.maintain(|| self.uncover()),
             Message::Remap(block) => self.maintain(|| {
                 let mut state = self.state().lock();
                 let (engine, mut ground) = state.parts(self);
@@ -121,9 +123,14 @@ fn error_of(why: RequestError) -> Error {
         RequestError::PlainMetadata => EOPNOTSUPP,
         RequestError::ReadOnly { .. } => EROFS,
         RequestError::PastEnd(_) => ERANGE,
-        RequestError::HasMetadata | RequestError::AlreadyMoved(_) => EEXIST,
-        RequestError::Unreadable(_) | RequestError::NotMoved(_) => EIO,
-        RequestError::Layout(_) => ENOSPC,
+        RequestError::HasMetadata
+        | RequestError::AlreadyMoved(_)
+        | RequestError::HasLabels(_)
+        | RequestError::NotCovered => EEXIST,
+        RequestError::Unreadable(_) | RequestError::NotMoved(_) | RequestError::NotErased(_) => EIO,
+        RequestError::Layout(_) | RequestError::MainTooSmall | RequestError::NoRoom { .. } => {
+            ENOSPC
+        }
         RequestError::NotWritten(why) => match why {
             WriteFailure::Refused(_) | WriteFailure::Contradiction => EPERM,
             WriteFailure::Stale => ESTALE,

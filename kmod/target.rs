@@ -55,6 +55,8 @@ pub struct Joined<'t> {
     flush_failed: Atomic<bool>,
     /// Whether somebody waits for the device to be suspended.
     leaving: Atomic<bool>,
+    /// Whether labels lie on main where the spare serves its ends.
+    ends_covered: Atomic<bool>,
     #[pin]
     gate: Gate,
     #[pin]
@@ -89,6 +91,17 @@ impl<'t> Joined<'t> {
         let begin = self.owner.begin();
         self.ahead
             .store(at.get().wrapping_sub(begin.get()), Release);
+    }
+
+    /// From now on labels lie on main where the spare serves its ends, or no longer.
+    pub fn covers_ends(&self, on: bool) {
+        self.ends_covered.store(on, Release);
+    }
+
+    /// Whether labels lie on main where the spare serves its ends.
+    #[inline]
+    pub fn has_covered_ends(&self) -> bool {
+        self.ends_covered.load(Relaxed)
     }
 
     /// How much of the mapped device the target is.
@@ -280,6 +293,7 @@ impl Target for Remap {
             replacement_area: Atomic::new(NOWHERE),
             flush_failed: Atomic::new(false),
             leaving: Atomic::new(false),
+            ends_covered: Atomic::new(false),
             gate <- Gate::new(),
             worker <- Worker::new(),
             maintenance <- new_mutex!(()),

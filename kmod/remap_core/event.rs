@@ -7,7 +7,7 @@ use crate::remap_core::label::End;
 use crate::remap_core::main_verdict::LabelState;
 use crate::remap_core::policy::{PassUp, UsageMark};
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::{MainBlock, Replacement, Sequence};
+use crate::remap_core::units::{Blocks, MainBlock, Replacement, Sequence};
 
 /// Something that happened on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,16 @@ pub enum Event {
         end: End,
         /// Its state.
         state: LabelState,
+    },
+    /// The ends of main are served from the spare from now on, and labels lie in their place.
+    MainCovered {
+        /// How many blocks were moved for that.
+        moved: Blocks,
+    },
+    /// The ends of main are where they were again.
+    MainUncovered {
+        /// How many blocks of them stay on the spare, for main does not take them.
+        stay: Blocks,
     },
     /// A repair was scheduled.
     RepairScheduled {
@@ -130,6 +140,8 @@ impl Event {
             Self::ScrubClean => "scrub-clean",
             Self::CorruptionDetected { .. } => "corruption-detected",
             Self::MainLabel { .. } => "main-label",
+            Self::MainCovered { .. } => "main-covered",
+            Self::MainUncovered { .. } => "main-uncovered",
             Self::RepairScheduled { .. } => "repair-scheduled",
             Self::RepairCompleted => "repair-completed",
             Self::RepairFailed { .. } => "repair-failed",
@@ -155,6 +167,8 @@ impl Event {
             | Self::Deactivated
             | Self::MetadataWritten { .. }
             | Self::ScrubClean
+            | Self::MainCovered { .. }
+            | Self::MainUncovered { .. }
             | Self::RepairScheduled { .. }
             | Self::RepairCompleted
             | Self::Remapped { .. } => Severity::Info,
@@ -234,6 +248,15 @@ impl fmt::Display for Event {
                 )
             }
             Self::MainLabel { end, state } => write!(f, "label at the {end} end of main: {state}"),
+            Self::MainCovered { moved } => {
+                write!(f, "the ends of main are covered, {moved} blocks moved")
+            }
+            Self::MainUncovered { stay } => {
+                write!(
+                    f,
+                    "the ends of main are uncovered, {stay} blocks stay moved"
+                )
+            }
             Self::RepairScheduled { attempt, in_millis } => {
                 write!(f, "repair: attempt {attempt} in {in_millis} ms")
             }

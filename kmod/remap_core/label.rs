@@ -20,7 +20,8 @@ use crate::remap_core::remap_table::{name_field, read_name, RawBlock, NAME_LIMIT
 use crate::remap_core::signature::{self, Signature};
 use crate::remap_core::superblock::Superblock;
 use crate::remap_core::units::{
-    ArrayUuid, Errno, IdentityDigest, Sector, Sectors, BLOCK_4K_BYTES, BLOCK_4K_SECTORS,
+    ArrayUuid, BlockSize, Blocks, Errno, IdentityDigest, MainBlock, Sector, Sectors,
+    BLOCK_4K_BYTES, BLOCK_4K_SECTORS,
 };
 
 /// The magic of every label: "DRML" on the disk.
@@ -94,6 +95,21 @@ impl End {
             // With what is no whole 4 KiB.
             Self::Last => (end, main.checked_sub(Sectors::new(end.get()))?),
         })
+    }
+
+    /// The remap units of a main of this size that belong to the end; `None` on a main that is
+    /// too small to have any. What of main is no whole unit belongs to nothing.
+    pub fn blocks(self, main: Sectors, unit: BlockSize) -> Option<(MainBlock, Blocks)> {
+        let (start, sectors) = self.range(main)?;
+        let count = sectors.get().wrapping_shr(unit.sector_shift());
+        Some((unit.block_of(start), Blocks::new(count)))
+    }
+
+    /// The remap units beneath the label at the end of a main of this size.
+    pub fn label_blocks(self, main: Sectors, unit: BlockSize) -> Option<(MainBlock, Blocks)> {
+        let count = BLOCK_4K_SECTORS.wrapping_shr(unit.sector_shift());
+        let at = self.label_sector(main)?;
+        Some((unit.block_of(at), Blocks::new(count)))
     }
 
     /// The sector of the label at the end of a main of this size; `None` on a main that is

@@ -11,7 +11,7 @@ use crate::remap_core::label::End;
 use crate::remap_core::main_verdict::LabelState;
 use crate::remap_core::policy::{PassUp, UsageMark};
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::{MainBlock, Replacement, Sequence};
+use crate::remap_core::units::{Blocks, MainBlock, Replacement, Sequence};
 
 /// A line as the target writes it, without what names the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,15 @@ fn of_device(text: &str) -> Option<Event> {
         let mark = marks.find(|mark| mark.percent() == percent)?;
         return Some(Event::SpareUse { mark });
     }
+    if let Some(moved) = number_in(text, "the ends of main are covered, ", " blocks moved") {
+        let moved = Blocks::new(moved);
+        return Some(Event::MainCovered { moved });
+    }
+    let uncovered = "the ends of main are uncovered, ";
+    if let Some(stay) = number_in(text, uncovered, " blocks stay moved") {
+        let stay = Blocks::new(stay);
+        return Some(Event::MainUncovered { stay });
+    }
     let lines = number_in(text, "", " more lines like this one")?;
     Some(Event::LeftOut { lines })
 }
@@ -230,6 +239,12 @@ mod tests {
                 Event::Pending { block },
                 Event::ReplacementBad { replacement },
                 Event::LeftOut { lines: number },
+                Event::MainCovered {
+                    moved: Blocks::new(number),
+                },
+                Event::MainUncovered {
+                    stay: Blocks::new(number),
+                },
             ]);
             events.extend(PassUp::all().map(|why| Event::NotRelocated { block, why }));
         }
@@ -247,7 +262,7 @@ mod tests {
     fn every_line_is_read_as_it_was_written() {
         let events = events();
         let names: std::collections::BTreeSet<_> = events.iter().map(Event::name).collect();
-        assert_eq!(names.len(), 19, "every kind is tried: {names:?}");
+        assert_eq!(names.len(), 21, "every kind is tried: {names:?}");
         let told = events.into_iter().map(Told::Event);
         for told in told.chain([Told::Named("vault"), Told::Words("the copies are torn")]) {
             let line = LogLine {

@@ -14,6 +14,10 @@ pub enum Message {
     Scrub,
     /// Try to repair now, without waiting for the back-off.
     Repair,
+    /// Serve the first and the last MiB of main from the spare, and write labels in their place.
+    Cover,
+    /// Bring the first and the last MiB of main back to where they were.
+    Uncover,
     /// Move one block of main to the spare.
     Remap(MainBlock),
     /// List remapped and pending blocks from this one on.
@@ -127,6 +131,8 @@ impl Message {
             "write_metadata" => plain(Self::WriteMetadata),
             "scrub" => plain(Self::Scrub),
             "repair" => plain(Self::Repair),
+            "cover" => plain(Self::Cover),
+            "uncover" => plain(Self::Uncover),
             "clear_stats" => plain(Self::ClearStats),
             "clear_faults" => plain(Self::ClearFaults),
             "remap" => match rest {
@@ -248,6 +254,8 @@ impl fmt::Display for Message {
             Self::WriteMetadata => f.write_str("write_metadata"),
             Self::Scrub => f.write_str("scrub"),
             Self::Repair => f.write_str("repair"),
+            Self::Cover => f.write_str("cover"),
+            Self::Uncover => f.write_str("uncover"),
             Self::Remap(block) => write!(f, "remap {block}"),
             Self::Remaps(from) => write!(f, "remaps {from}"),
             Self::ClearStats => f.write_str("clear_stats"),
@@ -330,6 +338,8 @@ mod tests {
             "write_metadata",
             "scrub",
             "repair",
+            "cover",
+            "uncover",
             "remap 18446744073709551615",
             "remaps 0",
             "clear_stats",
@@ -362,6 +372,7 @@ mod tests {
             "fault main write 1 0",
             "fault main write x 1",
             "repair 1",
+            "cover first",
         ];
         for line in lines {
             let words: Vec<&str> = line.split_whitespace().collect();

@@ -14,6 +14,7 @@ use core::fmt;
 
 use crate::remap_core::bytes::{Field, Text};
 use crate::remap_core::checksum;
+use crate::remap_core::label::MainForm;
 use crate::remap_core::layout::{Region, ENTRIES_PER_BLOCK};
 use crate::remap_core::superblock::{read_copy, Content, Superblock, COPY_BYTES, ENTRY_BYTES};
 use crate::remap_core::units::{ArrayUuid, Blocks, Generation, MainBlock, Slot, BLOCK_4K_BYTES};
@@ -394,6 +395,23 @@ pub struct RegionHeader {
 }
 
 impl RegionHeader {
+    /// The header of a region of this superblock. It never says that main is covered: it may
+    /// outlive that, and the copies be made anew from it. A bare main whose ends are moved is the
+    /// same device; a covered one whose ends are not would be none.
+    pub fn of(region: Region, name: Text<NAME_LIMIT>, superblock: &Superblock) -> Self {
+        let mut superblock = *superblock;
+        if let Some(extension) = &mut superblock.extension {
+            if extension.features.main_form() == MainForm::Covered {
+                extension.features = extension.features.with_main(MainForm::Bare);
+            }
+        }
+        Self {
+            region,
+            name,
+            superblock,
+        }
+    }
+
     /// The array that the header is of.
     pub fn array(&self) -> Option<ArrayUuid> {
         self.superblock.array_uuid()

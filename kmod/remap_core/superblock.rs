@@ -55,11 +55,11 @@ pub const KNOWN_RO_COMPAT: u32 = 0;
 /// The `incompat` bit of a main whose data lie between its labels.
 pub const INCOMPAT_LABELLED: u32 = 1;
 
-/// The `incompat` bit of a main whose ends are served from the spare. No device has it yet.
+/// The `incompat` bit of a main whose ends are served from the spare.
 pub const INCOMPAT_COVERED: u32 = 1 << 1;
 
 /// The `incompat` bits that this code knows.
-pub const KNOWN_INCOMPAT: u32 = INCOMPAT_LABELLED;
+pub const KNOWN_INCOMPAT: u32 = INCOMPAT_LABELLED | INCOMPAT_COVERED;
 
 type Magic = Field<0, 4>;
 type Version = Field<4, 4>;
@@ -246,7 +246,7 @@ pub enum Flaw {
     },
     /// The layout cannot be.
     Layout(LayoutError),
-    /// Main is too small for its form.
+    /// Main is too small for its form, or has two forms.
     MainForm,
     /// Plain v4: other copies agree with each other, and not with this one.
     Outvoted,
@@ -299,7 +299,9 @@ impl fmt::Display for Flaw {
                 write!(f, "extension of {stored} bytes, not {EXTENSION_BYTES}")
             }
             Self::Layout(error) => write!(f, "layout: {error}"),
-            Self::MainForm => f.write_str("main is too small for labels at both ends"),
+            Self::MainForm => f.write_str(
+                "main is too small for labels at both ends, or said to be labelled and covered",
+            ),
             Self::Outvoted => f.write_str("differs from the copies that agree"),
         }
     }
@@ -443,7 +445,8 @@ fn read_checksummed(raw: &RawCopy, slot: Slot) -> Result<Superblock, Rejection> 
     }
     check_place(raw, slot, STRUCTURE_SIZE)?;
     let mut superblock = read_common(raw)?;
-    if DataArea::of(features.main_form(), superblock.main_sectors).is_none() {
+    let fits = DataArea::of(features.main_form(), superblock.main_sectors).is_some();
+    if !fits || features.incompat & KNOWN_INCOMPAT == KNOWN_INCOMPAT {
         return Err(Flaw::MainForm.into());
     }
     superblock.extension = Some(read_extension(raw, features, superblock.spare_sectors)?);

@@ -12,7 +12,7 @@ use crate::remap_core::label::End;
 use crate::remap_core::main_verdict::LabelState;
 use crate::remap_core::policy::{Failure, PassUp, UsageMark};
 use crate::remap_core::quorum::Verdict;
-use crate::remap_core::units::{MainBlock, Replacement, Sequence, Timestamp};
+use crate::remap_core::units::{Blocks, MainBlock, Replacement, Sequence, Timestamp};
 use crate::text::escape_str;
 
 /// Events kept when there are too many.
@@ -174,6 +174,8 @@ enum Told {
     Deactivated,
     MetadataWritten { sequence: u64 },
     ScrubClean,
+    MainCovered { moved: u64 },
+    MainUncovered { stay: u64 },
     CorruptionDetected { copies: u8, table_blocks: u32 },
     MainLabel { end: String, state: String },
     RepairScheduled { attempt: u8, in_millis: u64 },
@@ -229,6 +231,8 @@ impl From<&Event> for Told {
                 end: end.name().to_owned(),
                 state: state.name().to_owned(),
             },
+            Event::MainCovered { moved } => Self::MainCovered { moved: moved.get() },
+            Event::MainUncovered { stay } => Self::MainUncovered { stay: stay.get() },
             Event::RepairScheduled { attempt, in_millis } => {
                 Self::RepairScheduled { attempt, in_millis }
             }
@@ -288,6 +292,12 @@ impl Told {
                 state: LabelState::ALL
                     .into_iter()
                     .find(|known| known.name() == state)?,
+            },
+            Self::MainCovered { moved } => Event::MainCovered {
+                moved: Blocks::new(*moved),
+            },
+            Self::MainUncovered { stay } => Event::MainUncovered {
+                stay: Blocks::new(*stay),
             },
             Self::RepairScheduled { attempt, in_millis } => Event::RepairScheduled {
                 attempt: *attempt,
@@ -354,6 +364,12 @@ mod tests {
             Event::SpareFails,
             Event::NeedsCheck,
             Event::LeftOut { lines: 4 },
+            Event::MainCovered {
+                moved: Blocks::new(4096),
+            },
+            Event::MainUncovered {
+                stay: Blocks::new(2),
+            },
             Event::MainLabel {
                 end: End::Last,
                 state: LabelState::Missing,

@@ -88,11 +88,7 @@ fn headers(seen: &Inspection, superblock: &Superblock, mends: &mut Mends) {
         })
     };
     for region in Region::ALL.into_iter().filter(|it| !is_intact(*it)) {
-        let header = RegionHeader {
-            region,
-            name: intact.name,
-            superblock: *superblock,
-        };
+        let header = RegionHeader::of(region, intact.name, superblock);
         let mut raw: Box<RawBlock> = Box::new([0; BLOCK_4K_BYTES]);
         header.write(&mut raw);
         let what = format!("header of region {region}");

@@ -169,12 +169,7 @@ pub fn new_blocks(
             let (layout, array) = found;
             let header = core::iter::once_with(move || {
                 let mut raw = Box::new([0; BLOCK_4K_BYTES]);
-                let header = RegionHeader {
-                    region,
-                    name,
-                    superblock,
-                };
-                header.write(&mut raw);
+                RegionHeader::of(region, name, &superblock).write(&mut raw);
                 (layout.region_start(region), raw)
             });
             header.chain((0..layout.table_blocks()).filter_map(move |index| {

@@ -33,6 +33,15 @@ pub const fn event(event: &Event) -> &'static str {
              not as it must be. One that is lost is written anew; what others wrote over one stays, \
              and a person must look."
         }
+        Event::MainCovered { .. } => {
+            "The first and the last MiB of main are served from the spare, and main itself shows \
+             labels and zeros there: nobody takes it past the device. Without the spare they are in \
+             the backup alone."
+        }
+        Event::MainUncovered { .. } => {
+            "The first and the last MiB of main are served from main again, and whoever looks at \
+             main itself sees what they hold. Blocks that main does not take stay on the spare."
+        }
         Event::RepairFailed { .. } => {
             "The spare did not take what was written, or gave back something else. Another attempt \
              follows, until there were five."

@@ -46,7 +46,7 @@ fn written_text<const N: usize>() -> impl Strategy<Value = Text<N>> {
 }
 
 pub fn main_form() -> impl Strategy<Value = MainForm> {
-    proptest::sample::select(vec![MainForm::Bare, MainForm::Labelled])
+    proptest::sample::select(MainForm::ALL.to_vec())
 }
 
 /// The extension of a spare of so many sectors, with a layout that fits it.

@@ -223,14 +223,14 @@ fn reasons_in_extension(extension: &declared::Extension, common: &declared::Comm
             stored: extension.extension_version,
         }));
     }
-    if extension.incompat & !1 != 0 {
+    if extension.incompat & !3 != 0 {
         found.push(Reason::Unsupported(Unsupported::Features {
-            incompat: extension.incompat & !1,
+            incompat: extension.incompat & !3,
         }));
     }
     // A main with labels has a MiB at each end and something between.
     let room = common.main_sectors / 8 * 8 >= 2 * 2048 + 8;
-    if extension.incompat & 1 != 0 && !room {
+    if extension.incompat & 3 == 3 || extension.incompat & 3 != 0 && !room {
         found.push(Reason::Flaw(Flaw::MainForm));
     }
     if extension.extension_length != 112 {

@@ -187,12 +187,7 @@ fn compose_header<P: Page>(
     superblock: &Superblock,
     page: &mut P,
 ) {
-    let header = RegionHeader {
-        region,
-        name,
-        superblock: *superblock,
-    };
-    header.write(page.raw_mut());
+    RegionHeader::of(region, name, superblock).write(page.raw_mut());
 }
 
 /// The five slots, as the rules write to them.

@@ -246,14 +246,14 @@ pub trait Host {
         bytes: u32,
     ) -> Result<(), Errno>;
 
-    /// Reads the spare into `blocks` blocks of a chunk, from its block `first` on.
+    /// Reads a device into `blocks` blocks of a chunk, from its block `first` on.
     ///
     /// # Errors
     ///
     /// The device's; what is in those blocks is unspecified then.
     fn read_chunk(
         &mut self,
-        at: Sector,
+        from: (Device, Sector),
         chunk: &mut <Self::Room as Room>::Chunk,
         first: usize,
         blocks: usize,
@@ -273,7 +273,7 @@ pub trait Host {
         bytes: u32,
     ) -> Result<(), Errno>;
 
-    /// Writes `blocks` blocks of a chunk, from its block `first` on, to the spare, and returns
+    /// Writes `blocks` blocks of a chunk, from its block `first` on, to a device, and returns
     /// when they are on the medium.
     ///
     /// # Errors
@@ -281,7 +281,7 @@ pub trait Host {
     /// The device's; what lies there is unknown then.
     fn write_chunk(
         &mut self,
-        at: Sector,
+        to: (Device, Sector),
         chunk: &<Self::Room as Room>::Chunk,
         first: usize,
         blocks: usize,
@@ -309,6 +309,10 @@ pub trait Host {
     /// Called when it is known which sector of main the device begins at, before anything is
     /// served.
     fn data_begins(&mut self, at: Sector);
+
+    /// Called when labels lie under the first and the last MiB of main, which the spare serves,
+    /// or no longer: discards must not reach them there.
+    fn covers_ends(&mut self, on: bool);
 
     /// Keeps all other writes to main out until `inner` has ended.
     fn alone<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T;

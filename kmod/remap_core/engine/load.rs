@@ -8,18 +8,19 @@ use crate::remap_core::account::{Counters, Judged};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::engine::copies::{header_name, survey, Surveyed};
 use crate::remap_core::engine::host::{Full, Host, Index, Room};
-use crate::remap_core::engine::labels::check_labels;
+use crate::remap_core::engine::labels::{check_labels, read_label};
 use crate::remap_core::engine::table::{Loaded, Table};
 use crate::remap_core::engine::{Engine, Joined, Metadata, Schedule};
 use crate::remap_core::event::Event;
+use crate::remap_core::label::{End, MainForm};
 use crate::remap_core::layout::Region;
-use crate::remap_core::main_verdict::MainVerdict;
+use crate::remap_core::main_verdict::{LabelState, MainVerdict};
 use crate::remap_core::message::Device;
 use crate::remap_core::policy::Health;
 use crate::remap_core::quorum::{Refusal, Verdict};
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::{Extension, Superblock};
-use crate::remap_core::units::{BlockSize, Sectors, Sequence};
+use crate::remap_core::units::{BlockSize, Blocks, Sectors, Sequence};
 
 /// Why a target does not come up, or does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,11 @@ pub enum LoadError {
     TableLost {
         /// How many.
         blocks: u32,
+    },
+    /// Main is said to be covered, and no entries lead to blocks of its ends.
+    NotCovered {
+        /// How many.
+        blocks: Blocks,
     },
     /// The metadata is no longer that with which the device was suspended.
     Changed,
@@ -94,6 +100,11 @@ impl fmt::Display for LoadError {
                 f,
                 "{blocks} blocks of the remap table are lost in both regions, and which blocks \
                  they moved cannot be known: the device does not come up"
+            ),
+            Self::NotCovered { blocks } => write!(
+                f,
+                "main is covered, and the remap table does not say where {blocks} blocks of its ends \
+                 are: the device does not come up"
             ),
             Self::Changed => f.write_str(
                 "the metadata was changed while the device was suspended; load its table anew",
@@ -185,6 +196,7 @@ impl<R: Room> Engine<R> {
     /// Lets go of everything that an earlier try may have taken up.
     fn forget<H: Host<Room = R>>(&mut self, host: &mut H) {
         host.index_mut().clear();
+        host.covers_ends(false);
         self.metadata = Metadata::None;
         self.must_not_write = false;
         self.needs_check = false;
@@ -219,7 +231,39 @@ impl<R: Room> Engine<R> {
             let blocks = loaded.lost;
             return Err(LoadError::TableLost { blocks });
         }
-        self.take_table(host, superblock, &extension, (table, loaded), name)
+        self.take_table(host, superblock, &extension, (table, loaded), name)?;
+        self.check_ends(host)
+    }
+
+    /// The labels of main and the table must be of one time. What lies on a bare main is its
+    /// owner's, and may be labels of another array. One of this array that is newer than the
+    /// superblock is seen where main was about to be covered, and lies beneath what was moved; if
+    /// that was not, the spare is an old copy, and its table lacks the ends of main.
+    fn check_ends<H: Host<Room = R>>(&mut self, host: &mut H) -> Result<(), LoadError> {
+        let form = self.superblock().map(Superblock::main_form);
+        match form {
+            Some(MainForm::Covered) => {
+                host.covers_ends(true);
+                match self.kept_of_ends(host) {
+                    blocks if blocks.get() > 0 => Err(LoadError::NotCovered { blocks }),
+                    _ => Ok(()),
+                }
+            }
+            Some(MainForm::Bare) => {
+                for end in End::ALL {
+                    let Self {
+                        metadata, scratch, ..
+                    } = self;
+                    let known = metadata.superblock();
+                    let state = read_label(host, end, known, scratch);
+                    if state == LabelState::Newer && !self.is_label_place_moved(host, end) {
+                        return Err(LoadError::Main(MainVerdict::Newer));
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     #[inline(never)]

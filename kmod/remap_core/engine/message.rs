@@ -16,6 +16,7 @@ use crate::remap_core::engine::repair::WriteFailure;
 use crate::remap_core::engine::table::Table;
 use crate::remap_core::engine::{Engine, Joined, Metadata, Progress};
 use crate::remap_core::event::Event;
+use crate::remap_core::label::MainForm;
 use crate::remap_core::layout::{Layout, LayoutError, Region};
 use crate::remap_core::message::{Device, RemapLine, REMAPS_AT_ONCE};
 use crate::remap_core::policy::Failure;
@@ -48,6 +49,19 @@ pub enum RequestError {
     Unreadable(MainBlock),
     /// The block could not be moved; the events say why.
     NotMoved(MainBlock),
+    /// Main bears labels already.
+    HasLabels(MainForm),
+    /// Main is too small for labels at both ends.
+    MainTooSmall,
+    /// The spare has not so many replacement blocks left.
+    NoRoom {
+        /// How many it takes.
+        needs: Blocks,
+    },
+    /// A block of main takes no write, and what it holds can still be read.
+    NotErased(MainBlock),
+    /// Nothing of main's ends is on the spare.
+    NotCovered,
     /// The spare does not suit.
     Layout(LayoutError),
     /// The metadata was not written, or not all of it.
@@ -73,6 +87,18 @@ impl fmt::Display for RequestError {
                 "block {block} cannot be read; the next write to it moves it"
             ),
             Self::NotMoved(block) => write!(f, "block {block} could not be moved"),
+            Self::HasLabels(form) => write!(f, "main is {form} already"),
+            Self::MainTooSmall => f.write_str("main is too small for labels at both of its ends"),
+            Self::NoRoom { needs } => write!(
+                f,
+                "the ends of main take {needs} replacement blocks, and the spare has not so many left"
+            ),
+            Self::NotErased(block) => write!(
+                f,
+                "block {block} of main takes no write, and what it holds can still be read: main is \
+                 not covered"
+            ),
+            Self::NotCovered => f.write_str("nothing of the ends of main is on the spare"),
             Self::Layout(error) => fmt::Display::fmt(error, f),
             Self::NotWritten(why) => fmt::Display::fmt(why, f),
         }

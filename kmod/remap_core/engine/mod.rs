@@ -12,10 +12,12 @@
 //! - Long work is a stepper: between two steps its owner may do anything else.
 
 pub mod copies;
+mod cover;
 pub mod host;
 mod labels;
 mod load;
 mod message;
+mod piece;
 mod readings;
 mod relocate;
 mod repair;
@@ -23,6 +25,7 @@ mod scrub;
 mod serve;
 mod table;
 
+pub use crate::remap_core::engine::cover::{Cover, Uncover};
 pub use crate::remap_core::engine::load::{Kept, LoadError};
 pub use crate::remap_core::engine::message::{Creation, Remaps, RequestError};
 pub use crate::remap_core::engine::repair::{Repair, WriteFailure};

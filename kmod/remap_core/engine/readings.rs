@@ -3,6 +3,7 @@
 
 use crate::remap_core::engine::host::{largest_chunk, Chunk, Full, Host, Room};
 use crate::remap_core::layout::{Layout, Region};
+use crate::remap_core::message::Device;
 use crate::remap_core::policy::Failure;
 use crate::remap_core::remap_table::{check_block, BlockFlaw, BlockPlace, RawBlock};
 use crate::remap_core::units::{ArrayUuid, Generation};
@@ -140,7 +141,7 @@ impl<R: Room> Side<R> {
         let Some(at) = layout.table_block(region, first).filter(|_| count > 0) else {
             return;
         };
-        let Err(errno) = host.read_chunk(at, &mut self.chunk, 0, count) else {
+        let Err(errno) = host.read_chunk((Device::Spare, at), &mut self.chunk, 0, count) else {
             return;
         };
         // A device that is gone is not asked once for each block.
@@ -148,7 +149,10 @@ impl<R: Room> Side<R> {
         for (block, number) in (0..count).zip(first..) {
             let read = alone && {
                 let at = layout.table_block(region, number);
-                at.is_some_and(|at| host.read_chunk(at, &mut self.chunk, block, 1).is_ok())
+                at.is_some_and(|at| {
+                    host.read_chunk((Device::Spare, at), &mut self.chunk, block, 1)
+                        .is_ok()
+                })
             };
             if !read {
                 self.mark_unreadable(block);

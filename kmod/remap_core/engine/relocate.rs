@@ -40,6 +40,8 @@ pub(super) struct Moving<R: Room> {
     placed: R::List<Placed>,
     bad: R::List<Change>,
     changes: R::List<Change>,
+    /// Whether no event tells of each block that was moved.
+    pub(super) quietly: bool,
     /// Replacements before this one were tried or are in use by what is going on.
     next: u64,
 }
@@ -51,21 +53,36 @@ impl<R: Room> Moving<R> {
     ///
     /// [`Full`]: there is no memory.
     pub(super) fn new() -> Result<Self, Full> {
+        Self::with_room(AT_ONCE)
+    }
+
+    /// Room for `most` blocks in one go.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]: there is no memory.
+    pub(super) fn with_room(most: usize) -> Result<Self, Full> {
         Ok(Self {
-            jobs: list_of::<R, _>(AT_ONCE)?,
-            lost: list_of::<R, _>(AT_ONCE)?,
+            jobs: list_of::<R, _>(most)?,
+            lost: list_of::<R, _>(most)?,
             parts: list_of::<R, _>(MOST_PARTS)?,
-            placed: list_of::<R, _>(AT_ONCE)?,
+            placed: list_of::<R, _>(most)?,
             // Each may have gone through several replacements that failed, and have had one
             // before.
-            bad: list_of::<R, _>(AT_ONCE.saturating_mul(REPLACEMENTS_TRIED.saturating_add(1)))?,
-            changes: list_of::<R, _>(AT_ONCE)?,
+            bad: list_of::<R, _>(most.saturating_mul(REPLACEMENTS_TRIED.saturating_add(1)))?,
+            changes: list_of::<R, _>(most)?,
+            quietly: false,
             next: 0,
         })
     }
 }
 
 impl<R: Room> Moving<R> {
+    /// The changes that were noted.
+    pub(super) const fn changes(&self) -> &R::List<Change> {
+        &self.changes
+    }
+
     /// Room for the changes of one table block, while nothing is moved.
     pub(super) fn changes_mut(&mut self) -> &mut R::List<Change> {
         &mut self.changes
@@ -305,7 +322,9 @@ impl<R: Room> Engine<R> {
                 }
                 continue;
             }
-            host.raise(Event::Remapped { block, replacement });
+            if !self.moving.quietly {
+                host.raise(Event::Remapped { block, replacement });
+            }
             if let Some(bad) = placed.given_up() {
                 let _ = self.moving.bad.push(bad);
             }
@@ -327,7 +346,7 @@ impl<R: Room> Engine<R> {
     }
 
     /// Makes changes of the table durable and visible.
-    fn commit<H: Host<Room = R>>(
+    pub(super) fn commit<H: Host<Room = R>>(
         &mut self,
         host: &mut H,
         changes: impl FnOnce(&Moving<R>) -> &R::List<Change>,

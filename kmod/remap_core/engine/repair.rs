@@ -13,6 +13,7 @@ use crate::remap_core::engine::scrub::Look;
 use crate::remap_core::engine::table::NotUpdated;
 use crate::remap_core::engine::{Engine, Metadata, Progress};
 use crate::remap_core::event::Event;
+use crate::remap_core::label::MainForm;
 use crate::remap_core::layout::Region;
 use crate::remap_core::message::Device;
 use crate::remap_core::policy::Failure;
@@ -92,6 +93,43 @@ impl From<NotUpdated> for WriteFailure {
             Some(errno) => Self::Spare(errno),
             None => Self::NoGeneration,
         }
+    }
+}
+
+/// What the copies are to say anew.
+#[derive(Clone, Copy)]
+pub(super) enum Amendment {
+    /// Nothing but a later sequence.
+    None,
+    /// Whether the table needs a check.
+    Check(bool),
+    /// The form of main. A disk that comes to bear labels becomes main once more.
+    Main(MainForm),
+}
+
+impl Amendment {
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::SequenceExhausted`], if no disk can become main any more.
+    pub(super) fn make(self, superblock: &mut Superblock) -> Result<(), WriteFailure> {
+        let Some(extension) = &mut superblock.extension else {
+            return Ok(());
+        };
+        match self {
+            Self::None => {}
+            Self::Check(needed) => extension.needs_check = needed,
+            Self::Main(form) => {
+                extension.features = extension.features.with_main(form);
+                if form.has_labels() {
+                    let next = extension.main_epoch.checked_add(1);
+                    let exhausted = WriteFailure::Refused(Refusal::SequenceExhausted);
+                    extension.main_epoch = next.ok_or(exhausted)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -349,7 +387,7 @@ impl<R: Room> Engine<R> {
             if extension.is_none_or(|extension| extension.needs_check == wanted) {
                 break;
             }
-            self.advance_with(host, Some(wanted))?;
+            self.advance_with(host, Amendment::Check(wanted))?;
         }
         Ok(())
     }
@@ -478,16 +516,16 @@ impl<R: Room> Engine<R> {
     ///
     /// [`WriteFailure`] says what stands against it.
     pub fn advance<H: Host<Room = R>>(&mut self, host: &mut H) -> Result<(), WriteFailure> {
-        self.advance_with(host, None)
+        self.advance_with(host, Amendment::None)
     }
 
-    fn advance_with<H: Host<Room = R>>(
+    pub(super) fn advance_with<H: Host<Room = R>>(
         &mut self,
         host: &mut H,
-        needs_check: Option<bool>,
+        amendment: Amendment,
     ) -> Result<(), WriteFailure> {
         let mut surveyed = survey(host, &mut self.scratch)?;
-        let mut superblock = self.next_superblock(host, &surveyed, needs_check)?;
+        let mut superblock = self.next_superblock(host, &surveyed, amendment)?;
         let prepared = prepare_advance(&mut surveyed, &mut superblock)?;
         keep_slots(host, &prepared)?;
         let outcome = self.write_copies(host, &prepared, &surveyed);
@@ -509,13 +547,13 @@ impl<R: Room> Engine<R> {
 
     /// The next superblock, at the sequence before the one that it is to be written with. A
     /// write that failed, and of which no copy can be seen, is made once more as it was; else
-    /// it says `needs_check`, where that is given.
+    /// it is amended.
     #[inline(never)]
     fn next_superblock<H: Host<Room = R>>(
         &mut self,
         host: &H,
         found: &Surveyed<R>,
-        needs_check: Option<bool>,
+        amendment: Amendment,
     ) -> Result<R::Boxed<Superblock>, WriteFailure> {
         let highest = found.judgement.highest;
         let unseen = |unfinished: &R::Boxed<Superblock>| Some(unfinished.sequence) > highest;
@@ -531,9 +569,7 @@ impl<R: Room> Engine<R> {
             timestamp: host.now().stamp,
             ..*known
         })?;
-        if let (Some(extension), Some(needs_check)) = (&mut next.extension, needs_check) {
-            extension.needs_check = needs_check;
-        }
+        amendment.make(&mut next)?;
         Ok(next)
     }
 

@@ -14,7 +14,7 @@ use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement};
 
 /// How long one request is narrowed, in milliseconds. A disk takes up to 30 s for each command
 /// that fails, and whoever waits for the request waits for all of them.
-const NARROWING_MILLIS: u64 = 30_000;
+pub(super) const NARROWING_MILLIS: u64 = 30_000;
 
 /// Part of a request to main.
 #[derive(Clone, Copy)]
@@ -420,7 +420,7 @@ impl<R: Room> Engine<R> {
     }
 
     /// Whether the spare may relocate a block after a restart as nothing here knows of.
-    fn is_in_limbo(&self, block: MainBlock) -> bool {
+    pub(super) fn is_in_limbo(&self, block: MainBlock) -> bool {
         let limbo = self.table().and_then(|table| table.limbo_of(block));
         limbo.is_some()
     }

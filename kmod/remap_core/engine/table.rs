@@ -13,10 +13,13 @@
 //!   restart than was read of it.
 //! - Entries of one block of main differ in their count of moves, also from those that an
 //!   unsettled table block may hold.
+//! - A replacement that was given back is not handed out before the table is read anew: whoever
+//!   looked its block up earlier may still be reading it.
 //! - Replacements are handed out lowest first, and a change ends at the first table block
 //!   that is not updated and may be read as untouched: nothing lies behind such a block.
 
 mod mend;
+mod runs;
 mod unsettled;
 
 use crate::remap_core::engine::host::{Full, Host, Index, List, Page, Patience, Room};
@@ -46,6 +49,8 @@ struct TableBlock {
     unsettled: bool,
     /// Whether the last write to it failed.
     failed: bool,
+    /// Whether entries of it were given back since the table was read.
+    rests: bool,
     /// Whether region A, region B may say that nothing was ever put into it, where reading
     /// the table would end.
     bare: [bool; 2],
@@ -60,6 +65,7 @@ impl TableBlock {
         order: Region::ALL,
         unsettled: false,
         failed: false,
+        rests: false,
         bare: [true; 2],
         unrepaired: None,
     };
@@ -466,7 +472,27 @@ impl<R: Room> Table<R> {
     /// restart.
     pub(super) fn is_free<I: Index>(&self, at: Replacement, index: &I) -> bool {
         let leads_here = |limbo: &Limbo| limbo.replacement == at;
-        self.takes(at) && index.entry(at).is_free() && !self.limbo.iter().any(leads_here)
+        self.takes(at)
+            && !self.rests(at)
+            && index.entry(at).is_free()
+            && !self.limbo.iter().any(leads_here)
+    }
+
+    /// Whether a replacement is of a table block of which entries were given back.
+    fn rests(&self, at: Replacement) -> bool {
+        let number = self.layout.entry_place(at).map(|(number, _)| number);
+        let block = number.and_then(|number| self.blocks.get(number as usize));
+        block.is_some_and(|block| block.rests)
+    }
+
+    /// Whether at least `wanted` replacements can be handed out. Costs by what is in use and what
+    /// is wanted.
+    pub(super) fn has_room_for<I: Index>(&self, wanted: Blocks, index: &I) -> bool {
+        let free = (self.first_free..self.total().get()).map(Replacement::new);
+        let free = free.filter(|at| self.is_free(*at, index));
+        free.take(usize::try_from(wanted.get()).unwrap_or(usize::MAX))
+            .count() as u64
+            == wanted.get()
     }
 
     fn block_of(&self, change: &Change) -> Option<u32> {
@@ -495,6 +521,10 @@ impl<R: Room> Table<R> {
         let mut outcome = Ok(());
         let mut next = of(self, 0);
         while let Some(block) = next {
+            if let Some(end) = self.update_run(host, block, changes) {
+                next = of(self, end);
+                continue;
+            }
             if let Err(failed) = self.update(host, block, changes) {
                 outcome = outcome.and(Err(failed));
                 if !failed.is_of_blocks() || self.takes_changes(block) {
@@ -518,17 +548,11 @@ impl<R: Room> Table<R> {
         self.limbo
             .reserve(changes.len().min(ENTRIES as usize), Patience::None)?;
         self.bring_together(host, number)?;
-        self.compose(number, host.index());
         let layout = self.layout;
-        let own = move |change: &&Change| {
-            layout.entry_place(change.0).map(|place| place.0) == Some(number)
-        };
+        let own = own_of(layout, number);
         let [raw, page] = &mut self.pages;
-        for (replacement, entry) in changes.iter().filter(own) {
-            if let Some((_, place)) = layout.entry_place(*replacement) {
-                put_entry(raw.raw_mut(), place, entry);
-            }
-        }
+        compose(&layout, number, host.index(), raw.raw_mut());
+        change(&layout, number, changes, raw.raw_mut());
         let block = self.blocks.get_mut(number as usize);
         let block = block.ok_or(NotUpdated { error: None })?;
         let mut regions = Regions {
@@ -555,11 +579,20 @@ impl<R: Room> Table<R> {
                 });
             }
         }
-        block.unsettled = false;
-        block.bare = [false; 2];
+        self.recorded(host.index_mut(), number, changes);
+        self.hold_writes(host.index_mut());
+        Ok(())
+    }
+
+    /// Both regions hold a table block with those of `changes` that are its own.
+    fn recorded<I: Index>(&mut self, index: &mut I, number: u32, changes: &[Change]) {
+        if let Some(block) = self.blocks.get_mut(number as usize) {
+            block.unsettled = false;
+            block.bare = [false; 2];
+        }
         self.limbo.retain(|limbo| limbo.number != number);
-        for (replacement, entry) in changes.iter().filter(own) {
-            self.become_visible(*replacement, entry, host.index_mut());
+        for (replacement, entry) in changes.iter().filter(own_of(self.layout, number)) {
+            self.become_visible(*replacement, entry, index);
             // What counts for less is not gone by after a restart.
             let superseded = |limbo: &Limbo| {
                 entry.is_live() && limbo.block == entry.main && limbo.moves < entry.moves
@@ -567,8 +600,6 @@ impl<R: Room> Table<R> {
             self.limbo.retain(|limbo| !superseded(limbo));
         }
         self.works(number);
-        self.hold_writes(host.index_mut());
-        Ok(())
     }
 
     /// Reads table blocks up to `number` that nothing was ever put into. One that was is a
@@ -578,10 +609,14 @@ impl<R: Room> Table<R> {
         host: &mut H,
         number: u32,
     ) -> Result<(), NotUpdated> {
+        let mut read = 0..0;
         while self.blocks.len() <= number as usize {
             let next = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
-            let layout = self.layout;
-            self.reading.read(host, &layout, next);
+            if !read.contains(&next) {
+                let layout = self.layout;
+                self.reading.read(host, &layout, next);
+                read = self.reading.numbers();
+            }
             let choice = self.choose(&self.reading, next);
             if choice == Choice::Lost || choice.is_untouched() {
                 self.push(TableBlock::UNTOUCHED)?;
@@ -626,18 +661,6 @@ impl<R: Room> Table<R> {
         self.count(replacement, after, after.is_live(), index);
     }
 
-    /// Makes the first page table block `number` as the index has it, without a seal.
-    fn compose<I: Index>(&mut self, number: u32, index: &I) {
-        let [page, _] = &mut self.pages;
-        let raw = page.raw_mut();
-        *raw = [0; BLOCK_4K_BYTES];
-        for place in 0..ENTRIES {
-            if let Some(replacement) = self.layout.replacement_at(number, place) {
-                put_entry(raw, place, &index.entry(replacement));
-            }
-        }
-    }
-
     /// Brings the two regions of a block together where reading them gave different
     /// things.
     fn bring_together<H: Host<Room = R>>(
@@ -674,8 +697,8 @@ impl<R: Room> Table<R> {
         number: u32,
         choice: &Choice,
     ) -> Result<(), Errno> {
-        self.compose(number, host.index());
         let [raw, page] = &mut self.pages;
+        compose(&self.layout, number, host.index(), raw.raw_mut());
         let mut regions = Regions {
             host,
             layout: &self.layout,
@@ -690,5 +713,29 @@ impl<R: Room> Table<R> {
             }
         }
         repaired
+    }
+}
+
+/// Tells the changes that are of table block `number`.
+fn own_of(layout: Layout, number: u32) -> impl Fn(&&Change) -> bool {
+    move |change| layout.entry_place(change.0).map(|place| place.0) == Some(number)
+}
+
+/// Makes `raw` table block `number` as the index has it, without a seal.
+fn compose<I: Index>(layout: &Layout, number: u32, index: &I, raw: &mut RawBlock) {
+    *raw = [0; BLOCK_4K_BYTES];
+    for place in 0..ENTRIES {
+        if let Some(replacement) = layout.replacement_at(number, place) {
+            put_entry(raw, place, &index.entry(replacement));
+        }
+    }
+}
+
+/// Puts those of `changes` into a block that are of table block `number`.
+fn change(layout: &Layout, number: u32, changes: &[Change], raw: &mut RawBlock) {
+    for (replacement, entry) in changes.iter().filter(own_of(*layout, number)) {
+        if let Some((_, place)) = layout.entry_place(*replacement) {
+            put_entry(raw, place, entry);
+        }
     }
 }

@@ -90,13 +90,13 @@ impl Host for LabHost<'_> {
 
     fn read_chunk(
         &mut self,
-        at: Sector,
+        (device, at): (Device, Sector),
         chunk: &mut Chunk,
         first: usize,
         blocks: usize,
     ) -> Result<(), Errno> {
         let bytes = chunk.bytes_mut(first, blocks);
-        self.spare.read_at(at, bytes).map_err(errno)
+        self.disk(device).read_at(at, bytes).map_err(errno)
     }
 
     fn write(&mut self, device: Device, at: Sector, page: &Page, bytes: u32) -> Result<(), Errno> {
@@ -105,12 +105,12 @@ impl Host for LabHost<'_> {
 
     fn write_chunk(
         &mut self,
-        at: Sector,
+        (device, at): (Device, Sector),
         chunk: &Chunk,
         first: usize,
         blocks: usize,
     ) -> Result<(), Errno> {
-        self.write_durably(Device::Spare, at, chunk.bytes(first, blocks))
+        self.write_durably(device, at, chunk.bytes(first, blocks))
     }
 
     fn flush(&mut self) -> Result<(), Errno> {
@@ -133,6 +133,9 @@ impl Host for LabHost<'_> {
 
     // Requests are placed by what the engine says.
     fn data_begins(&mut self, _at: Sector) {}
+
+    // Nothing is discarded in a lab.
+    fn covers_ends(&mut self, _on: bool) {}
 
     fn alone<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
         // One action at a time holds the disks.

@@ -11,7 +11,9 @@ use super::{Disks, KeepBackup, Now, Target};
 use crate::port::{RemapRow, Reply};
 use crate::remap_core::bytes::Text;
 use crate::remap_core::commit::Authority;
-use crate::remap_core::engine::{Creation, Engine, Progress, Repair, Scrub, WriteFailure};
+use crate::remap_core::engine::{
+    Cover, Creation, Engine, Progress, Repair, Scrub, Uncover, WriteFailure,
+};
 use crate::remap_core::message::Message;
 use crate::remap_core::units::{ArrayUuid, IdentityDigest, MainBlock, Millis};
 
@@ -84,6 +86,8 @@ impl Target {
                 .check_metadata()
                 .and_then(|()| engine.check_repairable())
                 .and_then(|()| Ok(repair(engine, &mut host, Authority::Typed)?)),
+            Message::Cover => cover(engine, &mut host),
+            Message::Uncover => uncover(engine, &mut host),
             Message::Remap(block) => engine.remap(&mut host, *block),
             Message::Remaps(from) => {
                 return rows(engine, &host, *from)
@@ -142,6 +146,18 @@ fn repair(
     let mut repair = Repair::begin(engine, host, authority);
     while repair.step(engine, host) == Progress::More {}
     repair.outcome()
+}
+
+fn cover(engine: &mut Engine<Heap>, host: &mut LabHost<'_>) -> Result<(), Refused> {
+    let mut cover = Cover::begin(engine, host)?;
+    while cover.step(engine, host)? == Progress::More {}
+    Ok(())
+}
+
+fn uncover(engine: &mut Engine<Heap>, host: &mut LabHost<'_>) -> Result<(), Refused> {
+    let mut uncover = Uncover::begin(engine, host)?;
+    while uncover.step(engine, host)? == Progress::More {}
+    Ok(())
 }
 
 /// Makes a pass-through a device that remaps.

@@ -2,6 +2,7 @@
 
 mod contradiction;
 mod costs;
+mod cover;
 mod crash;
 mod healing;
 mod labels;

@@ -154,6 +154,27 @@ fn a_run_ends_before_a_block_that_was_moved_elsewhere_earlier() {
     });
 }
 
+/// A replacement that was given back leads its block back to main, and no other block anywhere:
+/// block 0, of which a free entry speaks, is served by its own. Fails if `put` takes the block from
+/// an entry that is given back.
+#[test]
+fn what_was_given_back_leads_no_other_block() {
+    explore(None, || {
+        let machine = machine(ROOM, &[(0, 0), (1, 10)]);
+        let reader = beside(&machine, |machine| {
+            let served = machine.read(10, 1);
+            assert!(served == spare(1, 1) || served == main(10, 1), "{served:?}");
+            assert_eq!(machine.read(0, 1), spare(0, 1));
+        });
+        put(&machine, 1, EntryState::Free, 0, 0);
+        assert_eq!(machine.read(10, 1), main(10, 1));
+        // It may serve another block later, and its first one may be moved again.
+        put(&machine, 2, EntryState::Active, 10, 1);
+        assert_eq!(machine.read(10, 1), spare(2, 1));
+        reader.join().expect("no panic");
+    });
+}
+
 /// A run that grows at its end is seen with the block or without it, and ends where blocks are
 /// not neighbours. Fails if `run` does not compare.
 #[test]

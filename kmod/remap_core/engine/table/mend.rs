@@ -6,6 +6,7 @@ use crate::remap_core::engine::readings::{Readings, MOST};
 use crate::remap_core::engine::table::{Table, TableBlock, ENTRIES};
 use crate::remap_core::engine::WriteFailure;
 use crate::remap_core::layout::{Layout, Region};
+use crate::remap_core::message::Device;
 use crate::remap_core::relocation::Change;
 use crate::remap_core::remap_table::{
     entry, format_block, BlockFlaw, BlockPlace, Entry, EntryState, RawBlock,
@@ -228,7 +229,7 @@ impl<R: Room> Table<R> {
         }
         let at = self.layout.table_block(region, first);
         let at = at.ok_or(WriteFailure::Spare(Errno::EIO))?;
-        host.write_chunk(at, chunk, start, count as usize)
+        host.write_chunk((Device::Spare, at), chunk, start, count as usize)
             .map_err(WriteFailure::Spare)
     }
 
@@ -308,7 +309,7 @@ impl<R: Room> Table<R> {
         }
         if count > 0 {
             let at = self.layout.table_block(region, first).ok_or(Errno::EIO)?;
-            host.write_chunk(at, chunk, 0, count as usize)?;
+            host.write_chunk((Device::Spare, at), chunk, 0, count as usize)?;
         }
         Ok(end)
     }

@@ -66,13 +66,20 @@ impl<R: Room> Table<R> {
     /// Notes what an update that failed may have left on the spare. In memory blocks that are
     /// not served from the spare wait for their next write, which moves them: their entries
     /// stay taken, and writes to them are told from all others.
+    ///
+    /// Where an entry that counts was to be given back, a restart may go by it or by main, which
+    /// hold the same: the next write moves the block on.
     pub(super) fn leave_in_limbo<'c, I: Index>(
         &mut self,
         number: u32,
         changes: impl Iterator<Item = &'c Change>,
         index: &mut I,
     ) {
-        for (replacement, entry) in changes.filter(|(_, entry)| entry.is_live()) {
+        for (replacement, entry) in changes {
+            if !entry.is_live() {
+                self.leave_given_back(number, *replacement, index);
+                continue;
+            }
             let (block, moves) = (entry.main, entry.moves);
             if index.get(block).is_none() {
                 let (_, waiting) = pending(block, *replacement);
@@ -88,6 +95,22 @@ impl<R: Room> Table<R> {
                     number,
                 });
             }
+        }
+    }
+
+    fn leave_given_back<I: Index>(&mut self, number: u32, replacement: Replacement, index: &I) {
+        let before = index.entry(replacement);
+        let counts = index
+            .get(before.main)
+            .is_some_and(|live| live.active && live.replacement == replacement && before.is_live());
+        if counts {
+            // There is room: the update made it.
+            let _ = self.limbo.push(Limbo {
+                block: before.main,
+                moves: before.moves,
+                replacement,
+                number,
+            });
         }
     }
 

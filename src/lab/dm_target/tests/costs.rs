@@ -707,3 +707,30 @@ fn a_list_of_neighbours_follows_their_run_no_further_than_it_gives() {
         assert!(looked <= 4 * 256, "{looked} entries looked at");
     }
 }
+
+#[test]
+fn covering_main_takes_few_requests_however_many_blocks_are_moved() {
+    let (_, spare) = disks(BlockSize::B512, 9000);
+    let counted = |disk| Counted::new(Faulty::new(disk, Vec::new()));
+    let (mut main, mut spare) = (counted(RamDisk::new(Sectors::new(8192))), counted(spare));
+    let mut disks = Disks {
+        main: &mut main,
+        spare: &mut spare,
+    };
+    let target = made_on(&mut disks);
+    let mut rig = Rig {
+        main,
+        spare,
+        target,
+    };
+    for message in [Message::Cover, Message::Uncover] {
+        rig.main.take();
+        rig.spare.take();
+        assert!(rig.message(&message));
+        let of_main = rig.main.take();
+        let of_spare = rig.spare.take();
+        let all = of_main.0 + of_main.1 + of_spare.0 + of_spare.1;
+        println!("{message}: main {of_main:?}, spare {of_spare:?}");
+        assert!(all <= 64, "{message}: {all} reads and writes");
+    }
+}

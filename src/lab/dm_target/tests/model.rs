@@ -1,7 +1,7 @@
 //! Random lives of a device, against a model of what each block may hold: disks with caches
 //! and torn writes, bad sectors that come and go, errors that pass, disks that go away, rot,
-//! spares that are exchanged while the device is suspended, scrubs and repairs that are a step
-//! on between two requests, and power that fails at any write.
+//! spares that are exchanged while the device is suspended, scrubs, repairs, covers and uncovers
+//! that are a step on between two requests, and power that fails at any write.
 //!
 //! A run that fails says its seed. `DMREMAP_MODEL=SEED` runs that one alone, and
 //! `DMREMAP_MODEL=FROM..END` others than the usual ones.
@@ -9,12 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::rig::{arguments, disks, made_on, SEED, START};
+use super::rig::{arguments, disks, made_on, MAIN_SIZE, SEED, START};
 use crate::lab::dm_target::{Disks, Now, RequestError, Target};
 use crate::lab::ram::next_random;
 use crate::port::{BlockStore, IoError};
 use crate::remap_core::commit::Authority;
-use crate::remap_core::engine::{LoadError, Progress, Repair, Scrub};
+use crate::remap_core::engine::{Cover, LoadError, Progress, Repair, Scrub, Uncover};
 use crate::remap_core::event::Event;
 use crate::remap_core::layout::{Layout, Region};
 use crate::remap_core::message::Message;
@@ -215,8 +215,13 @@ struct Block {
     later: Vec<u64>,
 }
 
+/// One life in so many is that of a device whose main can be covered: the others are small.
+const COVERABLE_ONE_IN: u64 = 50;
+
 /// Long work under way.
 enum Work {
+    Cover(Cover<super::super::room::Heap>),
+    Uncover(Uncover<super::super::room::Heap>),
     Scrub(Scrub<super::super::room::Heap>),
     Repair(Repair<super::super::room::Heap>),
 }
@@ -227,6 +232,7 @@ struct Life {
     spare: Disk,
     target: Target,
     work: Option<Work>,
+    coverable: bool,
     now: Now,
     blocks: BTreeMap<u64, Block>,
     /// The spare as it was once.
@@ -254,7 +260,15 @@ impl Life {
             power: None,
             failed: false,
         }));
-        let (main, spare) = disks(BlockSize::B512, 520);
+        let coverable = seed.is_multiple_of(COVERABLE_ONE_IN);
+        let (main_size, spare) = match coverable {
+            true => (
+                Sectors::new(2 * 2048 + 64),
+                disks(BlockSize::B512, 13_000).1,
+            ),
+            false => (MAIN_SIZE, disks(BlockSize::B512, 520).1),
+        };
+        let main = disks(BlockSize::B512, 520).0;
         let disk = |size: Sectors, identity| Disk {
             world: world.clone(),
             size,
@@ -267,7 +281,7 @@ impl Life {
             write_errors: 0,
             offline: false,
         };
-        let mut main = disk(main.size(), main.identity());
+        let mut main = disk(main_size, main.identity());
         let mut spare = disk(spare.size(), spare.identity());
         let mut disks = Disks {
             main: &mut main,
@@ -280,6 +294,7 @@ impl Life {
             spare,
             target,
             work: None,
+            coverable,
             now: START,
             blocks: BTreeMap::new(),
             old_spare: None,
@@ -411,6 +426,14 @@ impl Life {
                 let progress = repair.step(engine, &mut host);
                 (Work::Repair(repair), progress)
             }
+            Some(Work::Cover(mut cover)) => match cover.step(engine, &mut host) {
+                Ok(progress) => (Work::Cover(cover), progress),
+                Err(why) => return self.note(format!("cover: {why}")),
+            },
+            Some(Work::Uncover(mut uncover)) => match uncover.step(engine, &mut host) {
+                Ok(progress) => (Work::Uncover(uncover), progress),
+                Err(why) => return self.note(format!("uncover: {why}")),
+            },
             None if matches!(engine.schedule().backoff.phase(), Phase::Waiting { .. }) => {
                 let repair = Repair::begin(engine, &mut host, Authority::Automatic);
                 (Work::Repair(repair), Progress::More)
@@ -426,11 +449,29 @@ impl Life {
         }
         let what = match &work {
             Work::Scrub(_) => "scrub ended".to_owned(),
+            Work::Cover(_) => "cover ended".to_owned(),
+            Work::Uncover(_) => "uncover ended".to_owned(),
             Work::Repair(repair) => format!("repair ended: {:?}", repair.outcome()),
         };
         let mended = matches!(&work, Work::Repair(repair) if repair.outcome().is_ok());
         self.rotten &= !mended;
         self.note(what);
+    }
+
+    /// Begins to cover main, or to uncover it.
+    fn begin_cover(&mut self) {
+        let covers = self.below(2) == 0;
+        let mut disks = Disks {
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
+        let (engine, mut host) = self.target.parts(&mut disks, self.now, None);
+        let begun = match covers {
+            true => Cover::begin(engine, &mut host).map(Work::Cover),
+            false => Uncover::begin(engine, &mut host).map(Work::Uncover),
+        };
+        self.note(format!("covers {covers}: {:?}", begun.as_ref().err()));
+        self.work = begun.ok();
     }
 
     /// Lets something fail from now on.
@@ -669,6 +710,7 @@ impl Life {
                 self.read(first, count);
             }
             17..=19 => self.flush(),
+            20 if self.coverable => self.begin_cover(),
             20..=26 => self.work(),
             27..=30 => self.break_something(),
             31 => self.rot(),
@@ -862,6 +904,8 @@ fn no_life_of_a_device_reads_what_was_never_acknowledged() {
         "repair-failed",
         "scrub-clean",
         "metadata-written",
+        "main-covered",
+        "main-uncovered",
     ] {
         assert!(!many || told.contains(name), "no {name} in {told:?}");
     }
