@@ -38,6 +38,7 @@ const FAILURES: u64 = 64;
 enum Direction {
     Read,
     Write,
+    Discard,
 }
 
 /// Reads and writes of one kind, compared.
@@ -47,6 +48,7 @@ struct Ratio {
 }
 
 /// The same I/Os on two devices.
+#[derive(Clone, Copy)]
 struct Compared {
     /// Nanoseconds for one I/O on the device that is compared with.
     reference: f64,
@@ -85,6 +87,7 @@ impl Subject {
             let done = match direction {
                 Direction::Read => self.device.read(place.get(), &mut buffer),
                 Direction::Write => self.device.write(place.get(), &buffer),
+                Direction::Discard => self.device.discard(place.get(), IO_SECTORS),
             };
             done.expect("a null device takes every I/O");
         }
@@ -105,31 +108,32 @@ fn random(limit: u64) -> impl Iterator<Item = u64> {
 }
 
 fn compare(reference: &Subject, measured: &Subject) -> Ratio {
-    let of = |direction| {
-        let pass = || {
-            let (reference, measured) = (reference.time(direction), measured.time(direction));
-            Compared {
-                reference,
-                measured,
-                step: 0.0,
-            }
-        };
-        // The first I/Os find cold paths, and what the kernel still has to do beside them.
-        let mut before = pass();
-        for _ in 0..MOST_PASSES {
-            let now = pass();
-            let step = (now.ratio() / before.ratio() - 1.0).abs();
-            if step <= STEP {
-                return Compared { step, ..now };
-            }
-            before = now;
-        }
-        panic!("two measurements one after the other always differ by more than {STEP}");
-    };
     Ratio {
-        read: of(Direction::Read),
-        write: of(Direction::Write),
+        read: compare_one(reference, measured, Direction::Read),
+        write: compare_one(reference, measured, Direction::Write),
     }
+}
+
+fn compare_one(reference: &Subject, measured: &Subject, direction: Direction) -> Compared {
+    let pass = || {
+        let (reference, measured) = (reference.time(direction), measured.time(direction));
+        Compared {
+            reference,
+            measured,
+            step: 0.0,
+        }
+    };
+    // The first I/Os find cold paths, and what the kernel still has to do beside them.
+    let mut before = pass();
+    for _ in 0..MOST_PASSES {
+        let now = pass();
+        let step = (now.ratio() / before.ratio() - 1.0).abs();
+        if step <= STEP {
+            return Compared { step, ..now };
+        }
+        before = now;
+    }
+    panic!("two measurements one after the other always differ by more than {STEP}");
 }
 
 fn linear(name: &str, on: &str, length: Sectors) -> Mapped {
@@ -207,6 +211,26 @@ impl Bench {
         drop(measured);
         joined.remove().expect("nobody uses it");
         ratio
+    }
+
+    /// Discards, on a main of the same size that takes them: such a null device keeps what is
+    /// written, and nothing is.
+    fn compare_discards(&self, places: &[Sector]) -> Compared {
+        let main = Disk::new(&Shape {
+            mib: MAIN.get() / MIB,
+            discards: true,
+            ..Shape::default()
+        });
+        let below = linear("discarded", main.word(), MAIN);
+        let joined = joined(&main, self.spare.word(), 0);
+        let reference = Subject::new(&below, places.to_vec());
+        let measured = Subject::new(&joined, places.to_vec());
+        let compared = compare_one(&reference, &measured, Direction::Discard);
+        drop((reference, measured));
+        for mapped in [joined, below] {
+            mapped.remove().expect("nobody uses it");
+        }
+        compared
     }
 
     /// Blocks that were moved, against `linear` on the spare they were moved to. The
@@ -311,8 +335,17 @@ pub fn run() -> String {
     println!("vm: note 4 KiB, {COUNT} random I/Os each, against linear on the same null device");
     let bench = Bench::new();
     let anywhere = random(MAIN.get() / IO_SECTORS).map(|at| Sector::new(at * IO_SECTORS));
-    let none = bench.compare_on_main(0, &anywhere.take(COUNT).collect::<Vec<_>>());
+    let anywhere: Vec<_> = anywhere.take(COUNT).collect();
+    let none = bench.compare_on_main(0, &anywhere);
     say("no remaps", &none, Some(0.99));
+    let discard = bench.compare_discards(&anywhere);
+    println!(
+        "vm: note {:<30} {:.4} ({:.0} of {:.0} ns)",
+        "discards, no remaps",
+        discard.ratio(),
+        discard.measured,
+        discard.reference
+    );
     let (empty_up, empty_memory) = bench.assemble();
 
     let runs = (0..RUNS).flat_map(|run| {
@@ -376,7 +409,10 @@ pub fn run() -> String {
         json,
         ",\"assemble_100k_nanoseconds\":{full_up:.0},\"assemble_empty_nanoseconds\":{empty_up:.0},\
          \"good_write_nanoseconds\":{good:.0},\"failed_write_nanoseconds\":{failed:.0},\
-         \"bytes_per_remap\":{each:.2}}}"
+         \"bytes_per_remap\":{each:.2},\
+         \"discard\":{{\"ratio\":{:.5},\"step\":{:.5}}}}}",
+        discard.ratio(),
+        discard.step
     )
     .unwrap();
     json

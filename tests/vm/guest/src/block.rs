@@ -132,9 +132,31 @@ impl Device {
         })
     }
 
+    /// Opens it for reading through the page cache.
+    pub fn open_cached(path: &Path) -> Self {
+        let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        Self { file }
+    }
+
     /// The file behind it.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Has so many sectors read into the page cache ahead of whoever will need them.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn will_need(&self, at: u64, count: u64) -> io::Result<()> {
+        let advice = nix::fcntl::PosixFadviseAdvice::POSIX_FADV_WILLNEED;
+        let bytes = |sectors: u64| (sectors * SECTOR as u64).cast_signed();
+        Ok(nix::fcntl::posix_fadvise(
+            &self.file,
+            bytes(at),
+            bytes(count),
+            advice,
+        )?)
     }
 
     /// Its size, in sectors.

@@ -26,6 +26,10 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a-dead-main-comes-back", main_comes_back),
     ("a-main-that-came-back-is-asked-at-once", asked_at_once),
     ("lost-blocks-persist", lost_blocks_persist),
+    (
+        "readahead-that-fails-says-nothing-of-a-block",
+        readahead_fails,
+    ),
     ("thin-main-that-is-full-is-no-bad-block", thin_main_is_full),
 ];
 
@@ -37,6 +41,28 @@ fn layout(spare: &Disk) -> Layout {
 /// Where on the spare a replacement lies.
 fn replacement_sector(spare: &Disk, replacement: u64) -> u64 {
     layout(spare).replacement.get() + replacement
+}
+
+/// Drivers give up readahead early, and nobody waits for it: a block is lost only when somebody
+/// wants it and cannot have it.
+fn readahead_fails(_: &mut KernelLog) {
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = joined(&main, &spare);
+    main.spoil(2048, 8);
+    let ahead = Device::open_cached(&mapped.path());
+    let before = main.accesses();
+    ahead.will_need(2048, 64).unwrap();
+    wait_for(&mapped, "readahead", |_| main.accesses() > before);
+    // Whatever is on its way is over when it is suspended.
+    mapped.suspend().unwrap();
+    mapped.resume().unwrap();
+    let told = status(&mapped);
+    assert_eq!((told.pending.get(), told.active.get()), (0, 0), "{told}");
+    let device = Device::open(&mapped.path());
+    device.read(2048, &mut Buffer::sectors(64)).unwrap_err();
+    assert_eq!(status(&mapped).pending.get(), 8);
+    drop((ahead, device));
+    mapped.remove().unwrap();
 }
 
 fn replacement_fails(log: &mut KernelLog) {

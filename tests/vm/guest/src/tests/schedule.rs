@@ -4,13 +4,15 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::libc;
+
 use super::remapping::{joined, wait_for};
 use super::{join, status, table, words, Test};
 use crate::block::{Buffer, Device};
 use crate::disk::{Disk, MIB};
 use crate::dm::{Line, Mapped};
 use crate::kernel_log::KernelLog;
-use crate::remap_core::status::RepairStatus;
+use crate::remap_core::status::{Mode, RepairStatus};
 use crate::remap_core::units::Slot;
 
 /// The tests of this file.
@@ -18,6 +20,11 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a-table-is-loaded-without-io", loads_without_io),
     ("scrubs-come-when-they-are-due", scrubs),
     ("a-suspend-waits-for-no-scrub", waits_for_no_scrub),
+    (
+        "a-write-to-a-bad-block-waits-for-no-scrub",
+        write_waits_for_no_scrub,
+    ),
+    ("a-suspend-waits-for-no-layout", waits_for_no_layout),
     ("repairs-back-off-and-give-up", backs_off),
 ];
 
@@ -79,46 +86,133 @@ fn slow(spare: &Disk, milliseconds: u64) -> [Line; 1] {
     }]
 }
 
-fn waits_for_no_scrub(_: &mut KernelLog) {
-    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(48));
-    joined(&main, &spare).remove().unwrap();
-    let beneath = Mapped::create("beneath", &slow(&spare, 0)).unwrap();
-    let takes = |milliseconds| {
-        beneath.load(&slow(&spare, milliseconds)).unwrap();
-        beneath.suspend().unwrap();
-        beneath.resume().unwrap();
-    };
-    let line = |option: &str| {
-        let words = format!("{} {}{option}", main.word(), beneath.path().display());
-        table(16 * MIB, words)
-    };
-    // A table of many blocks is read one after another.
-    let mapped = Mapped::create("joined", &line(" 2 scrub_interval 0")).unwrap();
-    let before = spare.accesses();
-    mapped.message(0, "scrub").unwrap();
-    let accesses = spare.accesses() - before;
-    assert!(accesses > 20, "a scrub reads {accesses} times");
+/// A device whose spare becomes slow at a word.
+struct OverSlowSpare {
+    main: Disk,
+    spare: Disk,
+    beneath: Mapped,
+}
+
+impl OverSlowSpare {
+    fn new() -> Self {
+        let (main, spare) = (Disk::of_mib(16), Disk::of_mib(48));
+        let beneath = Mapped::create("beneath", &slow(&spare, 0)).unwrap();
+        Self {
+            main,
+            spare,
+            beneath,
+        }
+    }
+
+    fn up(&self, option: &str) -> Mapped {
+        let words = format!(
+            "{} {}{option}",
+            self.main.word(),
+            self.beneath.path().display()
+        );
+        Mapped::create("joined", &table(16 * MIB, words)).unwrap()
+    }
+
+    /// Lets each access take so many milliseconds from now on.
+    fn takes(&self, milliseconds: u64) {
+        self.beneath.load(&slow(&self.spare, milliseconds)).unwrap();
+        self.beneath.suspend().unwrap();
+        self.beneath.resume().unwrap();
+    }
+
+    /// Accesses to the spare while `what` is done.
+    fn accesses(&self, what: impl FnOnce()) -> u64 {
+        let before = self.spare.accesses();
+        what();
+        self.spare.accesses() - before
+    }
+
+    /// A device that is always at a scrub, each of which takes a minute and more; and the number of
+    /// accesses in one.
+    fn at_a_scrub(&self, milliseconds: u64) -> (Mapped, u64) {
+        joined(&self.main, &self.spare).remove().unwrap();
+        // A table of many blocks is read one after another.
+        let mapped = self.up(" 2 scrub_interval 0");
+        let accesses = self.accesses(|| drop(mapped.message(0, "scrub").unwrap()));
+        assert!(accesses > 20, "a scrub reads {accesses} times");
+        mapped.remove().unwrap();
+        let mapped = self.up(" 2 scrub_interval 1");
+        wait_for(&mapped, "the first scrub", |told| told.scrubs > 0);
+        self.takes(milliseconds);
+        let before = self.spare.accesses();
+        wait_for(&mapped, "a scrub", |_| self.spare.accesses() > before);
+        (mapped, accesses)
+    }
+
+    fn remove(self, mapped: &Mapped) {
+        self.takes(0);
+        mapped.remove().unwrap();
+        self.beneath.remove().unwrap();
+    }
+}
+
+/// What the write needs of the slow spare itself is all that it waits for, and a step of the scrub.
+fn write_waits_for_no_scrub(_: &mut KernelLog) {
+    let on = OverSlowSpare::new();
+    let (mapped, in_a_scrub) = on.at_a_scrub(1000);
+    let device = Device::open(&mapped.path());
+    on.main.spoil(1000, 8);
+    let ended = status(&mapped).scrubs;
+    let accesses = on.accesses(|| device.write_pattern(1000, 8, 1).unwrap());
+    assert!(
+        accesses < in_a_scrub / 2,
+        "{accesses} accesses, {in_a_scrub} in a scrub"
+    );
+    assert_eq!(status(&mapped).scrubs, ended, "no scrub ended meanwhile");
+    drop(device);
+    on.remove(&mapped);
+}
+
+fn waits_for_no_layout(_: &mut KernelLog) {
+    let on = OverSlowSpare::new();
+    let mapped = on.up(" 2 scrub_interval 0");
+    let whole = on.accesses(|| drop(mapped.message(0, "write_metadata").unwrap()));
+    assert!(whole > 12, "a layout takes {whole} accesses");
     mapped.remove().unwrap();
-    // From the first scrub on a whole one takes a minute and more, and there is always one under way.
-    let mapped = Mapped::create("joined", &line(" 2 scrub_interval 1")).unwrap();
-    wait_for(&mapped, "the first scrub", |told| told.scrubs > 0);
-    takes(3000);
-    let (ended, before) = (status(&mapped).scrubs, spare.accesses());
-    wait_for(&mapped, "a scrub", |_| spare.accesses() > before);
+    let blank = Device::open(on.spare.path());
+    blank.write(0, &Buffer::sectors(48 * MIB)).unwrap();
+    let mapped = on.up(" 2 scrub_interval 0");
+    on.takes(3000);
+    let before = on.spare.accesses();
+    thread::scope(|scope| {
+        let layout = scope.spawn(|| mapped.message(0, "write_metadata"));
+        wait_for(&mapped, "the layout", |_| on.spare.accesses() > before);
+        mapped.suspend().unwrap();
+        let accesses = on.spare.accesses() - before;
+        assert!(accesses < whole / 2, "{accesses} of {whole} accesses");
+        on.takes(0);
+        let refused = layout.join().expect("no panic").unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EAGAIN), "{refused}");
+    });
+    // Asked again, it is laid out.
+    mapped.resume().unwrap();
+    mapped.message(0, "write_metadata").unwrap();
+    assert_eq!(status(&mapped).mode, Mode::ReadWrite);
+    on.remove(&mapped);
+}
+
+fn waits_for_no_scrub(_: &mut KernelLog) {
+    let on = OverSlowSpare::new();
+    let (mapped, accesses) = on.at_a_scrub(3000);
+    let (ended, before) = (status(&mapped).scrubs, on.spare.accesses());
     mapped.suspend().unwrap();
     assert!(
-        spare.accesses() - before < accesses / 2,
+        on.spare.accesses() - before < accesses / 2,
         "it waited for the scrub"
     );
     assert_eq!(status(&mapped).scrubs, ended);
-    takes(0);
+    on.takes(0);
     mapped.resume().unwrap();
     let told = wait_for(&mapped, "the scrub that was cut short", |told| {
         told.scrubs > ended
     });
     assert_eq!(told.corruption_detected, 0);
-    mapped.remove().unwrap();
-    beneath.remove().unwrap();
+    on.remove(&mapped);
 }
 
 fn backs_off(log: &mut KernelLog) {

@@ -1,11 +1,13 @@
 //! What is shared without locks, raced for from two processors.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::remapping::joined;
 use super::{check_remaps, failing, lifecycle, remaps, status, table, Test};
+use crate::block::Device;
 use crate::disk::{Disk, MIB};
 use crate::dm::{Line, Mapped};
 use crate::kernel_log::{KernelLog, Quiet};
@@ -25,6 +27,7 @@ pub const TESTS: &[(&str, Test)] = &[
         requests_race_late_writes,
     ),
     ("two-processors-suspends", suspends),
+    ("two-processors-moves-under-flushes", moves_under_flushes),
     ("two-processors-many-errors-at-once", failing::many_at_once),
     (
         "two-processors-removal-in-flight",
@@ -133,6 +136,37 @@ fn requests_race_late_writes(_: &mut KernelLog) {
     check_remaps(&mapped, &all, &[]);
     mapped.remove().unwrap();
     late.remove().unwrap();
+}
+
+/// Blocks are moved on request while somebody flushes all the time: whatever waits for requests on
+/// their way waits for those alone that were there before.
+fn moves_under_flushes(_: &mut KernelLog) {
+    two_are_online();
+    let (main, spare) = (Disk::of_mib(16), Disk::of_mib(16));
+    let mapped = joined(&main, &spare);
+    let moved = AtomicBool::new(false);
+    let flushes = thread::scope(|scope| {
+        let flushing = scope.spawn(|| {
+            stay_on(1);
+            let device = Device::open(&mapped.path());
+            let mut flushes = 0u64;
+            while !moved.load(Ordering::Relaxed) {
+                device.flush().unwrap();
+                device.discard(8 * MIB, 8).unwrap_err();
+                flushes += 1;
+            }
+            flushes
+        });
+        stay_on(0);
+        for block in 0..200 {
+            mapped.message(0, &format!("remap {block}")).unwrap();
+        }
+        moved.store(true, Ordering::Relaxed);
+        flushing.join().expect("every flush succeeds")
+    });
+    assert!(flushes > 20, "{flushes} flushes");
+    assert_eq!(status(&mapped).active.get(), 200);
+    mapped.remove().unwrap();
 }
 
 /// Suspends and new tables, while both processors read and write and blocks are moved.
