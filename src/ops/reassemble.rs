@@ -18,6 +18,7 @@ use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::params::Options;
 use crate::remap_core::quorum::{Assembly, Verdict};
 use crate::remap_core::units::{BlockSize, IdentityDigest, Sectors};
+use crate::remap_core::verdict::{Evidence, TableState};
 use crate::text;
 
 /// The devices of a host, looked at once for as many plans as are made in a row: what
@@ -172,8 +173,15 @@ fn draft_activation(
     main: Main,
     asked_read_only: bool,
 ) -> Draft {
-    let is_weak = seen.verdict().assembly() == Assembly::ReadOnlyOnRequest;
-    let read_only = asked_read_only || is_weak || has_unknown_features(seen);
+    let weak = |verdict: Verdict| verdict.assembly() == Assembly::ReadOnlyOnRequest;
+    let is_weak = weak(seen.verdict());
+    // A target whose table contradicts itself is read-only by itself, until it is asked for a
+    // repair; one that was told to be is never written.
+    let but_for_table = Evidence {
+        table: TableState::Intact,
+        ..seen.evidence()
+    };
+    let read_only = asked_read_only || weak(but_for_table.verdict()) || has_unknown_features(seen);
     let path = &seen.path;
     let mut draft = Draft::new(operation, format!("Bring up {name}"));
     draft.seen(seen);
@@ -183,6 +191,10 @@ fn draft_activation(
     draft.token = (is_weak && !asked_read_only).then(|| seen.token());
     if read_only {
         draft.notes.push("It comes up read-only.".to_owned());
+    } else if is_weak {
+        draft.notes.push(format!(
+            "It comes up read-only until it is repaired: repair {name}"
+        ));
     }
     if seen.verdict().assembly() == Assembly::WithEvent {
         draft.notes.push(format!(

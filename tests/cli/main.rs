@@ -16,6 +16,7 @@ mod mains;
 mod many;
 mod names;
 mod needs;
+mod needs_check;
 mod own_files;
 mod rebuild;
 mod scenarios;
