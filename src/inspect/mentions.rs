@@ -555,6 +555,7 @@ mod tests {
                         length: Sectors::new(64),
                         uuid: Some("AB-01".to_owned()),
                         label: Some("home".to_owned()),
+                        boots: false,
                     }),
                     signatures: vec![signature("ext4", "11-22", Some("data"))],
                 },

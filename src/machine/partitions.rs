@@ -127,6 +127,7 @@ mod tests {
             length: Sectors::new(100),
             uuid: None,
             label: None,
+            boots: false,
         };
         let device = device(&whole, &partition);
         assert_eq!(device.name, "vault-part5");

@@ -53,6 +53,30 @@ impl NoLabels {
     }
 }
 
+/// Refuses a disk that firmware boots from: it looks for a partition table at the ends of the disk
+/// itself, and knows nothing of devices that are made of it.
+fn require_no_boot_disk(main: &Seen) -> Result<(), Refusal> {
+    let partitions = main.store.partitions().unwrap_or_default();
+    let (boot, others): (Vec<_>, Vec<_>) = partitions.iter().partition(|it| it.boots);
+    let Some(boot) = boot.first() else {
+        return Ok(());
+    };
+    let others: Vec<String> = others.iter().map(|it| it.number.to_string()).collect();
+    let path = shown(&main.inspection.path);
+    Err(Refusal::new(
+        "boot-disk",
+        format!("{path} is a disk that firmware boots from, by its partition {}.", boot.number),
+        match others.is_empty() {
+            true => "Name another disk.".to_owned(),
+            false => format!(
+                "Make one of its partitions main: {}. With --bare the whole disk is, and may be read past \
+                 the device while the machine starts.",
+                others.join(", ")
+            ),
+        },
+    ))
+}
+
 /// The form of main of a new device, and what is to be said of it: what was asked for, else
 /// labels where main is empty or bears some.
 ///
@@ -80,6 +104,7 @@ pub(super) fn choose(
         Some(MainForm::Bare) => return Ok((MainForm::Bare, None)),
         asked => asked.unwrap_or(MainForm::Labelled),
     };
+    require_no_boot_disk(main)?;
     match (against_labels(main, context)?, asked) {
         (None, _) => {
             let note = "Main gets labels: nobody takes it past the device, which is 2 MiB smaller.";

@@ -163,6 +163,9 @@ pub struct Partition {
     pub uuid: Option<String>,
     /// The label that it has in the table.
     pub label: Option<String>,
+    /// Whether firmware boots from it: the system partition of EFI, that of a BIOS, or one that an
+    /// MBR marks as active.
+    pub boots: bool,
 }
 
 /// Signatures in words, in the order in which they were found.

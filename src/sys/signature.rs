@@ -73,6 +73,7 @@ pub(super) fn partitions(file: &File) -> Result<Vec<Partition>, IoError> {
             let number = entry.get_partno().ok()?;
             Some(Partition {
                 number,
+                boots: boots(&entry),
                 uuid: uuid_of(&entry, number),
                 label: entry
                     .get_name()
@@ -87,6 +88,26 @@ pub(super) fn partitions(file: &File) -> Result<Vec<Partition>, IoError> {
     partitions.sort_by_key(|partition| partition.number);
     partitions.dedup_by_key(|partition| partition.number);
     Ok(partitions)
+}
+
+/// Whether firmware boots from a partition: the system partition of EFI (UEFI 2.10, 5.2.2 and
+/// 5.3.3), that of a boot loader for a BIOS in a GUID partition table (GRUB's manual, 3.4), and
+/// what an MBR marks as active.
+fn boots(entry: &BlkidPartition<'_>) -> bool {
+    const GUIDS: [&str; 2] = [
+        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+        "21686148-6449-6e6f-744e-656564454649",
+    ];
+    const MBR_TYPE: i32 = 0xef;
+    const MBR_ACTIVE: u64 = 0x80;
+    let table = entry.get_table().and_then(|table| table.get_type());
+    match table.as_deref() {
+        Ok("dos") => entry.get_type() == MBR_TYPE || entry.get_flags() == MBR_ACTIVE,
+        Ok("gpt") => entry
+            .get_type_string()
+            .is_ok_and(|kind| GUIDS.iter().any(|guid| guid.eq_ignore_ascii_case(&kind))),
+        _ => false,
+    }
 }
 
 /// The UUID of a partition: its own, or in a table without such the table's with its number.

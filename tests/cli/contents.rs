@@ -59,6 +59,46 @@ fn a_spare_with_a_signature_is_refused_by_its_name_and_taken_on_request() {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
 }
 
+#[test]
+fn a_disk_that_firmware_boots_from_is_no_main_as_a_whole() {
+    /// An MBR with partitions of these flags and types, a MiB each.
+    fn make_table(image: &Path, entries: &[(u8, u8)]) {
+        let mut sector = vec![0; 512];
+        let places = sector[446..].chunks_exact_mut(16).zip(entries).zip(1u32..);
+        for ((place, (flags, kind)), number) in places {
+            (place[0], place[4]) = (*flags, *kind);
+            place[8..12].copy_from_slice(&(number * 2048).to_le_bytes());
+            place[12..16].copy_from_slice(&2048u32.to_le_bytes());
+        }
+        sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        put(image, 0, &sector);
+    }
+    let words = "create vault --main main.img --spare spare.img --confirm vault --json";
+    let cases: [(&[(u8, u8)], Option<&str>); 4] = [
+        (&[(0, 0x83), (0, 0x8e)], None),
+        (&[(0, 0xef), (0, 0x83), (0, 0x8e)], Some("main: 2, 3.")),
+        (&[(0, 0x83), (0x80, 0x83)], Some("main: 1.")),
+        (&[(0x80, 0x83)], Some("another disk")),
+    ];
+    for (entries, advice) in cases {
+        let bench = Bench::new();
+        make_table(&bench.image("main.img", 5 * 2048), entries);
+        bench.image("spare.img", SECTORS);
+        let (changed, ran) = bench.is_changed_by("spare.img", words);
+        let Some(advice) = advice else {
+            assert_eq!((ran.status, changed), (0, true), "{}", ran.stderr);
+            continue;
+        };
+        assert_eq!((ran.status, changed), (5, false), "{entries:?}");
+        let error = ran.error();
+        assert_eq!(error["code"], "boot-disk");
+        let told = error["advice"].as_str().unwrap();
+        assert!(told.contains(advice), "{told}");
+        let bare = bench.run(&format!("{words} --bare"));
+        assert_eq!(bare.status, 0, "{}", bare.stderr);
+    }
+}
+
 /// Lets an image be known by a file system with a mirror, an array and a partition table,
 /// each of which also has something at the end of the image or far inside.
 fn make_everything(image: &Path, sectors: u64) {
