@@ -564,8 +564,14 @@ impl<R: Room> Engine<R> {
         }
         let known = self.superblock();
         let known = known.ok_or(WriteFailure::Refused(Refusal::Mismatch))?;
+        // Where all slots hold one content, nothing is left of what was tried: the only copy
+        // of a later sequence may have been damaged, and healed with the one before.
+        let tried = match found.judgement.winner_count() {
+            Slot::COUNT => highest.unwrap_or(self.tried),
+            _ => self.tried,
+        };
         let mut next = R::boxed(Superblock {
-            sequence: self.tried,
+            sequence: tried,
             timestamp: host.now().stamp,
             ..*known
         })?;

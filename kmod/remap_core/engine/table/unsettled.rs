@@ -2,13 +2,15 @@
 //! Table blocks that did not take a write: what they may hold on the spare, which writes must
 //! wait for that, and how the table goes on without them.
 
-use crate::remap_core::engine::host::{Host, Index, List, Page, Room};
-use crate::remap_core::engine::table::{Table, TableBlock};
+use crate::remap_core::engine::host::{Full, Host, Index, List, Page, Patience, Room};
+use crate::remap_core::engine::table::{Table, TableBlock, ENTRIES};
 use crate::remap_core::layout::{Region, ENTRIES_PER_BLOCK};
 use crate::remap_core::message::Device;
 use crate::remap_core::policy::Failure;
 use crate::remap_core::relocation::{pending, Change};
-use crate::remap_core::remap_table::{seal_block, BlockFlaw, BlockPlace, Entry, EntryState};
+use crate::remap_core::remap_table::{
+    check_block, entry, seal_block, BlockFlaw, BlockPlace, Entry, EntryState,
+};
 use crate::remap_core::units::{Blocks, Errno, MainBlock, Replacement, BLOCK_4K_BYTES};
 
 /// An entry that an unsettled table block may hold on the spare.
@@ -246,11 +248,66 @@ impl<R: Room> Table<R> {
             };
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             if self.bring_together(host, number).is_err() {
-                outcome = outcome.and(self.destroy_header(host, region.other(), number));
+                let destroyed = self.destroy_header(host, region.other(), number);
+                if destroyed.is_err() && self.doubt(host, region, number).is_err() {
+                    // Tried again, with the memory that it takes.
+                    self.fence_due = true;
+                    self.fenced = false;
+                    return destroyed;
+                }
+                outcome = outcome.and(destroyed);
             }
         }
         self.fenced = !self.blocks.iter().any(TableBlock::may_hold_more);
         outcome
+    }
+
+    /// Leaves in limbo what only one `region` says in a table block, where the other one can be
+    /// read, may be believed, and takes no write. Whoever reads that one alone after a restart
+    /// finds these blocks where they were before.
+    ///
+    /// # Errors
+    ///
+    /// No memory for it.
+    fn doubt<H: Host<Room = R>>(
+        &mut self,
+        host: &mut H,
+        region: Region,
+        number: u32,
+    ) -> Result<(), Full> {
+        let (layout, other) = (self.layout, region.other());
+        let place = BlockPlace {
+            array: self.array,
+            region: other,
+            index: number,
+        };
+        let [page, _] = &mut self.pages;
+        let Some(at) = layout.table_block(other, number) else {
+            return Ok(());
+        };
+        let read = host.read(Device::Spare, at, page, BLOCK_4K_BYTES as u32);
+        if read.is_ok() && check_block(page.raw(), &place).is_err() {
+            return Ok(());
+        }
+        self.limbo.reserve(ENTRIES as usize, Patience::None)?;
+        for place in 0..ENTRIES {
+            let Some(replacement) = layout.replacement_at(number, place) else {
+                continue;
+            };
+            let ours = host.index().entry(replacement);
+            let live = host.index().get(ours.main);
+            let counts = live.is_some_and(|live| live.replacement == replacement);
+            let theirs = entry(page.raw(), place).filter(|_| read.is_ok());
+            if counts && ours.state == EntryState::Active && theirs != Some(ours) {
+                self.limbo.push(Limbo {
+                    block: ours.main,
+                    moves: ours.moves,
+                    replacement,
+                    number,
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Has the spare hold for good what was read of it. In its cache that may lie over an

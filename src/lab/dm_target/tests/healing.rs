@@ -297,3 +297,24 @@ fn a_write_of_the_copies_that_failed_never_meets_another_of_its_sequence() {
     rig.message(&Message::Repair).unwrap();
     assert_eq!(rig.verdict(), Verdict::Healthy);
 }
+
+/// The one copy of a later sequence is damaged and healed with the one before: nothing is left of
+/// the later one, and the next write must not pass it over.
+#[test]
+fn a_sequence_of_which_no_copy_is_left_is_written_again() {
+    let mut rig = Rig::new(BlockSize::B512, 64);
+    let only_the_first_is_written = |rig: &mut Rig| {
+        for slot in &Slot::ALL[..4] {
+            rig.break_spare_at(Direction::Write, slot.sector(), 1);
+        }
+        assert!(rig.message(&Message::WriteMetadata).is_err());
+        rig.heal_disks();
+        rig.restart(Options::default()).unwrap();
+        assert_eq!(rig.status().verdict, Verdict::Interrupted);
+    };
+    only_the_first_is_written(&mut rig);
+    rig.damage(Slot::S4.sector(), &[0x5a; 512]);
+    rig.message(&Message::Repair).unwrap();
+    assert_eq!(rig.status().verdict, Verdict::Healthy);
+    only_the_first_is_written(&mut rig);
+}

@@ -480,6 +480,8 @@ impl Life {
         let place = self.below(BLOCKS + 6);
         let layout = self.layout();
         let what = match self.below(15) {
+            // A write that fails may be torn, and rot has the other one of the pair.
+            5 | 9 | 10 | 13 | 14 if self.rotten => return,
             0 => {
                 self.main.bad_to_write.insert(place);
                 format!("main takes no {place}")
@@ -543,7 +545,8 @@ impl Life {
     fn rot(&mut self) {
         // Rot and a torn write, or one that failed, together may take both of a pair.
         let power_fails = self.world.lock().unwrap().power.is_some();
-        if self.rotten || self.spare.offline || power_fails || !self.spare.cache.is_empty() {
+        let tears = power_fails || self.spare.write_errors > 0;
+        if self.rotten || self.spare.offline || tears || !self.spare.cache.is_empty() {
             return;
         }
         let layout = self.layout();
@@ -559,6 +562,16 @@ impl Life {
                 // A region that could not be read when the table was is destroyed before the next
                 // write, whatever it holds: rot of the other one would take both.
                 if !self.agree_on(&layout, number) || self.target.index.holds_writes {
+                    return;
+                }
+                let other = layout.table_block(region.other(), number).unwrap().get();
+                if self
+                    .spare
+                    .bad_to_write
+                    .range(other..other + 8)
+                    .next()
+                    .is_some()
+                {
                     return;
                 }
                 layout.table_block(region, number).unwrap()

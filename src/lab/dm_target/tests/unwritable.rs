@@ -120,6 +120,44 @@ fn a_block_on_the_spare_whose_move_may_show_later_holds_writes_until_it_is_known
     }
 }
 
+/// A region that neither takes a write nor can be kept from being believed says of a block what it
+/// said before its last move; after a restart it may be the only one that can be read.
+#[test]
+fn what_one_region_alone_tells_of_is_moved_again_before_it_is_acknowledged() {
+    for region in Region::ALL {
+        for others_work in [false, true] {
+            let case = format!("region {region:?}, others work {others_work}");
+            let mut rig = Rig::new(BlockSize::B512, 520);
+            rig.write(0, 8, 1).unwrap();
+            rig.message(&Message::Remap(MainBlock::new(7))).unwrap();
+            let tables = rig.layout().table_blocks();
+            for number in 0..tables {
+                break_table(&mut rig, region, number, 0);
+            }
+            rig.break_main(Direction::Write, 2, 1);
+            assert_eq!(rig.write(2, 1, 2), lost([2]), "{case}");
+            if others_work {
+                rig.heal_disks();
+                break_table(&mut rig, region, 0, 0);
+            }
+            rig.restart(Options::default()).unwrap();
+            let acknowledged = rig.write(2, 1, 3).is_ok();
+            assert!(acknowledged || !others_work, "{case}");
+            rig.write(3, 5, 3).unwrap();
+            for number in 0..tables {
+                let at = rig.layout().table_block(region.other(), number).unwrap();
+                rig.break_spare_at(Direction::Read, at, 8);
+            }
+            rig.restart(Options::default()).unwrap();
+            if acknowledged {
+                rig.expect(2, 1, 3);
+            }
+            rig.expect(0, 2, 1);
+            rig.expect(3, 5, 3);
+        }
+    }
+}
+
 #[test]
 fn a_lost_block_takes_another_replacement_where_its_own_cannot_be_recorded() {
     for region in Region::ALL {
