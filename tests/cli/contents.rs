@@ -61,8 +61,10 @@ fn a_spare_with_a_signature_is_refused_by_its_name_and_taken_on_request() {
 
 #[test]
 fn a_disk_that_firmware_boots_from_is_no_main_as_a_whole() {
-    /// An MBR with partitions of these flags and types, a MiB each.
-    fn make_table(image: &Path, entries: &[(u8, u8)]) {
+    /// Flags and type of a partition.
+    type Entry = (u8, u8);
+    /// An MBR with these partitions, a MiB each.
+    fn make_table(image: &Path, entries: &[Entry]) {
         let mut sector = vec![0; 512];
         let places = sector[446..].chunks_exact_mut(16).zip(entries).zip(1u32..);
         for ((place, (flags, kind)), number) in places {
@@ -74,7 +76,7 @@ fn a_disk_that_firmware_boots_from_is_no_main_as_a_whole() {
         put(image, 0, &sector);
     }
     let words = "create vault --main main.img --spare spare.img --confirm vault --json";
-    let cases: [(&[(u8, u8)], Option<&str>); 4] = [
+    let cases: [(&[Entry], Option<&str>); 4] = [
         (&[(0, 0x83), (0, 0x8e)], None),
         (&[(0, 0xef), (0, 0x83), (0, 0x8e)], Some("main: 2, 3.")),
         (&[(0, 0x83), (0x80, 0x83)], Some("main: 1.")),
