@@ -44,7 +44,7 @@ fmt: needs-checks ## Format every source file
 	$(CARGO) fmt --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) fmt --manifest-path tests/vm/guest/Cargo.toml
-	rustfmt --edition 2021 kmod/dm_remap_main.rs
+	rustfmt --edition 2021 kmod/dm_remap_main.rs kmod/kernel/lib.rs
 
 .PHONY: fmt-check
 fmt-check: needs-checks
@@ -54,7 +54,7 @@ fmt-check: needs-checks
 	$(CARGO) fmt --check --manifest-path tests/core_alone/Cargo.toml
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) fmt --check --manifest-path tests/vm/guest/Cargo.toml
-	rustfmt --edition 2021 --check kmod/dm_remap_main.rs
+	rustfmt --edition 2021 --check kmod/dm_remap_main.rs kmod/kernel/lib.rs
 
 # Advisories are not among the checks: deny.toml says why.
 .PHONY: deny
@@ -91,12 +91,17 @@ bench: needs ## Measure what an operator waits for, beside other tools
 pictures: needs ## Draw the pictures of the documentation anew
 	$(CARGO) run --locked --example pictures
 
+.PHONY: object
+object: ## Compile the Rust side of the module, which is the same for every kernel
+	@scripts/object.sh
+
 .PHONY: vm-guest
-vm-guest: needs ## Build the machine the kernel tests run on, once; ANEW=1 from the newest kernel
-	@tests/vm/guest.sh $(if $(ANEW),--anew)
+vm-guest: needs ## Build the machines the kernel tests run on, once; ANEW=1 from the newest kernels
+	@. tests/vm/kernels.sh; for kernel in "$${stock_kernels[@]}"; do \
+		tests/vm/guest.sh --kernel "$$kernel" $(if $(ANEW),--anew); done
 
 .PHONY: vm-test
-vm-test: needs ## Compile the kernel module, boot a kernel with it, test it; TEST=part of a name
+vm-test: needs ## Compile the kernel module, boot kernels with it, test it; TEST=part of a name
 	@tests/vm/suite.sh '$(TEST)'
 
 .PHONY: vm-cold

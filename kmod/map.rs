@@ -130,18 +130,9 @@ impl Joined<'_> {
         done
     }
 
-    /// Looks at what came back.
-    #[inline]
+    /// Looks at what came back with an error: it is the engine's to count, to tell of, and to do
+    /// something about.
     pub fn receive(&self, bio: EndedBio) -> Ended {
-        match bio.is_well() {
-            true => bio.finish(),
-            false => self.receive_failed(bio),
-        }
-    }
-
-    /// Whatever failed is the engine's to count, to tell of, and to do something about.
-    #[inline(never)]
-    fn receive_failed(&self, bio: EndedBio) -> Ended {
         match bio.error() {
             Some(errno) => return bio.hold(errno, self.worker()),
             None if bio.failed_flush() == Some(FLUSH_OF_SPARE) => self.note_failed_flush(),

@@ -3,19 +3,17 @@
 
 use core::fmt;
 use core::ops::ControlFlow;
-use core::pin::Pin;
 
 use kernel::error::Result;
 use kernel::ffi::c_int;
-use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::str::CString;
 use kernel::sync::atomic::{Atomic, Full, Relaxed, Release};
-use kernel::sync::Mutex;
 
 use crate::dm::bio::{Bio, Ended, EndedBio, Mapped};
 use crate::dm::device::Device;
 use crate::dm::gate::Gate;
+use crate::dm::lock::{Lock, Rank};
 use crate::dm::published::read_once;
 use crate::dm::target::{Constructor, Owner, Refusal, Reply, Report, Target};
 use crate::dm::worker::Worker;
@@ -34,7 +32,6 @@ use crate::state::{now, State};
 pub struct Remap;
 
 /// One target of a table: main joined to its spare.
-#[pin_data(PinnedDrop)]
 pub struct Joined<'t> {
     owner: Owner<'t>,
     main: Device<'t>,
@@ -57,17 +54,12 @@ pub struct Joined<'t> {
     leaving: Atomic<bool>,
     /// Whether labels lie on main where the spare serves its ends.
     ends_covered: Atomic<bool>,
-    #[pin]
     gate: Gate,
-    #[pin]
     worker: Worker,
     /// Held by whoever scrubs, repairs or writes the copies.
-    #[pin]
-    maintenance: Mutex<()>,
-    #[pin]
-    state: Mutex<State>,
-    #[pin]
-    shown: Mutex<Shown>,
+    maintenance: Lock<()>,
+    state: Lock<State>,
+    shown: Lock<Shown>,
 }
 
 /// Where the replacement area is while there is no table.
@@ -170,17 +162,17 @@ impl<'t> Joined<'t> {
 
     /// The lock of whoever scrubs, repairs or writes the copies. It is taken before the
     /// state's.
-    pub fn maintenance(&self) -> &Mutex<()> {
+    pub fn maintenance(&self) -> &Lock<()> {
         &self.maintenance
     }
 
     /// The state that changes.
-    pub fn state(&self) -> &Mutex<State> {
+    pub fn state(&self) -> &Lock<State> {
         &self.state
     }
 
     /// What was told last. Its lock is taken after the state's, and held for no I/O.
-    pub fn shown(&self) -> &Mutex<Shown> {
+    pub fn shown(&self) -> &Lock<Shown> {
         &self.shown
     }
 
@@ -221,10 +213,9 @@ impl<'t> Joined<'t> {
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for Joined<'_> {
-    fn drop(self: Pin<&mut Self>) {
-        self.as_ref().get_ref().tell_gone();
+impl Drop for Joined<'_> {
+    fn drop(&mut self) {
+        self.tell_gone();
     }
 }
 
@@ -238,7 +229,7 @@ impl Target for Remap {
     fn construct<'t>(
         constructor: &mut Constructor<'t>,
         words: &[&str],
-    ) -> Result<Pin<KBox<Joined<'t>>>, Refusal> {
+    ) -> Result<KBox<Joined<'t>>, Refusal> {
         let refuse = |error, why| Refusal { error, why };
         let args = TargetArgs::parse(words).map_err(|error| {
             log::error(format_args!("{error}"));
@@ -279,12 +270,12 @@ impl Target for Remap {
         let state = State::new(settings).map_err(no_memory)?;
         let shown = state.engine.shown();
         let index = Index::new(main.size(), unit).map_err(no_memory)?;
-        let joined = try_pin_init!(Joined {
+        let joined = Joined {
             ahead: Atomic::new(0u64.wrapping_sub(constructor.owner().begin().get())),
             length: constructor.length(),
             owner: constructor.owner(),
-            main_path: text(args.main)?,
-            spare_path: text(args.spare)?,
+            main_path: text(args.main).map_err(no_memory)?,
+            spare_path: text(args.spare).map_err(no_memory)?,
             main,
             spare,
             options: args.options,
@@ -294,62 +285,62 @@ impl Target for Remap {
             flush_failed: Atomic::new(false),
             leaving: Atomic::new(false),
             ends_covered: Atomic::new(false),
-            gate <- Gate::new(),
-            worker <- Worker::new(),
-            maintenance <- new_mutex!(()),
-            state <- new_mutex!(state),
-            shown <- new_mutex!(shown),
-        }? Error);
-        KBox::pin_init(joined, GFP_KERNEL).map_err(no_memory)
+            gate: Gate::new().map_err(no_memory)?,
+            worker: Worker::new().map_err(no_memory)?,
+            maintenance: Lock::new(Rank::Maintenance, ()).map_err(no_memory)?,
+            state: Lock::new(Rank::State, state).map_err(no_memory)?,
+            shown: Lock::new(Rank::Shown, shown).map_err(no_memory)?,
+        };
+        KBox::new(joined, GFP_KERNEL).map_err(|_| no_memory(ENOMEM))
     }
 
-    fn gate<'a>(joined: Pin<&'a Joined<'_>>) -> &'a Gate {
-        &joined.get_ref().gate
+    fn gate<'a>(joined: &'a Joined<'_>) -> &'a Gate {
+        &joined.gate
     }
 
-    fn worker<'a>(joined: Pin<&'a Joined<'_>>) -> &'a Worker {
-        &joined.get_ref().worker
+    fn worker<'a>(joined: &'a Joined<'_>) -> &'a Worker {
+        &joined.worker
     }
 
     #[inline]
-    fn map(joined: Pin<&Joined<'_>>, bio: Bio) -> Mapped {
+    fn map(joined: &Joined<'_>, bio: Bio) -> Mapped {
         joined.send(bio)
     }
 
     #[inline]
-    fn end_io(joined: Pin<&Joined<'_>>, bio: EndedBio) -> Ended {
+    fn end_io(joined: &Joined<'_>, bio: EndedBio) -> Ended {
         joined.receive(bio)
     }
 
-    fn work(joined: Pin<&Joined<'_>>) {
+    fn work(joined: &Joined<'_>) {
         joined.serve_held();
     }
 
-    fn timer(joined: Pin<&Joined<'_>>) {
+    fn timer(joined: &Joined<'_>) {
         joined.on_timer();
     }
 
-    fn preresume(joined: Pin<&Joined<'_>>) -> Result {
+    fn preresume(joined: &Joined<'_>) -> Result {
         joined.load()
     }
 
-    fn resume(joined: Pin<&Joined<'_>>) {
+    fn resume(joined: &Joined<'_>) {
         joined.leaving.store(false, Relaxed);
         joined.state.lock().running = true;
         joined.tell();
     }
 
-    fn presuspend(joined: Pin<&Joined<'_>>) {
+    fn presuspend(joined: &Joined<'_>) {
         // Whoever is at work on the metadata stops at its next step.
         joined.leaving.store(true, Relaxed);
     }
 
-    fn presuspend_undo(joined: Pin<&Joined<'_>>) {
+    fn presuspend_undo(joined: &Joined<'_>) {
         joined.leaving.store(false, Relaxed);
         joined.tell();
     }
 
-    fn postsuspend(joined: Pin<&Joined<'_>>) {
+    fn postsuspend(joined: &Joined<'_>) {
         joined.leaving.store(true, Relaxed);
         let _maintaining = joined.maintenance.lock();
         {
@@ -360,7 +351,7 @@ impl Target for Remap {
         joined.tell();
     }
 
-    fn report(joined: Pin<&Joined<'_>>, report: Report, out: &mut dyn fmt::Write) -> fmt::Result {
+    fn report(joined: &Joined<'_>, report: Report, out: &mut dyn fmt::Write) -> fmt::Result {
         let args = joined.arguments();
         match report {
             Report::Status => {
@@ -387,11 +378,7 @@ impl Target for Remap {
         }
     }
 
-    fn message(
-        joined: Pin<&Joined<'_>>,
-        words: &[&str],
-        reply: &mut dyn fmt::Write,
-    ) -> Result<Reply> {
+    fn message(joined: &Joined<'_>, words: &[&str], reply: &mut dyn fmt::Write) -> Result<Reply> {
         let message = Message::parse(words).map_err(|error| {
             log::error(format_args!("{}: {error}", joined.number()));
             EINVAL
@@ -399,16 +386,16 @@ impl Target for Remap {
         joined.obey(&message, reply)
     }
 
-    fn takes_discards(joined: Pin<&Joined<'_>>) -> bool {
+    fn takes_discards(joined: &Joined<'_>) -> bool {
         joined.main.takes_discards()
     }
 
-    fn largest_device<'a>(joined: Pin<&'a Joined<'_>>) -> &'a Device<'a> {
-        &joined.get_ref().main
+    fn largest_device<'a>(joined: &'a Joined<'_>) -> &'a Device<'a> {
+        &joined.main
     }
 
     fn devices(
-        joined: Pin<&Joined<'_>>,
+        joined: &Joined<'_>,
         length: Sectors,
         tell: &mut dyn FnMut(&Device<'_>, Sectors) -> ControlFlow<c_int>,
     ) -> ControlFlow<c_int> {
@@ -417,7 +404,7 @@ impl Target for Remap {
         tell(&joined.spare, joined.spare.size().align_down_4k())
     }
 
-    fn logical_block_bytes(joined: Pin<&Joined<'_>>) -> u32 {
+    fn logical_block_bytes(joined: &Joined<'_>) -> u32 {
         joined.unit.bytes()
     }
 }

@@ -2,7 +2,7 @@
 # Builds the two packages with what Debian's base system has.
 #   scripts/deb.sh [BINARY]     of this program; builds the release without one
 # They go to target/deb: dmremap-tui, with everything that starts with the machine, and
-# dm-remap-v4-dkms, the source of the module.
+# dm-remap-v4-dkms, the source of the module with its Rust side compiled.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/build-needs.sh deb
@@ -16,6 +16,7 @@ if [ -z "$binary" ]; then
     binary=${CARGO_TARGET_DIR:-target}/release/dmremap-tui
 fi
 tools=(dm-remap-scan dm-remap-write-metadata)
+scripts/object.sh
 
 # The packages whose libraries the program is linked with; with dpkg-dev also from which
 # version on.
@@ -103,7 +104,7 @@ module() {
     mkdir -p "$source"
     # What a build leaves beside the sources is not among them.
     (cd kmod && find . -type f \( -name '*.rs' -o -name '*.[ch]' -o -name '*.sh' -o -name Kbuild -o -name Makefile \
-        -o -name dkms.conf \) ! -name '*.mod.c' ! -name dm_bindings.rs -print0 | xargs -0 cp --parents -t "$source")
+        -o -name dkms.conf -o -name '*.o_shipped' \) ! -name '*.mod.c' -print0 | xargs -0 cp --parents -t "$source")
     documents "$root/usr/share/doc/dm-remap-v4-dkms"
     control dm-remap-v4-dkms "$module_version"
 }

@@ -5,12 +5,11 @@
 //! ways that take it by value. If it is held, or fails below and is then held, it goes to
 //! the target's worker as a [`HeldBio`], which does its work block by block and ends it.
 
-use core::mem::{self, MaybeUninit};
-use core::ptr::NonNull;
+use core::mem;
+use core::ptr::{self, NonNull};
 
-use kernel::bindings;
 use kernel::error::to_result;
-use kernel::ffi::c_int;
+use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 
 use super::device::{errno_of, Device};
@@ -20,18 +19,11 @@ use super::worker::Worker;
 use crate::remap_core::units::{Errno, Sector, Sectors, SECTOR_BYTES};
 
 /// The kernel's own.
-pub(super) type RawBio = bindings::bio;
+pub(super) type RawBio = ffi::bio;
 
-/// What is kept beside each bio while it is under way, in memory that device-mapper
-/// allocates with it.
-pub(super) struct Beside {
-    /// What it carries, and where on the mapped device. The bio's own is used up when it
-    /// ends.
-    part: bindings::bvec_iter,
-    /// Its operation and flags. The block layer takes away what a device has no use for.
-    flags: bindings::blk_opf_t,
-    stage: Stage,
-}
+/// State of a bio while it is under way, in memory that device-mapper allocates with it. The glue
+/// fills it in before it hands the bio over.
+pub(super) type Beside = ffi::dm_remap_beside;
 
 /// How far a bio has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,22 +36,52 @@ enum Stage {
     Failed(Errno),
 }
 
-/// Flags of bios that devices give up early.
-const FAIL_FAST: u32 = 1 << bindings::req_flag_bits___REQ_FAILFAST_DEV
-    | 1 << bindings::req_flag_bits___REQ_FAILFAST_TRANSPORT
-    | 1 << bindings::req_flag_bits___REQ_FAILFAST_DRIVER;
+impl Stage {
+    /// The number that is kept beside the bio. The glue puts 0 there for what is sent.
+    fn number(self) -> i32 {
+        match self {
+            Self::Sent => 0,
+            Self::Held => -1,
+            Self::Failed(errno) => errno.get(),
+        }
+    }
 
-/// How much is kept beside each bio, in bytes.
-pub(super) const BESIDE_BYTES: u32 = mem::size_of::<Beside>() as u32;
+    fn of(number: i32) -> Self {
+        match number {
+            0 => Self::Sent,
+            ..0 => Self::Held,
+            _ => Self::Failed(Errno::new(number)),
+        }
+    }
+}
 
-#[inline]
-fn beside(bio: NonNull<RawBio>) -> NonNull<Beside> {
-    // SAFETY: the bio is a clone of device-mapper's, for a target that asked for so much.
-    // The memory before it is never null, and aligned like the bio.
-    unsafe {
-        NonNull::new_unchecked(
-            ffi::dm_per_bio_data(bio.as_ptr(), mem::size_of::<Beside>()).cast::<Beside>(),
-        )
+impl Beside {
+    /// How far the bio has come.
+    fn stage(&self) -> Stage {
+        Stage::of(self.stage)
+    }
+
+    /// How much the bio carries.
+    #[inline]
+    fn length(&self) -> Sectors {
+        Sectors::from_bytes(u64::from(self.bytes))
+    }
+
+    #[inline]
+    fn is_write(&self) -> bool {
+        // Operations that write have odd numbers.
+        self.op & 1 != 0
+    }
+
+    #[inline]
+    fn is_discard(&self) -> bool {
+        self.op & ffi::REQ_OP_MASK == ffi::REQ_OP_DISCARD
+    }
+
+    /// Whether any of these is so.
+    fn has(&self, traits: c_uint) -> bool {
+        // SAFETY: takes any operation and flags.
+        unsafe { ffi::dm_remap_op_traits(self.op) & traits != 0 }
     }
 }
 
@@ -70,7 +92,7 @@ fn beside(bio: NonNull<RawBio>) -> NonNull<Beside> {
 ///
 /// - `bio` is a clone that device-mapper handed to the `map` callback; the callback has not
 ///   returned.
-/// - `beside` is the memory beside it.
+/// - `beside` is the memory beside it, which tells what the bio is; nobody else uses it now.
 /// - If it writes it has entered the target's gate, and leaves it when it is answered for in
 ///   another way than being sent.
 pub struct Bio {
@@ -80,12 +102,21 @@ pub struct Bio {
 
 /// How a bio was answered.
 #[must_use]
-pub struct Mapped(c_int);
+pub struct Mapped(ffi::dm_remap_answer);
 
 impl Mapped {
-    /// What the `map` callback returns to device-mapper.
-    pub(super) fn code(self) -> c_int {
+    /// What the glue sends the bio by, or returns to device-mapper.
+    #[inline]
+    pub(super) fn answer(self) -> ffi::dm_remap_answer {
         self.0
+    }
+
+    #[inline]
+    fn without_device(code: u64) -> Self {
+        Self(ffi::dm_remap_answer {
+            bdev: ptr::null_mut(),
+            at: code,
+        })
     }
 }
 
@@ -94,47 +125,37 @@ impl Bio {
     ///
     /// # Safety
     ///
-    /// `bio` must be what device-mapper handed to the `map` callback, `gate` that of its
-    /// target, and the wrapper must not outlive the callback.
+    /// `bio` must be what device-mapper handed to the `map` callback, `beside` what is beside it,
+    /// filled in, and the wrapper must not outlive the callback. If it writes it must have entered
+    /// the target's gate.
     #[inline]
-    pub(super) unsafe fn new(bio: NonNull<RawBio>, gate: &Gate) -> Self {
-        // SAFETY: the bio is valid, and a clone for a target that asks for so much.
-        let beside = unsafe {
-            if is_write(bio.as_ref()) {
-                let beside = gate.enter(bio.as_ptr(), mem::size_of::<Beside>());
-                NonNull::new_unchecked(beside.cast::<Beside>())
-            } else {
-                beside(bio)
-            }
-        };
-        // INVARIANT: as the caller promises; who writes has entered.
+    pub(super) unsafe fn new(bio: NonNull<RawBio>, beside: NonNull<Beside>) -> Self {
+        // INVARIANT: as the caller promises.
         Self { bio, beside }
     }
 
     #[inline]
-    fn iter(&self) -> &bindings::bvec_iter {
-        // SAFETY: by the invariants the bio is valid and nobody else uses it now.
-        unsafe { &self.bio.as_ref().bi_iter }
+    fn beside(&self) -> &Beside {
+        // SAFETY: by the invariants.
+        unsafe { self.beside.as_ref() }
     }
 
     /// Whether it carries no data: a flush.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.iter().bi_size == 0
+        self.beside().bytes == 0
     }
 
     /// Whether it changes what the device holds.
     #[inline]
     pub fn is_write(&self) -> bool {
-        // SAFETY: as in `iter`.
-        is_write(unsafe { self.bio.as_ref() })
+        self.beside().is_write()
     }
 
     /// Whether it only tells that its blocks are not needed any more.
     #[inline]
     pub fn is_discard(&self) -> bool {
-        // SAFETY: as in `iter`.
-        op_of(unsafe { self.bio.as_ref().bi_opf }) == bindings::req_op_REQ_OP_DISCARD
+        self.beside().is_discard()
     }
 
     /// Of several equal flushes to one target, which this is: 0 to one less than what
@@ -142,19 +163,19 @@ impl Bio {
     #[inline]
     pub fn number(&self) -> u32 {
         // SAFETY: the bio is a clone of device-mapper's.
-        unsafe { ffi::dm_bio_get_target_bio_nr(self.bio.as_ptr()) }
+        unsafe { ffi::dm_remap_bio_number(self.bio.as_ptr()) }
     }
 
     /// Where on the mapped device it begins.
     #[inline]
     pub fn sector(&self) -> Sector {
-        Sector::new(self.iter().bi_sector)
+        Sector::new(self.beside().sector)
     }
 
     /// How much it carries.
     #[inline]
     pub fn length(&self) -> Sectors {
-        Sectors::from_bytes(u64::from(self.iter().bi_size))
+        self.beside().length()
     }
 
     /// Answers for its first `length` alone; the rest comes back as a bio of its own. It
@@ -164,18 +185,12 @@ impl Bio {
         let length = length.get().min(self.length().get()) as u32;
         // SAFETY: the bio is a clone of device-mapper's that carries data, at least so
         // much, and `map` has not returned.
-        unsafe { ffi::dm_accept_partial_bio(self.bio.as_ptr(), length) }
+        unsafe { ffi::dm_remap_bio_accept(self.bio.as_ptr(), self.beside.as_ptr(), length) }
     }
 
-    #[inline]
-    fn remember(&self, stage: Stage) {
-        let beside = self.beside.as_ptr();
+    fn remember(&mut self, stage: Stage) {
         // SAFETY: by the invariants.
-        unsafe {
-            (&raw mut (*beside).part).write(*self.iter());
-            (&raw mut (*beside).flags).write(self.bio.as_ref().bi_opf);
-            (&raw mut (*beside).stage).write(stage);
-        }
+        unsafe { self.beside.as_mut().stage = stage.number() };
     }
 
     fn leave(&self) {
@@ -187,33 +202,32 @@ impl Bio {
 
     /// Sends it to `at` on `device`.
     #[inline]
-    pub fn send_to(mut self, device: &Device<'_>, at: Sector) -> Mapped {
-        self.remember(Stage::Sent);
-        // SAFETY: the bio is ours until the callback returns, and the device is held until
-        // after every bio of the target has ended.
-        Mapped(unsafe {
-            self.bio.as_mut().bi_iter.bi_sector = at.get();
-            ffi::dm_remap_bio_set_dev(self.bio.as_ptr(), device.bdev())
+    pub fn send_to(self, device: &Device<'_>, at: Sector) -> Mapped {
+        // The glue has written that it is sent. The device is held until after every bio of the
+        // target has ended.
+        Mapped(ffi::dm_remap_answer {
+            bdev: device.bdev(),
+            at: at.get(),
         })
     }
 
     /// Hands it to the worker. It leaves the gate first, for it may have to wait for
     /// whoever drains it.
-    pub fn hold(self, worker: &Worker) -> Mapped {
+    pub fn hold(mut self, worker: &Worker) -> Mapped {
         self.leave();
         self.remember(Stage::Held);
         // SAFETY: by the invariants. Device-mapper leaves the bio to us until we end it.
-        unsafe { worker.hold(self.bio) };
-        Mapped(ffi::DM_MAPIO_SUBMITTED as c_int)
+        unsafe { worker.hold(self.bio, self.beside) };
+        Mapped::without_device(ffi::DM_MAPIO_SUBMITTED)
     }
 
     /// Ends it, for there is nothing to be done about it.
-    pub fn done(self) -> Mapped {
+    pub fn done(mut self) -> Mapped {
         self.remember(Stage::Held);
         // SAFETY: by the invariants; it is not used after this. `end_io` is called for it, and
         // lets it pass out of the gate.
-        unsafe { bindings::bio_endio(self.bio.as_ptr()) };
-        Mapped(ffi::DM_MAPIO_SUBMITTED as c_int)
+        unsafe { ffi::dm_remap_bio_end(self.bio.as_ptr(), 0) };
+        Mapped::without_device(ffi::DM_MAPIO_SUBMITTED)
     }
 
     /// Ends it with an I/O error.
@@ -221,30 +235,20 @@ impl Bio {
     pub fn fail(self) -> Mapped {
         self.leave();
         // No trace of it is left: device-mapper does not call `end_io` for it.
-        Mapped(ffi::DM_MAPIO_KILL as c_int)
+        Mapped::without_device(ffi::DM_MAPIO_KILL)
     }
 }
 
-/// The operation among a bio's operation and flags.
-#[inline]
-fn op_of(flags: bindings::blk_opf_t) -> bindings::req_op {
-    flags & ((1 << bindings::REQ_OP_BITS) - 1)
-}
-
-#[inline]
-fn is_write(bio: &RawBio) -> bool {
-    // Operations that write have odd numbers.
-    bio.bi_opf & 1 != 0
-}
-
-/// A bio that came back from a device.
+/// A bio that came back from a device with an error. What ended well the glue lets end.
 ///
 /// # Invariants
 ///
-/// `bio` is a clone that was answered for by [`Bio`] and has just ended.
+/// `bio` is a clone that was answered for by [`Bio`] and has just ended; `beside` is what is
+/// beside it.
 pub struct EndedBio {
     bio: NonNull<RawBio>,
-    status: bindings::blk_status_t,
+    beside: NonNull<Beside>,
+    status: c_uint,
 }
 
 /// Whether device-mapper is to end a bio that came back.
@@ -264,76 +268,70 @@ impl EndedBio {
     /// # Safety
     ///
     /// `bio` must be what device-mapper handed to the `end_io` callback, together with
-    /// `status`.
+    /// `status`, and `beside` what is beside it.
     #[inline]
-    pub(super) unsafe fn new(bio: NonNull<RawBio>, status: bindings::blk_status_t) -> Self {
+    pub(super) unsafe fn new(
+        bio: NonNull<RawBio>,
+        beside: NonNull<Beside>,
+        status: c_uint,
+    ) -> Self {
         // INVARIANT: as the caller promises.
-        Self { bio, status }
+        Self {
+            bio,
+            beside,
+            status,
+        }
+    }
+
+    fn beside(&self) -> &Beside {
+        // SAFETY: by the invariants.
+        unsafe { self.beside.as_ref() }
     }
 
     /// Lets it end as it is, out of the gate.
-    #[inline]
     pub fn finish(self) -> Ended {
-        // SAFETY: by the invariants; who writes has entered the gate.
-        unsafe {
-            if is_write(self.bio.as_ref()) {
-                return Ended(Gate::leave(self.bio.as_ptr()));
-            }
+        if self.beside().is_write() {
+            // SAFETY: by the invariants; who writes has entered the gate.
+            return Ended(unsafe { Gate::leave(self.bio.as_ptr()) });
         }
-        Ended(ffi::DM_ENDIO_DONE as c_int)
+        Ended(ffi::DM_ENDIO_DONE)
     }
 
-    /// Whether all went well.
-    #[inline]
-    pub fn is_well(&self) -> bool {
-        self.status == 0
-    }
-
-    /// The error with which a device gave it back; `None` if all went well, if it carries
-    /// no data, if nobody needs it, or if the worker has dealt with it already.
+    /// The error with which a device gave it back; `None` if it carries no data, if nobody needs
+    /// it, or if the worker has dealt with it already.
     pub fn error(&self) -> Option<Errno> {
-        if self.status == 0 {
-            return None;
-        }
-        // SAFETY: as in `new`.
-        let beside = unsafe { beside(self.bio).as_ref() };
-        if beside.stage != Stage::Sent || beside.part.bi_size == 0 {
+        let beside = self.beside();
+        if beside.stage() != Stage::Sent || beside.bytes == 0 {
             return None;
         }
         // Nobody waits for what is read ahead, and devices give it up for any reason. A
         // discard carries nothing that could lie elsewhere.
-        if beside.flags & (1 << bindings::req_flag_bits___REQ_RAHEAD) != 0
-            || op_of(beside.flags) == bindings::req_op_REQ_OP_DISCARD
-        {
+        if beside.is_discard() || beside.has(ffi::DM_REMAP_IS_READ_AHEAD) {
             return None;
         }
         // SAFETY: takes any status.
-        Some(errno_of(unsafe {
-            bindings::blk_status_to_errno(self.status)
-        }))
+        Some(errno_of(unsafe { ffi::dm_remap_status_errno(self.status) }))
     }
 
-    /// Of several equal flushes that failed, which this is; `None` if it is no flush or
-    /// all went well.
+    /// Of several equal flushes, which this is; `None` if it is no flush.
     pub fn failed_flush(&self) -> Option<u32> {
-        // SAFETY: as in `new`; the number is kept until the bio has ended.
-        unsafe {
-            (self.status != 0 && beside(self.bio).as_ref().part.bi_size == 0)
-                .then(|| ffi::dm_bio_get_target_bio_nr(self.bio.as_ptr()))
-        }
+        // SAFETY: by the invariants; the number is kept until the bio has ended.
+        let number = || unsafe { ffi::dm_remap_bio_number(self.bio.as_ptr()) };
+        (self.beside().bytes == 0).then(number)
     }
 
     /// Hands it to the worker with the error it came back with.
-    pub fn hold(self, error: Errno, worker: &Worker) -> Ended {
+    pub fn hold(mut self, error: Errno, worker: &Worker) -> Ended {
+        let write = self.beside().is_write();
         // SAFETY: by the invariants. Device-mapper leaves the bio to us until we end it.
         unsafe {
-            beside(self.bio).as_mut().stage = Stage::Failed(error);
-            if is_write(self.bio.as_ref()) {
+            self.beside.as_mut().stage = Stage::Failed(error).number();
+            if write {
                 Gate::leave(self.bio.as_ptr());
             }
-            worker.hold(self.bio);
+            worker.hold(self.bio, self.beside);
         }
-        Ended(ffi::DM_ENDIO_INCOMPLETE as c_int)
+        Ended(ffi::DM_ENDIO_INCOMPLETE)
     }
 }
 
@@ -342,9 +340,10 @@ impl EndedBio {
 /// # Invariants
 ///
 /// `bio` is a clone of device-mapper's that was answered for by [`Bio`], has left `gate`, and
-/// is ours until it is ended, by this being dropped at the latest.
+/// is ours until it is ended, by this being dropped at the latest; `beside` is what is beside it.
 pub struct HeldBio<'g> {
     bio: NonNull<RawBio>,
+    beside: NonNull<Beside>,
     gate: &'g Gate,
 }
 
@@ -356,44 +355,47 @@ impl<'g> HeldBio<'g> {
     ///
     /// # Safety
     ///
-    /// It must have been handed to the worker of the target whose gate this is, and be used
-    /// nowhere else.
-    pub(super) unsafe fn new(bio: NonNull<RawBio>, gate: &'g Gate) -> Self {
+    /// It must have been handed to the worker of the target whose gate this is, together with what
+    /// is beside it, and be used nowhere else.
+    pub(super) unsafe fn new(
+        bio: NonNull<RawBio>,
+        beside: NonNull<Beside>,
+        gate: &'g Gate,
+    ) -> Self {
         // INVARIANT: as the caller promises.
-        Self { bio, gate }
+        Self { bio, beside, gate }
     }
 
     fn beside(&self) -> &Beside {
         // SAFETY: by the invariants.
-        unsafe { beside(self.bio).as_ref() }
+        unsafe { self.beside.as_ref() }
     }
 
     /// Whether it changes what the device holds.
     pub fn is_write(&self) -> bool {
-        // SAFETY: by the invariants.
-        is_write(unsafe { self.bio.as_ref() })
+        self.beside().is_write()
     }
 
     /// Where on the mapped device it begins.
     pub fn sector(&self) -> Sector {
-        Sector::new(self.beside().part.bi_sector)
+        Sector::new(self.beside().sector)
     }
 
     /// How much it carries.
     pub fn length(&self) -> Sectors {
-        Sectors::from_bytes(u64::from(self.beside().part.bi_size))
+        self.beside().length()
     }
 
     /// Whether it must be on the medium when it ends.
     pub fn is_durable(&self) -> bool {
-        self.beside().flags & (1 << bindings::req_flag_bits___REQ_FUA) != 0
+        self.beside().has(ffi::DM_REMAP_IS_DURABLE)
     }
 
     /// The error with which a device gave it back; `None` if it was never sent, or if the
     /// device may have given it up early.
     pub fn failure(&self) -> Option<Errno> {
-        match self.beside().stage {
-            Stage::Failed(_) if self.beside().flags & FAIL_FAST != 0 => None,
+        match self.beside().stage() {
+            Stage::Failed(_) if self.beside().has(ffi::DM_REMAP_FAILS_FAST) => None,
             Stage::Failed(errno) => Some(errno),
             Stage::Sent | Stage::Held => None,
         }
@@ -422,50 +424,34 @@ impl<'g> HeldBio<'g> {
             skip.get() as u32 * SECTOR_BYTES as u32,
             length.get() as u32 * SECTOR_BYTES as u32,
         );
-        let mut part = MaybeUninit::<RawBio>::uninit();
-        // SAFETY: the bio is valid and ours. The clone lives on this stack until it has
-        // ended, uses the pages of the bio, which stay until that is ended, and stays
-        // within what the bio carries, as was checked. Neither call allocates: what the bio
-        // carries has neither an encryption context nor integrity data, for this target
-        // advertises neither.
+        // SAFETY: the bio is valid and ours, and what is asked for is within what it carries, as
+        // was checked. Its pages stay until it is ended.
         let result = unsafe {
-            let bio = self.bio.as_ptr();
-            let part = part.as_mut_ptr();
-            let whole = &raw const self.beside().part;
-            let error = ffi::dm_remap_bio_clone(part, device.bdev(), bio, whole, skip, durable);
-            if error != 0 {
-                return Err(errno_of(error));
-            }
-            (*part).bi_iter.bi_size = length;
-            (*part).bi_iter.bi_sector = at.get();
-            let result = bindings::submit_bio_wait(part);
-            bindings::bio_uninit(part);
-            result
+            ffi::dm_remap_bio_transfer(
+                self.bio.as_ptr(),
+                self.beside.as_ptr(),
+                device.bdev(),
+                at.get(),
+                skip,
+                length,
+                durable,
+            )
         };
         to_result(result).map_err(|error| errno_of(error.to_errno()))
     }
 
     /// Ends it.
     pub fn end(self, result: Result<(), Errno>) {
-        let status = match result {
-            Ok(()) => 0,
-            // SAFETY: takes any error number.
-            Err(errno) => unsafe { bindings::errno_to_blk_status(-errno.get()) },
-        };
-        self.end_with(status);
-    }
-
-    fn end_with(self, status: bindings::blk_status_t) {
         let this = mem::ManuallyDrop::new(self);
         let bio = this.bio.as_ptr();
+        let error = result.map_or_else(|errno| -errno.get(), |()| 0);
         // SAFETY: by the invariants; it is not used after this. `end_io` is called for it
         // once more, and lets it pass out of the gate, which it enters here to that end.
         unsafe {
             if this.is_write() {
-                this.gate.enter(bio, mem::size_of::<Beside>());
+                this.gate.enter(bio);
             }
-            (*bio).bi_status = status;
-            bindings::bio_endio(bio);
+            ffi::dm_remap_bio_end(bio, error);
         }
     }
 }
@@ -475,6 +461,7 @@ impl Drop for HeldBio<'_> {
         // INVARIANT: the bio is ended here instead.
         let bio = HeldBio {
             bio: self.bio,
+            beside: self.beside,
             gate: self.gate,
         };
         bio.end(Err(Errno::EIO));

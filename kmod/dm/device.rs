@@ -5,7 +5,6 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use kernel::alloc::Flags;
-use kernel::bindings;
 use kernel::error::to_result;
 use kernel::prelude::*;
 
@@ -16,12 +15,14 @@ use crate::remap_core::units::{Errno, Sector, Sectors, BLOCK_4K_BYTES};
 ///
 /// # Invariants
 ///
-/// - `dev` was got with `dm_get_device` for `ti` and was not put.
+/// - `dev` was opened for `ti` and was not put.
 /// - `ti` is a target whose destructor has not returned: nothing that lives for `'t`
 ///   outlives it.
+/// - `bdev` is its block device.
 pub struct Device<'t> {
     ti: NonNull<ffi::dm_target>,
     dev: NonNull<ffi::dm_dev>,
+    bdev: NonNull<ffi::block_device>,
     lives: PhantomData<&'t ()>,
 }
 
@@ -46,14 +47,14 @@ impl<'t> Device<'t> {
         let mut dev = core::ptr::null_mut();
         // SAFETY: `ti` is being constructed, so its table is valid; `path` is a string that
         // the call only reads; `dev` is written on success only.
-        to_result(unsafe {
-            let mode = ffi::dm_table_get_mode((*ti.as_ptr()).table);
-            ffi::dm_get_device(ti.as_ptr(), path.as_char_ptr(), mode, &mut dev)
-        })?;
-        // INVARIANT: the device was got just now, for this target.
+        to_result(unsafe { ffi::dm_remap_device_open(ti.as_ptr(), path.as_char_ptr(), &mut dev) })?;
+        // SAFETY: the device was opened just now.
+        let bdev = unsafe { ffi::dm_remap_device_bdev(dev) };
+        // INVARIANT: as above, for this target.
         Ok(Self {
             ti,
             dev: NonNull::new(dev).ok_or(ENODEV)?,
+            bdev: NonNull::new(bdev).ok_or(ENODEV)?,
             lives: PhantomData,
         })
     }
@@ -64,24 +65,23 @@ impl<'t> Device<'t> {
     }
 
     /// The block device itself.
-    pub(super) fn bdev(&self) -> *mut bindings::block_device {
-        // SAFETY: by the invariants `dev` is held; its block device is set while it is.
-        unsafe { (*self.dev.as_ptr()).bdev }
+    #[inline]
+    pub(super) fn bdev(&self) -> *mut ffi::block_device {
+        self.bdev.as_ptr()
     }
 
     /// The name it is listed under: `major:minor`.
     pub fn name(&self) -> &str {
         // SAFETY: `name` is a string with a NUL in it, written once when the device was
         // opened.
-        let name = unsafe { CStr::from_char_ptr((*self.dev.as_ptr()).name.as_ptr().cast()) };
+        let name = unsafe { CStr::from_char_ptr(ffi::dm_remap_device_name(self.dev.as_ptr())) };
         name.to_str().unwrap_or("?")
     }
 
     /// Its size.
     pub fn size(&self) -> Sectors {
-        // SAFETY: the block device is open. Its size may be changed while it is read, as
-        // in `bdev_nr_sectors()`; either value is one it has had.
-        Sectors::new(unsafe { core::ptr::read_volatile(&raw const (*self.bdev()).bd_nr_sectors) })
+        // SAFETY: the block device is open.
+        Sectors::new(unsafe { ffi::dm_remap_bdev_sectors(self.bdev()) })
     }
 
     /// The smallest unit it can be written in, in bytes.
@@ -121,12 +121,7 @@ impl<'t> Device<'t> {
     /// What the device gave; those bytes are unspecified then.
     pub fn read_part(&self, at: Sector, buffer: &mut Buffer, length: u32) -> Result<(), Errno> {
         let length = buffer.0.len().min(length as usize);
-        self.transfer(
-            at,
-            buffer.0.as_mut_ptr(),
-            length,
-            bindings::req_op_REQ_OP_READ,
-        )
+        self.transfer(at, buffer.0.as_mut_ptr(), length, ffi::DM_REMAP_READ)
     }
 
     /// Reads into `blocks` blocks of `chunk`, from its block `first` on, and waits for it.
@@ -144,7 +139,7 @@ impl<'t> Device<'t> {
     ) -> Result<(), Errno> {
         let data = chunk.0.get_mut(bytes_of(first, blocks));
         let data = data.ok_or(errno_of(EINVAL.to_errno()))?;
-        let op = bindings::req_op_REQ_OP_READ;
+        let op = ffi::DM_REMAP_READ;
         self.transfer(at, data.as_mut_ptr(), data.len(), op)
     }
 
@@ -164,7 +159,7 @@ impl<'t> Device<'t> {
     ) -> Result<(), Errno> {
         let data = chunk.0.get(bytes_of(first, blocks));
         let data = data.ok_or(errno_of(EINVAL.to_errno()))?;
-        let op = ffi::dm_remap_op_DM_REMAP_WRITE_DURABLY;
+        let op = ffi::DM_REMAP_WRITE_DURABLY;
         // The pointer is only read through: the operation is a write.
         self.transfer(at, data.as_ptr().cast_mut(), data.len(), op)
     }
@@ -177,7 +172,7 @@ impl<'t> Device<'t> {
     /// What the device gave; what lies there is unknown then.
     pub fn write_durably(&self, at: Sector, buffer: &Buffer, length: u32) -> Result<(), Errno> {
         let length = buffer.0.len().min(length as usize);
-        let op = ffi::dm_remap_op_DM_REMAP_WRITE_DURABLY;
+        let op = ffi::DM_REMAP_WRITE_DURABLY;
         // The pointer is only read through: the operation is a write.
         self.transfer(at, buffer.0.as_ptr().cast_mut(), length, op)
     }
@@ -189,7 +184,7 @@ impl<'t> Device<'t> {
     /// What the device gave; nothing may be taken for durable then.
     pub fn flush(&self) -> Result<(), Errno> {
         // SAFETY: the block device is open.
-        let result = to_result(unsafe { bindings::blkdev_issue_flush(self.bdev()) });
+        let result = to_result(unsafe { ffi::dm_remap_bdev_flush(self.bdev()) });
         result.map_err(|error| errno_of(error.to_errno()))
     }
 
@@ -198,7 +193,7 @@ impl<'t> Device<'t> {
         // `Chunk` that is borrowed until the call returns, and so in the kernel's direct
         // mapping.
         let result = to_result(unsafe {
-            bindings::bdev_rw_virt(self.bdev(), at.get(), data.cast(), length, op)
+            ffi::dm_remap_bdev_rw(self.bdev(), at.get(), data.cast(), length, op)
         });
         result.map_err(|error| errno_of(error.to_errno()))
     }
@@ -210,7 +205,11 @@ pub(super) fn errno_of(error: i32) -> Errno {
 }
 
 /// 4 KiB for reading and writing a device, aligned for it.
-pub struct Buffer(KBox<[u8; BLOCK_4K_BYTES]>);
+///
+/// # Invariants
+///
+/// It has so many bytes.
+pub struct Buffer(KVec<u8>);
 
 impl Buffer {
     /// Allocates a buffer of zeros.
@@ -220,17 +219,20 @@ impl Buffer {
     /// `ENOMEM`.
     pub fn new(flags: Flags) -> Result<Self> {
         // A whole page: kmalloc aligns a power of two to itself.
-        Ok(Self(KBox::init(pin_init::init_zeroed(), flags)?))
+        // INVARIANT: so many were asked for.
+        Ok(Self(KVec::from_elem(0, BLOCK_4K_BYTES, flags)?))
     }
 
     /// What is in it.
     pub fn bytes(&self) -> &[u8; BLOCK_4K_BYTES] {
-        &self.0
+        // SAFETY: by the invariants.
+        unsafe { &*self.0.as_ptr().cast() }
     }
 
     /// What is in it, to change.
     pub fn bytes_mut(&mut self) -> &mut [u8; BLOCK_4K_BYTES] {
-        &mut self.0
+        // SAFETY: by the invariants.
+        unsafe { &mut *self.0.as_mut_ptr().cast() }
     }
 }
 
@@ -275,6 +277,6 @@ impl Drop for Device<'_> {
     fn drop(&mut self) {
         // SAFETY: by the invariants the target's destructor has not returned, and the
         // device was not put.
-        unsafe { ffi::dm_put_device(self.ti.as_ptr(), self.dev.as_ptr()) };
+        unsafe { ffi::dm_remap_device_put(self.ti.as_ptr(), self.dev.as_ptr()) };
     }
 }

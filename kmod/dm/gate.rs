@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Waiting for writes in flight.
 
-use kernel::bindings;
-use kernel::error::to_result;
-use kernel::ffi::{c_int, c_void};
+use core::ptr::NonNull;
+
+use kernel::error::Result;
+use kernel::ffi::c_int;
 use kernel::prelude::*;
-use kernel::types::Opaque;
 
 use super::ffi;
 
 /// Counts writes in flight; [`Gate::drain`] waits for them. A write enters when it is mapped,
-/// before anything is decided about it, and leaves when it ends or is held.
+/// before anything is decided about it, and leaves when it ends or is held. The glue lets it in
+/// before it hands it over, and lets out what ended well.
 ///
 /// Writes are counted in two generations. They enter the open one, and a drain closes that and
 /// waits for it, so that nothing that enters meanwhile can hold the drain up: flushes and discards
@@ -18,11 +19,9 @@ use super::ffi;
 ///
 /// # Invariants
 ///
-/// `gate` is initialised and pinned.
-#[pin_data(PinnedDrop)]
+/// `gate` is the glue's, made for this, and freed with it.
 pub struct Gate {
-    #[pin]
-    gate: Opaque<ffi::dm_remap_gate>,
+    gate: NonNull<ffi::dm_remap_gate>,
 }
 
 // SAFETY: the kernel's side is made for use from every context at once.
@@ -32,25 +31,33 @@ unsafe impl Sync for Gate {}
 
 impl Gate {
     /// An open gate.
-    pub fn new() -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            gate <- Opaque::try_ffi_init(|slot: *mut ffi::dm_remap_gate| {
-                // SAFETY: `slot` is valid for writes and stays where it is.
-                to_result(unsafe { ffi::dm_remap_gate_init(slot) })
-            }),
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self> {
+        // SAFETY: may be called wherever one may sleep.
+        let gate = unsafe { ffi::dm_remap_gate_new() };
+        // INVARIANT: it was made just now, for this.
+        Ok(Self {
+            gate: NonNull::new(gate).ok_or(ENOMEM)?,
         })
     }
 
-    /// Enters, and gives the memory of so many bytes beside a bio. Does not sleep.
+    /// The glue's handle.
+    pub(super) fn raw(&self) -> *mut ffi::dm_remap_gate {
+        self.gate.as_ptr()
+    }
+
+    /// Enters. Does not sleep.
     ///
     /// # Safety
     ///
-    /// The bio must be a clone of device-mapper's for a target that asked for so much
-    /// beside each.
+    /// The bio must be a clone of device-mapper's for a target of ours.
     #[inline]
-    pub(super) unsafe fn enter(&self, bio: *mut bindings::bio, beside: usize) -> *mut c_void {
+    pub(super) unsafe fn enter(&self, bio: *mut ffi::bio) {
         // SAFETY: by the invariants, and as the caller promises.
-        unsafe { ffi::dm_remap_gate_enter(bio, beside, self.gate.get()) }
+        unsafe { ffi::dm_remap_gate_enter(self.raw(), bio) }
     }
 
     /// Leaves again, from any context; gives what `end_io` returns to let a bio end.
@@ -59,7 +66,7 @@ impl Gate {
     ///
     /// The bio must have entered a gate that still is, and not have left since.
     #[inline]
-    pub(super) unsafe fn leave(bio: *mut bindings::bio) -> c_int {
+    pub(super) unsafe fn leave(bio: *mut ffi::bio) -> c_int {
         // SAFETY: as the caller promises.
         unsafe { ffi::dm_remap_gate_leave(bio) }
     }
@@ -84,10 +91,10 @@ impl Gate {
     /// waited for as well. Without step 3 the drain would return while W is in flight.
     pub fn drain(&self) {
         // SAFETY: may be called wherever one may sleep.
-        unsafe { bindings::synchronize_rcu_expedited() };
+        unsafe { ffi::dm_remap_synchronize_rcu_expedited() };
         self.wait_for_closed();
         // SAFETY: by the invariants; the caller is alone.
-        unsafe { ffi::dm_remap_gate_turn(self.gate.get()) };
+        unsafe { ffi::dm_remap_gate_turn(self.raw()) };
         self.wait_for_closed();
     }
 
@@ -102,7 +109,7 @@ impl Gate {
     /// leave on another: counting first who left, and after a barrier who entered, never counts
     /// the former without the latter.
     fn closed_is_empty(&self) -> bool {
-        let gate = self.gate.get();
+        let gate = self.raw();
         // SAFETY: by the invariants; the caller of `drain` is alone.
         let (entered, left) = unsafe {
             let left = ffi::dm_remap_gate_closed_left(gate);
@@ -113,10 +120,9 @@ impl Gate {
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for Gate {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: it is initialised; who is dropping it has no bio on its way.
-        unsafe { ffi::dm_remap_gate_destroy(self.gate.get()) }
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // SAFETY: by the invariants; who is dropping it has no bio on its way.
+        unsafe { ffi::dm_remap_gate_free(self.raw()) }
     }
 }

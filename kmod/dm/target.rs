@@ -4,17 +4,14 @@
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::ControlFlow;
-use core::pin::Pin;
 use core::ptr::NonNull;
 
-use kernel::bindings;
 use kernel::error::{from_result, to_result, Result};
-use kernel::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
+use kernel::ffi::{c_char, c_int, c_uint, c_void};
 use kernel::prelude::*;
 use kernel::str::CString;
-use kernel::types::Opaque;
 
-use super::bio::{Bio, Ended, EndedBio, Mapped, BESIDE_BYTES};
+use super::bio::{Beside, Bio, Ended, EndedBio, Mapped};
 use super::claims::{self, Claimant};
 use super::device::Device;
 use super::ffi;
@@ -28,7 +25,7 @@ use crate::remap_core::units::{Sector, Sectors};
 const MAX_WORDS: usize = 16;
 
 /// The longest name of a mapped device, with its NUL.
-const NAME_BYTES: usize = ffi::DM_NAME_LEN as usize;
+const NAME_BYTES: usize = ffi::DM_NAME_LEN;
 
 /// A kind of target. The callbacks are device-mapper's; `Data<'t>` is one target of a
 /// table, which lives until that table is destroyed.
@@ -51,25 +48,25 @@ pub trait Target: Sized + 'static {
     fn construct<'t>(
         constructor: &mut Constructor<'t>,
         words: &[&str],
-    ) -> Result<Pin<KBox<Self::Data<'t>>>, Refusal>;
+    ) -> Result<KBox<Self::Data<'t>>, Refusal>;
 
     /// The gate that its bios enter.
-    fn gate<'a>(target: Pin<&'a Self::Data<'_>>) -> &'a Gate;
+    fn gate<'a>(target: &'a Self::Data<'_>) -> &'a Gate;
 
     /// Its worker, which nobody else uses.
-    fn worker<'a>(target: Pin<&'a Self::Data<'_>>) -> &'a Worker;
+    fn worker<'a>(target: &'a Self::Data<'_>) -> &'a Worker;
 
     /// Answers for one bio. May not sleep or allocate.
-    fn map(target: Pin<&Self::Data<'_>>, bio: Bio) -> Mapped;
+    fn map(target: &Self::Data<'_>, bio: Bio) -> Mapped;
 
-    /// Looks at a bio that came back from a device, in any context.
-    fn end_io(target: Pin<&Self::Data<'_>>, bio: EndedBio) -> Ended;
+    /// Looks at a bio that came back from a device with an error, in any context.
+    fn end_io(target: &Self::Data<'_>, bio: EndedBio) -> Ended;
 
     /// Deals with the bios that the worker holds. Runs on the worker.
-    fn work(target: Pin<&Self::Data<'_>>);
+    fn work(target: &Self::Data<'_>);
 
     /// Does what is due. Runs on the worker.
-    fn timer(target: Pin<&Self::Data<'_>>);
+    fn timer(target: &Self::Data<'_>);
 
     /// Called before a table is used for the first time or again, while no bio is
     /// admitted.
@@ -77,30 +74,26 @@ pub trait Target: Sized + 'static {
     /// # Errors
     ///
     /// The device stays suspended then.
-    fn preresume(target: Pin<&Self::Data<'_>>) -> Result;
+    fn preresume(target: &Self::Data<'_>) -> Result;
 
     /// Called when the table is used from now on.
-    fn resume(target: Pin<&Self::Data<'_>>);
+    fn resume(target: &Self::Data<'_>);
 
     /// Called when the table is to be used no more, while bios are still under way.
-    fn presuspend(target: Pin<&Self::Data<'_>>);
+    fn presuspend(target: &Self::Data<'_>);
 
     /// Called when that was given up.
-    fn presuspend_undo(target: Pin<&Self::Data<'_>>);
+    fn presuspend_undo(target: &Self::Data<'_>);
 
     /// Called when the table is used no more, and every bio has ended.
-    fn postsuspend(target: Pin<&Self::Data<'_>>);
+    fn postsuspend(target: &Self::Data<'_>);
 
     /// Prints what `report` asks for.
     ///
     /// # Errors
     ///
     /// Only if the buffer is full.
-    fn report(
-        target: Pin<&Self::Data<'_>>,
-        report: Report,
-        out: &mut dyn fmt::Write,
-    ) -> fmt::Result;
+    fn report(target: &Self::Data<'_>, report: Report, out: &mut dyn fmt::Write) -> fmt::Result;
 
     /// Carries out a message.
     ///
@@ -108,28 +101,28 @@ pub trait Target: Sized + 'static {
     ///
     /// What went wrong; nothing was printed then that anybody sees.
     fn message(
-        target: Pin<&Self::Data<'_>>,
+        target: &Self::Data<'_>,
         words: &[&str],
         reply: &mut dyn fmt::Write,
     ) -> Result<Reply>;
 
     /// Whether it passes discards on.
-    fn takes_discards(target: Pin<&Self::Data<'_>>) -> bool;
+    fn takes_discards(target: &Self::Data<'_>) -> bool;
 
     /// The device on which nearly everything lies: ioctls of the mapped device go there, from
     /// whoever may do raw I/O, and it decides what kind of disk the mapped device is.
-    fn largest_device<'a>(target: Pin<&'a Self::Data<'_>>) -> &'a Device<'a>;
+    fn largest_device<'a>(target: &'a Self::Data<'_>) -> &'a Device<'a>;
 
     /// Tells of each device that is used, and from its beginning on how much of it.
     fn devices(
-        target: Pin<&Self::Data<'_>>,
+        target: &Self::Data<'_>,
         length: Sectors,
         tell: &mut dyn FnMut(&Device<'_>, Sectors) -> ControlFlow<c_int>,
     ) -> ControlFlow<c_int>;
 
     /// The smallest unit that may be read or written, in bytes: at least what every
     /// device needs.
-    fn logical_block_bytes(target: Pin<&Self::Data<'_>>) -> u32;
+    fn logical_block_bytes(target: &Self::Data<'_>) -> u32;
 }
 
 /// Why there is no target for a table line.
@@ -175,14 +168,13 @@ impl<'t> Constructor<'t> {
     /// How much of the mapped device the target is.
     pub fn length(&self) -> Sectors {
         // SAFETY: by the invariants `ti` is valid; the length was set before.
-        Sectors::new(unsafe { self.ti.as_ref().len })
+        Sectors::new(unsafe { ffi::dm_remap_target_length(self.ti.as_ptr()) })
     }
 
     /// Whether the table was loaded for reading alone.
     pub fn is_read_only(&self) -> bool {
         // SAFETY: by the invariants `ti` is valid, and its table with it.
-        let mode = unsafe { ffi::dm_table_get_mode(self.ti.as_ref().table) };
-        mode & ffi::dm_remap_open_write == 0
+        unsafe { ffi::dm_remap_target_is_read_only(self.ti.as_ptr()) }
     }
 
     /// Opens a device as the table line names it.
@@ -222,30 +214,22 @@ unsafe impl Send for Owner<'_> {}
 unsafe impl Sync for Owner<'_> {}
 
 impl Owner<'_> {
-    fn table(&self) -> *mut ffi::dm_table {
-        // SAFETY: by the invariants.
-        unsafe { self.ti.as_ref().table }
-    }
-
     /// Where on the mapped device the target begins.
     pub fn begin(&self) -> Sector {
         // SAFETY: by the invariants; it was set before the constructor.
-        Sector::new(unsafe { self.ti.as_ref().begin })
+        Sector::new(unsafe { ffi::dm_remap_target_begin(self.ti.as_ptr()) })
     }
 
     /// How much of the mapped device the target is.
     pub fn length(&self) -> Sectors {
         // SAFETY: by the invariants; the length was set before.
-        Sectors::new(unsafe { self.ti.as_ref().len })
+        Sectors::new(unsafe { ffi::dm_remap_target_length(self.ti.as_ptr()) })
     }
 
     /// The number it is listed under: `major:minor`.
     pub fn number(&self) -> &str {
         // SAFETY: the table is of a mapped device, whose number is written once.
-        let number = unsafe {
-            let device = ffi::dm_table_get_md(self.table());
-            CStr::from_char_ptr(ffi::dm_device_name(device))
-        };
+        let number = unsafe { CStr::from_char_ptr(ffi::dm_remap_target_number(self.ti.as_ptr())) };
         number.to_str().unwrap_or("?")
     }
 
@@ -253,10 +237,8 @@ impl Owner<'_> {
     pub fn with_name<R>(&self, then: impl FnOnce(&[u8]) -> R) -> R {
         let mut name = [0u8; NAME_BYTES];
         // SAFETY: the name and its NUL fit, and the UUID is not asked for.
-        let error = unsafe {
-            let device = ffi::dm_table_get_md(self.table());
-            ffi::dm_copy_name_and_uuid(device, name.as_mut_ptr().cast(), core::ptr::null_mut())
-        };
+        let error =
+            unsafe { ffi::dm_remap_target_name(self.ti.as_ptr(), name.as_mut_ptr().cast()) };
         let length = name.iter().position(|byte| *byte == 0).unwrap_or(0);
         then(match error {
             0 => name.get(..length).unwrap_or_default(),
@@ -266,12 +248,18 @@ impl Owner<'_> {
 
     /// Who claims devices for the target.
     pub(super) fn claimant(&self) -> Claimant {
-        let table = self.table();
+        let target = self.ti.as_ptr();
+        // SAFETY: the table is valid as long as the target.
+        let (table, mapped) = unsafe {
+            (
+                ffi::dm_remap_target_table(target),
+                ffi::dm_remap_target_mapped(target),
+            )
+        };
         Claimant {
-            target: self.ti.as_ptr() as usize,
+            target: target as usize,
             table: table as usize,
-            // SAFETY: the table is valid as long as the target.
-            mapped: unsafe { ffi::dm_table_get_md(table) } as usize,
+            mapped: mapped as usize,
         }
     }
 
@@ -283,103 +271,77 @@ impl Owner<'_> {
     /// Wakes whoever waits for an event of the mapped device. Sleeps.
     pub fn event(&self) {
         // SAFETY: the table is valid as long as the target.
-        unsafe { ffi::dm_table_event(self.table()) }
+        unsafe { ffi::dm_remap_target_event(self.ti.as_ptr()) }
     }
 }
 
 /// Keeps a kind of target registered.
-#[pin_data(PinnedDrop)]
 pub struct Registration<T: Target> {
-    #[pin]
-    kind: Opaque<ffi::target_type>,
     target: PhantomData<T>,
 }
 
-// SAFETY: device-mapper guards the registered structure with its own lock.
-unsafe impl<T: Target> Send for Registration<T> {}
-// SAFETY: nothing is reachable through a shared reference.
-unsafe impl<T: Target> Sync for Registration<T> {}
-
 impl<T: Target> Registration<T> {
-    /// Registers the target for `module`, which stays loaded while a target exists.
-    pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            kind <- Opaque::try_ffi_init(|slot: *mut ffi::target_type| {
-                let mut kind = Callbacks::<T>::KIND;
-                kind.module = module.as_ptr();
-                // SAFETY: `slot` is valid for writes, and the structure stays where it is
-                // until it is unregistered. The module registers one kind, once, and
-                // nothing is claimed before that.
-                to_result(unsafe {
-                    claims::initialise();
-                    slot.write(kind);
-                    ffi::dm_register_target(slot)
-                })
-            }),
+    /// Registers the target that `export_target!` has named; the module stays loaded while there
+    /// is one.
+    ///
+    /// # Errors
+    ///
+    /// Whatever device-mapper gives.
+    pub fn new() -> Result<Self> {
+        // SAFETY: the module registers one kind, once. Name and version are static.
+        to_result(unsafe { ffi::dm_remap_register(T::NAME.as_char_ptr(), T::VERSION.as_ptr()) })?;
+        Ok(Self {
             target: PhantomData,
         })
     }
 }
 
-#[pinned_drop]
-impl<T: Target> PinnedDrop for Registration<T> {
-    fn drop(self: Pin<&mut Self>) {
+impl<T: Target> Drop for Registration<T> {
+    fn drop(&mut self) {
         // SAFETY: it was registered by `new`, and no target exists any more: each holds
         // the module.
-        unsafe { ffi::dm_unregister_target(self.kind.get()) };
+        unsafe { ffi::dm_remap_unregister() };
     }
 }
 
-/// The callbacks of device-mapper for a kind of target.
-struct Callbacks<T: Target>(PhantomData<T>);
+/// The callbacks of a kind of target. The glue calls them by name.
+pub struct Callbacks<T: Target>(PhantomData<T>);
+
+/// Names the callbacks of a kind of target for the glue, which declares them.
+#[macro_export]
+macro_rules! export_target {
+    ($type:ty: $($name:ident = $callback:ident($($argument:ident: $of:ty),*) $(-> $gives:ty)?;)*) => { $(
+        /// # Safety
+        ///
+        /// The glue calls it as device-mapper calls the callback.
+        #[no_mangle]
+        unsafe extern "C" fn $name($($argument: $of),*) $(-> $gives)? {
+            // SAFETY: as the glue promises.
+            unsafe { $crate::dm::target::Callbacks::<$type>::$callback($($argument),*) }
+        }
+    )* };
+}
 
 impl<T: Target> Callbacks<T> {
-    const KIND: ffi::target_type = ffi::target_type {
-        features: ffi::DM_TARGET_NOWAIT as u64,
-        name: T::NAME.as_ptr().cast(),
-        version: T::VERSION,
-        ctr: Some(Self::ctr),
-        dtr: Some(Self::dtr),
-        map: Some(Self::map),
-        end_io: Some(Self::end_io),
-        presuspend: Some(Self::presuspend),
-        presuspend_undo: Some(Self::presuspend_undo),
-        postsuspend: Some(Self::postsuspend),
-        preresume: Some(Self::preresume),
-        resume: Some(Self::resume),
-        status: Some(Self::status),
-        message: Some(Self::message),
-        prepare_ioctl: Some(Self::prepare_ioctl),
-        iterate_devices: Some(Self::iterate_devices),
-        io_hints: Some(Self::io_hints),
-        // SAFETY: all zero is valid: no callback, null pointers and zero numbers.
-        ..unsafe { core::mem::zeroed() }
-    };
-
     /// The target that `ctr` made.
     ///
     /// # Safety
     ///
-    /// `ctr` must have succeeded for `ti`, and `dtr` must not be called on it while the
-    /// reference is used.
+    /// `ctr` must have made it, and `dtr` must not be called on it while the reference is used.
     #[inline]
-    unsafe fn data<'a>(ti: *mut ffi::dm_target) -> Pin<&'a T::Data<'a>> {
-        // SAFETY: `ctr` put a pinned box there.
-        unsafe { Pin::new_unchecked(&*(*ti).private.cast::<T::Data<'a>>()) }
+    unsafe fn data<'a>(target: *mut c_void) -> &'a T::Data<'a> {
+        // SAFETY: `ctr` handed the contents of a box to the glue.
+        unsafe { &*target.cast::<T::Data<'a>>() }
     }
 
     /// # Safety
     ///
     /// Called by device-mapper, with a target to be made and `argc` strings.
-    unsafe extern "C" fn ctr(
-        ti: *mut ffi::dm_target,
-        argc: c_uint,
-        argv: *mut *mut c_char,
-    ) -> c_int {
+    pub unsafe fn ctr(ti: *mut ffi::dm_target, argc: c_uint, argv: *mut *mut c_char) -> c_int {
         let Some(target) = NonNull::new(ti) else {
             return EINVAL.to_errno();
         };
-        // INVARIANT: `ti` is valid; what is made below lies in `private`, which `dtr` drops.
+        // INVARIANT: `ti` is valid; `dtr` drops what is made below.
         let mut constructor = Constructor {
             ti: target,
             lives: PhantomData,
@@ -391,9 +353,9 @@ impl<T: Target> Callbacks<T> {
             why: c"Arguments are too many, or not text",
         }));
         let made = made.and_then(|data| {
-            // SAFETY: the data are pinned in their box, and `dtr` stops the worker before
-            // it drops them.
-            let started = unsafe { T::worker(data.as_ref()).start::<T>(T::NAME, &*data) };
+            // SAFETY: the data stay in their box, and `dtr` stops the worker before it drops
+            // them.
+            let started = unsafe { T::worker(&data).start(T::NAME, &raw const *data) };
             started.map(|()| data).map_err(|error| Refusal {
                 error,
                 why: c"Out of memory",
@@ -401,21 +363,19 @@ impl<T: Target> Callbacks<T> {
         });
         match made {
             Ok(data) => {
-                let discards = T::takes_discards(data.as_ref());
-                // SAFETY: `ti` is ours while it is being made. The data stay pinned: `dtr`
-                // alone takes them out again, to drop them.
+                let discards = T::takes_discards(&data);
+                let gate = T::gate(&data).raw();
+                // SAFETY: `ti` is ours while it is being made. `dtr` alone makes the data a box
+                // again, to drop them, and the gate with them.
                 unsafe {
-                    (*ti).private = KBox::into_raw(Pin::into_inner_unchecked(data)).cast();
-                    (*ti).num_flush_bios = T::FLUSHES;
-                    (*ti).num_discard_bios = u32::from(discards);
-                    (*ti).set_discards_supported(discards);
-                    (*ti).per_io_data_size = BESIDE_BYTES;
+                    let data = KBox::into_raw(data).cast();
+                    ffi::dm_remap_target_made(ti, data, gate, T::FLUSHES, discards);
                 }
                 0
             }
             Err(refusal) => {
-                // SAFETY: as above; device-mapper only prints the text.
-                unsafe { (*ti).error = refusal.why.as_char_ptr().cast_mut() };
+                // SAFETY: as above; the text is static.
+                unsafe { ffi::dm_remap_target_refused(ti, refusal.why.as_char_ptr()) };
                 refusal.error.to_errno()
             }
         }
@@ -424,91 +384,115 @@ impl<T: Target> Callbacks<T> {
     /// # Safety
     ///
     /// Called by device-mapper, once, on a target that `ctr` made.
-    unsafe extern "C" fn dtr(ti: *mut ffi::dm_target) {
-        // SAFETY: `ctr` put the box there and started the worker; nothing else uses the
-        // target any more.
+    pub unsafe fn dtr(target: *mut c_void) {
+        // SAFETY: `ctr` handed the contents of a box to the glue, and started the worker; nothing
+        // else uses the target any more.
         unsafe {
-            T::worker(Self::data(ti)).stop();
-            drop(KBox::<T::Data<'_>>::from_raw((*ti).private.cast()));
+            T::worker(Self::data(target)).stop();
+            drop(KBox::<T::Data<'_>>::from_raw(target.cast()));
         }
     }
 
     /// # Safety
     ///
-    /// Called by device-mapper, on a target that `ctr` made, with a clone for it.
-    unsafe extern "C" fn map(ti: *mut ffi::dm_target, bio: *mut bindings::bio) -> c_int {
+    /// Called by device-mapper, on a target that `ctr` made, with a clone for it, which has entered
+    /// the target's gate if it writes, and what is beside it.
+    #[inline]
+    pub unsafe fn map(
+        target: *mut c_void,
+        bio: *mut ffi::bio,
+        beside: *mut Beside,
+    ) -> ffi::dm_remap_answer {
         // SAFETY: device-mapper hands over a valid bio of this target, and `dtr` is not
         // called while there are any.
         let (target, bio) = unsafe {
-            let target = Self::data(ti);
             (
-                target,
-                Bio::new(NonNull::new_unchecked(bio), T::gate(target)),
+                Self::data(target),
+                Bio::new(NonNull::new_unchecked(bio), NonNull::new_unchecked(beside)),
             )
         };
-        T::map(target, bio).code()
+        T::map(target, bio).answer()
     }
 
     /// # Safety
     ///
     /// Called by device-mapper, on a target that `ctr` made, with a clone that was sent
-    /// on or held and has ended.
-    unsafe extern "C" fn end_io(
-        ti: *mut ffi::dm_target,
-        bio: *mut bindings::bio,
-        status: *mut bindings::blk_status_t,
+    /// on or held and has failed, and what is beside it.
+    pub unsafe fn end_io(
+        target: *mut c_void,
+        bio: *mut ffi::bio,
+        beside: *mut Beside,
+        status: c_uint,
     ) -> c_int {
         // SAFETY: `dtr` is not called while there are bios; the bio is one that `map`
-        // answered for, and `status` is where its status is kept.
+        // answered for.
         let (target, bio) = unsafe {
-            let bio = EndedBio::new(NonNull::new_unchecked(bio), *status);
-            (Self::data(ti), bio)
+            let bio = NonNull::new_unchecked(bio);
+            let beside = NonNull::new_unchecked(beside);
+            (Self::data(target), EndedBio::new(bio, beside, status))
         };
         T::end_io(target, bio).code()
     }
 
     /// # Safety
     ///
+    /// Called by the queue of a worker that `ctr` started, and `dtr` has not stopped.
+    pub unsafe fn work(target: *mut c_void) {
+        // SAFETY: `dtr` is not done before the worker is stopped.
+        let target = unsafe { Self::data(target) };
+        NoIo::scope(|| T::work(target));
+    }
+
+    /// # Safety
+    ///
+    /// As `work`.
+    pub unsafe fn timer(target: *mut c_void) {
+        // SAFETY: as in `work`.
+        let target = unsafe { Self::data(target) };
+        NoIo::scope(|| T::timer(target));
+    }
+
+    /// # Safety
+    ///
     /// Called by device-mapper, on a target that `ctr` made.
-    unsafe extern "C" fn resume(ti: *mut ffi::dm_target) {
+    pub unsafe fn resume(target: *mut c_void) {
         // SAFETY: `dtr` is not called during this call.
-        let target = unsafe { Self::data(ti) };
+        let target = unsafe { Self::data(target) };
         NoIo::scope(|| T::resume(target));
     }
 
     /// # Safety
     ///
     /// Called by device-mapper, on a target that `ctr` made.
-    unsafe extern "C" fn presuspend(ti: *mut ffi::dm_target) {
+    pub unsafe fn presuspend(target: *mut c_void) {
         // SAFETY: `dtr` is not called during this call.
-        let target = unsafe { Self::data(ti) };
-        T::presuspend(target);
+        T::presuspend(unsafe { Self::data(target) });
     }
 
     /// # Safety
     ///
     /// Called by device-mapper, on a target that `ctr` made.
-    unsafe extern "C" fn presuspend_undo(ti: *mut ffi::dm_target) {
+    pub unsafe fn presuspend_undo(target: *mut c_void) {
         // SAFETY: `dtr` is not called during this call.
-        let target = unsafe { Self::data(ti) };
+        let target = unsafe { Self::data(target) };
         NoIo::scope(|| T::presuspend_undo(target));
     }
 
     /// # Safety
     ///
     /// Called by device-mapper, on a target that `ctr` made.
-    unsafe extern "C" fn postsuspend(ti: *mut ffi::dm_target) {
+    pub unsafe fn postsuspend(target: *mut c_void) {
         // SAFETY: `dtr` is not called during this call.
-        let target = unsafe { Self::data(ti) };
+        let target = unsafe { Self::data(target) };
         NoIo::scope(|| T::postsuspend(target));
     }
 
     /// # Safety
     ///
     /// Called by device-mapper, on a target that `ctr` made.
-    unsafe extern "C" fn preresume(ti: *mut ffi::dm_target) -> c_int {
+    pub unsafe fn preresume(target: *mut c_void) -> c_int {
         // SAFETY: `dtr` is not called during this call.
-        let target = unsafe { Self::data(ti) };
+        let target = unsafe { Self::data(target) };
         NoIo::scope(|| from_result(|| T::preresume(target).map(|()| 0)))
     }
 
@@ -516,22 +500,16 @@ impl<T: Target> Callbacks<T> {
     ///
     /// Called by device-mapper, on a target that `ctr` made, with a buffer of `length`
     /// bytes.
-    unsafe extern "C" fn status(
-        ti: *mut ffi::dm_target,
-        kind: ffi::status_type_t,
-        _flags: c_uint,
-        buffer: *mut c_char,
-        length: c_uint,
-    ) {
+    pub unsafe fn status(target: *mut c_void, kind: c_int, buffer: *mut c_char, length: c_uint) {
         // SAFETY: the buffer is ours for this call, in which `dtr` is not called.
         let (target, buffer) = unsafe {
             let buffer = core::slice::from_raw_parts_mut(buffer.cast::<u8>(), length as usize);
-            (Self::data(ti), buffer)
+            (Self::data(target), buffer)
         };
         let report = match kind {
-            ffi::status_type_t_STATUSTYPE_TABLE => Report::Table,
-            ffi::status_type_t_STATUSTYPE_IMA => Report::Measurement,
-            _ => Report::Status,
+            ffi::DM_REMAP_STATUS => Report::Status,
+            ffi::DM_REMAP_TABLE => Report::Table,
+            _ => Report::Measurement,
         };
         if let Some(mut out) = Text::new(buffer) {
             // What is cut short is known by its buffer, which is full.
@@ -543,8 +521,8 @@ impl<T: Target> Callbacks<T> {
     ///
     /// Called by device-mapper, on a target that `ctr` made, with `argc` strings and a
     /// buffer of `length` bytes.
-    unsafe extern "C" fn message(
-        ti: *mut ffi::dm_target,
+    pub unsafe fn message(
+        target: *mut c_void,
         argc: c_uint,
         argv: *mut *mut c_char,
         buffer: *mut c_char,
@@ -553,7 +531,7 @@ impl<T: Target> Callbacks<T> {
         // SAFETY: the buffer is ours for this call, in which `dtr` is not called.
         let (target, buffer) = unsafe {
             let buffer = core::slice::from_raw_parts_mut(buffer.cast::<u8>(), length as usize);
-            (Self::data(ti), buffer)
+            (Self::data(target), buffer)
         };
         let Some(mut reply) = Text::new(buffer) else {
             return EINVAL.to_errno();
@@ -572,33 +550,31 @@ impl<T: Target> Callbacks<T> {
     /// # Safety
     ///
     /// Called by device-mapper, on a target that `ctr` made.
-    unsafe extern "C" fn prepare_ioctl(
-        ti: *mut ffi::dm_target,
-        bdev: *mut *mut bindings::block_device,
-        _command: c_uint,
-        _argument: c_ulong,
-        _forward: *mut bool,
-    ) -> c_int {
-        // SAFETY: `dtr` is not called during this call, and `bdev` is there to be set.
-        unsafe { *bdev = T::largest_device(Self::data(ti)).bdev() };
-        // As for a part of a disk: whoever asks must be allowed raw I/O.
-        1
+    pub unsafe fn largest_device(target: *mut c_void) -> *mut ffi::block_device {
+        // SAFETY: `dtr` is not called during this call.
+        T::largest_device(unsafe { Self::data(target) }).bdev()
     }
 
     /// # Safety
     ///
-    /// Called by device-mapper, on a target that `ctr` made.
-    unsafe extern "C" fn iterate_devices(
+    /// Called by device-mapper, on a target that `ctr` made, with a function of its own.
+    pub unsafe fn iterate_devices(
         ti: *mut ffi::dm_target,
-        callout: ffi::iterate_devices_callout_fn,
+        target: *mut c_void,
+        callout: *mut c_void,
         context: *mut c_void,
     ) -> c_int {
-        let Some(callout) = callout else { return 0 };
         // SAFETY: `dtr` is not called during this call.
-        let (target, length) = unsafe { (Self::data(ti), Sectors::new((*ti).len)) };
+        let (target, length) = unsafe {
+            let length = ffi::dm_remap_target_length(ti);
+            (Self::data(target), Sectors::new(length))
+        };
         let told = T::devices(target, length, &mut |device, length| {
             // SAFETY: the device is held, and `context` is what `callout` expects.
-            match unsafe { callout(ti, device.dm_dev(), 0, length.get(), context) } {
+            let code = unsafe {
+                ffi::dm_remap_target_tell(ti, callout, context, device.dm_dev(), length.get())
+            };
+            match code {
                 0 => ControlFlow::Continue(()),
                 code => ControlFlow::Break(code),
             }
@@ -611,17 +587,10 @@ impl<T: Target> Callbacks<T> {
 
     /// # Safety
     ///
-    /// Called by device-mapper, on a target that `ctr` made, with limits that are being
-    /// put together.
-    unsafe extern "C" fn io_hints(ti: *mut ffi::dm_target, limits: *mut bindings::queue_limits) {
-        // SAFETY: `dtr` is not called during this call, and the limits are ours for it.
-        let (target, limits) = unsafe { (Self::data(ti), &mut *limits) };
-        let unit = T::logical_block_bytes(target);
-        limits.logical_block_size = limits.logical_block_size.max(unit);
-        limits.physical_block_size = limits.physical_block_size.max(limits.logical_block_size);
-        limits.io_min = limits.io_min.max(limits.physical_block_size);
-        // SAFETY: the device is open.
-        unsafe { ffi::dm_remap_limits_like(limits, T::largest_device(target).bdev()) };
+    /// Called by device-mapper, on a target that `ctr` made.
+    pub unsafe fn logical_block_bytes(target: *mut c_void) -> c_uint {
+        // SAFETY: `dtr` is not called during this call.
+        T::logical_block_bytes(unsafe { Self::data(target) })
     }
 }
 

@@ -3,18 +3,14 @@
 
 use core::ptr::{self, NonNull};
 
-use kernel::error::to_result;
-use kernel::ffi::c_void;
+use kernel::error::{to_result, Result};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::rcu;
-use kernel::types::Opaque;
 
-use super::bio::{HeldBio, RawBio};
+use super::bio::HeldBio;
 use super::ffi;
 use super::gate::Gate;
-use super::memory::NoIo;
-use super::target::Target;
 
 /// The longest time that a timer is set to at once, in milliseconds.
 const LONGEST: u64 = 3_600_000;
@@ -24,13 +20,12 @@ const LONGEST: u64 = 3_600_000;
 ///
 /// # Invariants
 ///
-/// - From `start` to `stop` the queue is valid; outside of that nothing is queued.
-/// - `held` is a list, through `bi_next`, of bios that were handed to it.
-#[pin_data]
+/// - `worker` is the glue's, made for this, and freed with it.
+/// - From `start` to `stop` its queue is valid; outside of that nothing is queued.
+/// - `held` is a list, through `next`, of what is beside the bios that were handed to it.
 pub struct Worker {
-    #[pin]
-    worker: Opaque<ffi::dm_remap_worker>,
-    held: Atomic<*mut RawBio>,
+    worker: NonNull<ffi::dm_remap_worker>,
+    held: Atomic<*mut ffi::dm_remap_beside>,
 }
 
 // SAFETY: the kernel's queue may be used from any context, and the list is atomic.
@@ -40,14 +35,21 @@ unsafe impl Sync for Worker {}
 
 impl Worker {
     /// A worker that does not work yet: device-mapper's callbacks start and stop it.
-    pub fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            worker: Opaque::zeroed(),
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self> {
+        // SAFETY: may be called wherever one may sleep.
+        let worker = unsafe { ffi::dm_remap_worker_new() };
+        // INVARIANT: it was made just now, for this, and nothing is held.
+        Ok(Self {
+            worker: NonNull::new(worker).ok_or(ENOMEM)?,
             held: Atomic::new(ptr::null_mut()),
         })
     }
 
-    /// Starts it.
+    /// Starts it: from now on the glue calls the target's `work` and `timer` with `data`.
     ///
     /// # Errors
     ///
@@ -56,14 +58,12 @@ impl Worker {
     /// # Safety
     ///
     /// `data` must stay where it is until `stop` has returned, and this is its worker.
-    pub(super) unsafe fn start<T: Target>(&self, name: &CStr, data: *const T::Data<'_>) -> Result {
-        // SAFETY: `self` is pinned, and stays until it is stopped, like `data`.
+    pub(super) unsafe fn start<T>(&self, name: &CStr, data: *const T) -> Result {
+        // SAFETY: by the invariants, and as the caller promises.
         to_result(unsafe {
             ffi::dm_remap_worker_start(
-                self.worker.get(),
+                self.worker.as_ptr(),
                 name.as_char_ptr(),
-                Some(on_work::<T>),
-                Some(on_timer::<T>),
                 data.cast_mut().cast(),
             )
         })
@@ -81,7 +81,7 @@ impl Worker {
         rcu::synchronize_rcu();
         self.rest();
         // SAFETY: as the caller promises; nothing is queued any more.
-        unsafe { ffi::dm_remap_worker_destroy(self.worker.get()) }
+        unsafe { ffi::dm_remap_worker_stop(self.worker.as_ptr()) }
     }
 
     /// Calls the target's `timer` in about so many milliseconds, in place of whenever it
@@ -89,13 +89,13 @@ impl Worker {
     pub fn after(&self, milliseconds: u64) {
         let milliseconds = milliseconds.min(LONGEST) as u32;
         // SAFETY: by the invariants: whoever has a reference was made after the start.
-        unsafe { ffi::dm_remap_worker_after(self.worker.get(), milliseconds) }
+        unsafe { ffi::dm_remap_worker_after(self.worker.as_ptr(), milliseconds) }
     }
 
     /// Calls off the timer, and waits for everything that is being done.
     pub fn rest(&self) {
         // SAFETY: as in `after`.
-        unsafe { ffi::dm_remap_worker_rest(self.worker.get()) }
+        unsafe { ffi::dm_remap_worker_rest(self.worker.as_ptr()) }
     }
 
     /// Takes a bio in, from any context.
@@ -103,17 +103,23 @@ impl Worker {
     /// # Safety
     ///
     /// It must have been answered for, be left to the target until it ends it, and be used
-    /// nowhere else.
-    pub(super) unsafe fn hold(&self, bio: NonNull<RawBio>) {
-        let bio = bio.as_ptr();
+    /// nowhere else; `beside` must be what is beside it.
+    pub(super) unsafe fn hold(
+        &self,
+        bio: NonNull<ffi::bio>,
+        beside: NonNull<ffi::dm_remap_beside>,
+    ) {
+        let beside = beside.as_ptr();
+        // SAFETY: as the caller promises, it is ours alone.
+        unsafe { (*beside).bio = bio.as_ptr() };
         // Once it is in the list it may be ended, and with the last one the target may go: the
         // queue is there as long as this is held.
         let _guard = rcu::read_lock();
         let mut head = self.held.load(Relaxed);
         loop {
-            // SAFETY: as the caller promises, it is ours alone, its link included.
-            unsafe { (*bio).bi_next = head };
-            match self.held.cmpxchg(head, bio, Full) {
+            // SAFETY: as above, its link included.
+            unsafe { (*beside).next = head };
+            match self.held.cmpxchg(head, beside, Full) {
                 Ok(_) => break,
                 Err(now) => head = now,
             }
@@ -124,7 +130,7 @@ impl Worker {
     /// Calls the target's `work` as soon as may be. From any context.
     pub fn kick(&self) {
         // SAFETY: as in `after`.
-        unsafe { ffi::dm_remap_worker_kick(self.worker.get()) }
+        unsafe { ffi::dm_remap_worker_kick(self.worker.as_ptr()) }
     }
 
     /// Takes all bios that are waiting, in the order in which they came. The gate is that of
@@ -135,8 +141,8 @@ impl Worker {
         while !newest.is_null() {
             // SAFETY: by the invariants, and nobody else has the list any more.
             unsafe {
-                let next = (*newest).bi_next;
-                (*newest).bi_next = oldest;
+                let next = (*newest).next;
+                (*newest).next = oldest;
                 oldest = newest;
                 newest = next;
             }
@@ -146,13 +152,20 @@ impl Worker {
     }
 }
 
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // SAFETY: by the invariants; it was stopped, or never started.
+        unsafe { ffi::dm_remap_worker_free(self.worker.as_ptr()) }
+    }
+}
+
 /// Bios that were taken from a worker.
 ///
 /// # Invariants
 ///
-/// A list, through `bi_next`, of held bios that nobody else has.
+/// A list, through `next`, of what is beside held bios that nobody else has.
 pub struct Held<'g> {
-    oldest: *mut RawBio,
+    oldest: *mut ffi::dm_remap_beside,
     gate: &'g Gate,
 }
 
@@ -160,12 +173,12 @@ impl<'g> Iterator for Held<'g> {
     type Item = HeldBio<'g>;
 
     fn next(&mut self) -> Option<HeldBio<'g>> {
-        let bio = NonNull::new(self.oldest)?;
+        let beside = NonNull::new(self.oldest)?;
         // SAFETY: by the invariants; the bio leaves the list here.
         unsafe {
-            self.oldest = (*bio.as_ptr()).bi_next;
-            (*bio.as_ptr()).bi_next = ptr::null_mut();
-            Some(HeldBio::new(bio, self.gate))
+            self.oldest = beside.as_ref().next;
+            let bio = NonNull::new_unchecked(beside.as_ref().bio);
+            Some(HeldBio::new(bio, beside, self.gate))
         }
     }
 }
@@ -175,22 +188,4 @@ impl Drop for Held<'_> {
         // Whoever does not want them lets them end.
         self.for_each(drop);
     }
-}
-
-/// # Safety
-///
-/// Called by the queue, with the data given to `start`.
-unsafe extern "C" fn on_work<T: Target>(data: *mut c_void) {
-    // SAFETY: the data stay until the worker was stopped.
-    let target = unsafe { Pin::new_unchecked(&*data.cast::<T::Data<'_>>()) };
-    NoIo::scope(|| T::work(target));
-}
-
-/// # Safety
-///
-/// Called by the queue, with the data given to `start`.
-unsafe extern "C" fn on_timer<T: Target>(data: *mut c_void) {
-    // SAFETY: the data stay until the worker was stopped.
-    let target = unsafe { Pin::new_unchecked(&*data.cast::<T::Data<'_>>()) };
-    NoIo::scope(|| T::timer(target));
 }

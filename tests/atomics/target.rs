@@ -1,7 +1,5 @@
 //! A target, as far as bios on their way use it.
 
-use kernel::prelude::*;
-
 use crate::dm::device::Device;
 use crate::dm::gate::Gate;
 use crate::dm::worker::Worker;
@@ -27,8 +25,8 @@ impl<'t> Joined<'t> {
             main: Device::new(0),
             spare: Device::new(1),
             index: Index::new(MAIN, BlockSize::B512).expect("memory"),
-            gate: Gate::new().make().expect("memory"),
-            worker: Worker::new().make().expect("memory"),
+            gate: Gate::new().expect("memory"),
+            worker: Worker::new().expect("memory"),
         }
     }
 

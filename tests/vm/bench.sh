@@ -8,7 +8,8 @@ set -euo pipefail
 . "$(dirname "$0")/boot.sh"
 
 mkdir -p "$work" "$top/target/bench"
-prepare
+compile
+prepare trixie-backports
 trap 'end_guests; exit 130' INT TERM
 boot bench 'dmremap.run=bench' -accel tcg,thread=single -icount shift=0,sleep=off | awk '
     /^vm: note / { sub(/^vm: note /, ""); print; fflush() }

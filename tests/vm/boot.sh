@@ -4,7 +4,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work=$top/target/vm
 # Modules of the kernel that the guest's init loads; what is built in is passed over.
-modules=(configfs null_blk dm_mod dm_delay dm_flakey dm_log_writes dm_dust)
+modules=(configfs null_blk dm_mod dm_delay dm_flakey dm_log_writes)
 # Those that the kernel of a guest with --debug has not.
 not_for_debug=(ext4 xfs virtio_blk dm_bufio dm_persistent_data dm_bio_prison dm_thin_pool)
 # Seconds without a word after which a guest is taken for dead; a test says one when it begins.
@@ -12,37 +12,60 @@ limit=${VM_LIMIT:-1500}
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Finds the guest, compiles the module against its kernel, the guest's init and the
-# application, and packs them. The application and file systems are left out of a guest with
-# --debug: that kernel has only what the target and its tests stand on.
-#   prepare [--debug]
-prepare() {
-    guest=$("$here/guest.sh" "$@")
-    release=$(cat "$guest/release")
-    compile_module
+# Compiles what goes into every guest: its init and the application. The application and file
+# systems are left out of a guest with --debug: that kernel has only what the target and its tests
+# stand on.
+#   compile [--debug]
+compile() {
     compile_init
     application=
-    if [ "${1:-}" != --debug ]; then
+    if [ "${1:-}" = --debug ]; then
+        in_tree=1
+    else
+        in_tree=
+        "$top/scripts/object.sh"
         compile_application
         modules+=("${not_for_debug[@]}")
     fi
+}
+
+# Finds the guest of a kernel, compiles the module against it, and packs all of it.
+#   prepare KERNEL [OPTION-OF-GUEST.SH...]
+prepare() {
+    kernel=$1; shift
+    find_guest "$@"
+    compile_module
     pack
 }
 
+# Finds the guest of $kernel, whose files are kept in a folder of this name.
+find_guest() {
+    guest=$("$here/guest.sh" "$@")
+    release=$(cat "$guest/release")
+    mkdir -p "$work/$kernel"
+}
+
 compile_module() {
-    local tree=/usr/src/linux-headers-$release arguments=()
+    local tree=/usr/src/linux-headers-$release what=modules arguments=()
     ! grep -q '^CONFIG_CC_IS_CLANG=y' "$guest/root$tree/.config" || arguments=(LLVM=1)
+    [ -z "$in_tree" ] || what=in-tree
     # The build writes beside the sources, so it gets a copy of them; times are kept, for make.
-    module=$work/kmod-$(basename "$guest")
+    module=$work/$kernel/kmod-$(basename "$guest")
     mkdir -p "$module"
-    (cd "$top/kmod" && find . -type f \( -name '*.rs' -o -name '*.[ch]' -o -name '*.sh' -o -name Kbuild -o -name Makefile \) \
-        ! -name '*.mod.c' ! -name dm_bindings.rs | sort) > "$work/sources"
+    (cd "$top/kmod" && find . -type f \( -name '*.rs' -o -name '*.[ch]' -o -name '*.sh' -o -name Kbuild -o -name Makefile \
+        -o -name '*.o_shipped' \) ! -name '*.mod.c' | sort) > "$work/$kernel/sources"
     if [ -e "$module/.sources" ]; then
-        comm -23 "$module/.sources" "$work/sources" | (cd "$module" && xargs -r rm -f)
+        comm -23 "$module/.sources" "$work/$kernel/sources" | (cd "$module" && xargs -r rm -f)
     fi
-    (cd "$top/kmod" && xargs cp -u --preserve=timestamps,mode --parents -t "$module") < "$work/sources"
-    mv "$work/sources" "$module/.sources"
-    BIND="$module:/kmod" "$here/enter.sh" "$guest/root" make -s -C /kmod KDIR="$tree" "${arguments[@]}" >&2
+    (cd "$top/kmod" && xargs cp -u --preserve=timestamps,mode --parents -t "$module") < "$work/$kernel/sources"
+    mv "$work/$kernel/sources" "$module/.sources"
+    BIND="$module:/kmod" "$here/enter.sh" "$guest/root" make -s -C /kmod KDIR="$tree" "${arguments[@]}" "$what" > "$work/$kernel/build.log" 2>&1 ||
+        { cat "$work/$kernel/build.log" >&2; return 1; }
+    # A warning of the compiler, of objtool or of modpost is a mistake of ours.
+    if grep -i warning "$work/$kernel/build.log" >&2; then
+        say "the module is not compiled for $release without warnings"
+        return 1
+    fi
 }
 
 compile_init() {
@@ -97,7 +120,7 @@ take_module() {
 }
 
 pack() {
-    local root=$work/initramfs name
+    local root=$work/$kernel/initramfs name
     rm -rf "$root"
     mkdir -p "$root/modules"
     for name in "${modules[@]}"; do take_module "$name" "$root/modules"; done
@@ -108,10 +131,11 @@ pack() {
         take_program "$adapter_tests" device_mapper "$root"
         take_file_system_programs "$root"
     fi
-    (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$work/initramfs.gz"
+    (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$work/$kernel/initramfs.gz"
+    rm -rf "$root"
 }
 
-# Boots a guest, whose init's words come out, and are kept in $work/NAME.console; what its
+# Boots a guest of $kernel, whose init's words come out, and are kept in $work/NAME.console; what its
 # kernel says is kept in $work/NAME.dmesg.
 #   boot NAME 'WORDS OF THE KERNEL COMMAND LINE' QEMU-OPTION...
 boot() {
@@ -122,7 +146,7 @@ boot() {
     line+=" sysctl.kernel.hung_task_timeout_secs=600 rcupdate.rcu_cpu_stall_timeout=120 nokaslr mitigations=off tsc=reliable $words"
     nice qemu-system-x86_64 -cpu max -M q35 -m 1G -smp 1 -no-reboot \
         -nodefaults -nographic -serial stdio -serial "file:$work/$name.dmesg" "$@" \
-        -pidfile "$work/$name.pid" -kernel "$guest/vmlinux" -initrd "$work/initramfs.gz" -append "$line" \
+        -pidfile "$work/$name.pid" -kernel "$guest/vmlinux" -initrd "$work/$kernel/initramfs.gz" -append "$line" \
         < /dev/null | sed -u 's/\r//g' | while_it_speaks "$name" | tee "$work/$name.console"
 }
 

@@ -1,12 +1,13 @@
 #!/bin/bash
 # Finds the guest that the kernel tests run on, and builds it if it is missing.
-#   tests/vm/guest.sh [--debug|--system] [--anew]
+#   tests/vm/guest.sh [--kernel SUITE|--debug|--system] [--anew]
 # Prints the folder that holds it. On a machine that can have none it prints why, and ends with 77.
-#     --debug   the one whose kernel looks for its own mistakes, see debug.sh
-#     --system  the one that starts as a whole machine does, see system.sh
-#     --anew    build it anew, from the newest kernel the index offers
+#     --kernel SUITE  the one with the kernel of this suite of Debian's; trixie-backports without it
+#     --debug         the one whose kernel looks for its own mistakes, see debug.sh
+#     --system        the one that starts as a whole machine does, see system.sh
+#     --anew          build it anew, from the newest kernel the index offers
 # The folder is kept in the user's cache under a name that follows from the recipes:
-#   root/      Debian with the kernel's headers and their Rust part
+#   root/      Debian with the kernel's headers
 #   vmlinux    the kernel, to be booted directly
 #   modules/   its modules
 #   release    the kernel's release
@@ -14,8 +15,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/dmremap/vm
 
-# Kernels with Rust: a suite, and the suite whose compiler built its kernel. The first
-# that can be had and fits is taken.
+# The kernel to take: its suite, and the suite whose compiler built it. The first that can be had
+# and fits is taken.
 candidates=(trixie-backports:trixie sid:sid)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -45,7 +46,7 @@ key_of() { (cd "$here" && sed '/^ *#/d; /^ *$/d' "$@") | sha256sum | cut -c1-12;
 # What nobody has asked for in two weeks is of an older recipe; what is half made was
 # interrupted, for the lock is held here.
 tidy() {
-    find "$cache" -mindepth 1 -maxdepth 1 \( -name "new.$kind.*" -o -mtime +14 \) ! -name 'lock.*' -print0 |
+    find "$cache" -mindepth 1 -maxdepth 1 \( -name "new.$lock.*" -o -mtime +14 \) ! -name 'lock.*' -print0 |
         as_root xargs -0r rm -rf --one-file-system
 }
 
@@ -54,7 +55,7 @@ tidy() {
 make_with() {
     local as=$1 work status=0; shift
     tidy
-    work=$(mktemp -d "$cache/new.$kind.XXXXXX")
+    work=$(mktemp -d "$cache/new.$lock.XXXXXX")
     chmod 755 "$work"
     "$@" "$work" >&2 || status=$?
     if [ "$status" -eq 0 ]; then
@@ -74,21 +75,22 @@ build_with() {
         make_with "$guest" "$here/$recipe" "${candidate%%:*}" "${candidate##*:}" || status=$?
         [ "$status" -ne 0 ] || return 0
         [ "$status" -eq 77 ] || out_of_reach=
-        say "${candidate%%:*} does not serve; trying the next suite"
+        say "${candidate%%:*} does not serve"
     done
     [ -z "$out_of_reach" ] || cannot "the guest is made of Debian's packages, and this machine's apt reaches no archive of Debian's"
     die "no suite offers a kernel that fits"
 }
 
-kind=stock
-anew=
-for argument in "$@"; do
-    case $argument in
+kind=stock suite=trixie-backports anew=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --kernel) suite=${2:?a suite}; shift ;;
         --debug) kind=debug ;;
         --system) kind=system ;;
         --anew) anew=1 ;;
-        *) die "no such option: $argument" ;;
+        *) die "no such option: $1" ;;
     esac
+    shift
 done
 
 # Interrupted, it does not go on to the next suite.
@@ -96,13 +98,19 @@ trap 'exit 130' INT TERM
 need_machine
 mkdir -p "$cache"
 # Two builds at once would do everything twice.
-exec 9> "$cache/lock.$kind"
+lock=$kind
+[ "$kind" != stock ] || lock=$kind-$suite
+exec 9> "$cache/lock.$lock"
 flock 9
 
+archive=../../scripts/archive.sh
 case $kind in
-    stock) guest=$cache/stock-$(key_of archive.sh stock.sh headers.sh) ;;
-    debug) guest=$cache/debug-$(key_of archive.sh debug.sh kernel.sh debug.config) ;;
-    system) guest=$cache/system-$(key_of archive.sh system.sh) ;;
+    stock)
+        guest=$cache/stock-$suite-$(key_of "$archive" stock.sh)
+        candidates=("$suite:${suite%-backports}")
+        ;;
+    debug) guest=$cache/debug-$(key_of "$archive" debug.sh kernel.sh debug.config) ;;
+    system) guest=$cache/system-$(key_of "$archive" system.sh) ;;
 esac
 if [ -n "$anew" ] || [ ! -e "$guest/release" ]; then build_with "$kind.sh"; fi
 touch "$guest"

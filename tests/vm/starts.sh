@@ -1,5 +1,5 @@
 #!/bin/bash
-# Has dkms build the module from its package, installs the packages into a small system, starts
+# Has dkms build the module from its package in roots of two releases of Debian, installs the packages into a small system, starts
 # it with systemd and udev, has it reset while it works, starts it again, and reports what came
 # up by itself. On request a second system, with md, LVM, btrfs, LUKS and swap on devices of ours,
 # is started cold through Debian's own initramfs instead, with all its disks and without the spares.
@@ -12,6 +12,8 @@ set -euo pipefail
 # shellcheck source=tests/vm/boot.sh
 . "$(dirname "$0")/boot.sh"
 place=$work/starts
+# The kernels that dkms builds the module for: that of the system, and an older release's.
+kernel=trixie-backports dkms_kernels=(trixie-backports bookworm)
 # What it starts from beside the kernel.
 initrd=()
 limit=${VM_LIMIT:-900}
@@ -36,7 +38,7 @@ fill_root() {
         -o -path './kernel/drivers/dax/*' -o -path './kernel/fs/btrfs/*' -o -path './kernel/arch/x86/crypto/*' -o -path './kernel/lib/*' -o -path './kernel/crypto/*' \
         -o -name 'modules.order' -o -name 'modules.builtin*' \) -type f -print0 |
         as_root xargs -0 cp --parents -t "$modules")
-    as_root cp "$work/dkms.ko" "$modules/updates/dkms/dm_remap_v4.ko"
+    as_root cp "$work/dkms-$kernel.ko" "$modules/updates/dkms/dm_remap_v4.ko"
     as_root cp "$top"/target/deb/*.deb "$root/var/packages/"
     as_root cp "$program" "$root/usr/local/sbin/system-test"
     as_root tee "$root/etc/systemd/system/system-test.service" >/dev/null <<'UNIT'
@@ -186,22 +188,24 @@ run() {
 
 if [ "${1:-}" = --list ]; then
     compile_init
-    sed -n 's/^ *expect \(\(dkms\|dracut\)-[a-z-]*\) .*/\1/p' "$here/dkms.sh" "$here/dracut.sh"
+    for kernel in "${dkms_kernels[@]}"; do sed -n "s/^ *expect \(dkms-[a-z-]*\) .*/$kernel: \1/p" "$here/dkms.sh"; done
+    sed -n 's/^ *expect \(dracut-[a-z-]*\) .*/\1/p' "$here/dracut.sh"
     "$(dirname "$init")/system" --list | grep -v '^system-cold-'
     exit
 fi
 trap 'end_guests; exit 130' INT TERM
 rm -f "$work"/starts-*.counts
 mkdir -p "$place"
-guest=$("$here/guest.sh")
+find_guest
 system=$("$here/guest.sh" --system)
-release=$(cat "$guest/release")
 compile_init
 program=$(dirname "$init")/system
 (cd "$top" && nice cargo build --quiet --locked --bin dmremap-tui) >&2
 "$top/scripts/deb.sh" "${CARGO_TARGET_DIR:-$top/target}/debug/dmremap-tui" >/dev/null
 status=0
-"$here/dkms.sh" "$guest" "$top"/target/deb/dm-remap-v4-dkms_*.deb "$work" || status=1
+for other in "${dkms_kernels[@]}"; do
+    "$here/dkms.sh" "$other" "$("$here/guest.sh" --kernel "$other")" "$top"/target/deb/dm-remap-v4-dkms_*.deb "$work" || status=1
+done
 [ $status -ne 0 ] || fill_root
 if [ $status -eq 0 ] && [[ ${1:-} != system-cold* ]]; then
     "$here/dracut.sh" "$place/root" "$system/dracut.deb" "$work" || status=1

@@ -1,12 +1,16 @@
 #!/bin/bash
-# Runs the kernel tests: the target in guests, and what a machine brings up by itself.
+# Runs the kernel tests: the object that goes with every kernel, the target in guests, and what a
+# machine brings up by itself.
 #   tests/vm/suite.sh [--leave-out] [PART]
 #     --leave-out   those for which this machine can have no guest are left out, which is no failure
 #                   but where CI is set
 #     PART          of a test's name; all tests without it
-# Tests that are left out are counted at the end, and it is said why.
+# Tests that are left out are counted at the end, and it is said why. What a suite that changes every
+# day cannot offer today is said, and is no failure.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/vm/kernels.sh
+. "$here/kernels.sh"
 allowed=
 if [ "${1:-}" = --leave-out ]; then
     shift
@@ -15,38 +19,67 @@ fi
 part=${1:-}
 status=0 left_out=0 reasons=()
 
-# Runs a script's tests if the guests that it takes, by the options of guest.sh, can be had.
-#   run SCRIPT OPTION...
-run() {
-    local script=$1 option reason code count; shift
-    for option in "$@"; do
-        code=0
-        # No option is no word.
-        # shellcheck disable=SC2086
-        reason=$("$here/guest.sh" $option) || code=$?
-        case $code in
-            0) ;;
-            77)
-                count=$("$here/$script" --list "$part" | wc -l)
-                left_out=$((left_out + count))
-                # A name that no test has is a mistake here, too.
-                [ "$count" -gt 0 ] || { printf 'no name of a test has %s\n' "$part" >&2; status=1; }
-                [[ " ${reasons[*]-} " == *" $reason "* ]] || reasons+=("$reason")
-                return
-                ;;
-            *) exit "$code" ;;
-        esac
-    done
-    "$here/$script" "$part" || status=1
+# Counts tests that are left out, by the lines of the input.
+#   leave_out REASON
+leave_out() {
+    local count
+    count=$(wc -l)
+    left_out=$((left_out + count))
+    # A name that no test has is a mistake here, too.
+    [ "$count" -gt 0 ] || { printf 'no name of a test has %s\n' "$part" >&2; status=1; }
+    [[ " ${reasons[*]-} " == *" $1 "* ]] || reasons+=("$1")
 }
 
-if [[ $part != system* ]]; then
-    printf '\n== kernel tests in a virtual machine\n'
-    run run.sh ''
+# Finds whether there is a guest by these options of guest.sh, and sets $reason if there can be none.
+has_guest() {
+    local code=0
+    reason=$("$here/guest.sh" "$@") || code=$?
+    [ "$code" -eq 0 ] || [ "$code" -eq 77 ] || [[ " ${changing_kernels[*]} " == *" ${2:-} "* ]] || exit "$code"
+    [ "$code" -eq 0 ]
+}
+
+# The compiler comes from the same archive as the guest.
+test_object() {
+    if has_guest; then
+        "$here/object.sh" "$part" || status=1
+    else
+        leave_out "$reason" < <("$here/object.sh" --list "$part")
+    fi
+}
+
+test_target() {
+    local kernel options=()
+    for kernel in "${stock_kernels[@]}"; do
+        if has_guest --kernel "$kernel"; then
+            options+=(--kernel "$kernel")
+        elif [ ${#options[@]} -gt 0 ] && [[ " ${changing_kernels[*]} " == *" $kernel "* ]]; then
+            printf 'there is no guest of %s today: its tests are left out\n' "$kernel"
+        else
+            leave_out "$reason" < <("$here/run.sh" --list --kernel "$kernel" "$part")
+        fi
+    done
+    [ ${#options[@]} -eq 0 ] || "$here/run.sh" "${options[@]}" "$part" || status=1
+}
+
+test_starts() {
+    if has_guest && has_guest --system && has_guest --kernel bookworm; then
+        "$here/starts.sh" "$part" || status=1
+    else
+        leave_out "$reason" < <("$here/starts.sh" --list "$part")
+    fi
+}
+
+if [[ -z $part || $part == object* ]]; then
+    printf '\n== the object that goes with every kernel\n'
+    test_object
+fi
+if [[ $part != system* && $part != object* ]]; then
+    printf '\n== kernel tests in virtual machines\n'
+    test_target
 fi
 if [[ -z $part || $part == system* ]]; then
     printf '\n== what a machine brings up by itself\n'
-    run starts.sh '' --system
+    test_starts
 fi
 if [ "$left_out" -gt 0 ]; then
     [ -n "$allowed" ] || status=1

@@ -5,9 +5,10 @@
 # It has no kernel: that of the other guest serves, which says here what it is.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
 suite=$1 base=$2 work=$3
-# shellcheck source=tests/vm/archive.sh
-. "$here/archive.sh"
+# shellcheck source=scripts/archive.sh
+. "$top/scripts/archive.sh"
 
 open_archive
 # What a machine has, with all that takes disks by itself while it starts: md, LVM, btrfs, LUKS,

@@ -16,7 +16,8 @@ impl Device<'_> {
     }
 
     pub(super) fn bdev(&self) -> *mut block_device {
-        self.0 as *mut block_device
+        // None is at the address that stands for no device.
+        (self.0 + 1) as *mut block_device
     }
 }
 

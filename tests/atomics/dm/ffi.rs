@@ -1,4 +1,4 @@
-//! Models of what `kmod/shim.c` does, and of what device-mapper does with a bio. They are written
+//! Models of what `kmod/glue` does, and of what device-mapper does with a bio. They are written
 //! after the C and the kernel's documentation; no checker holds them against either.
 #![allow(
     non_camel_case_types,
@@ -6,29 +6,49 @@
     reason = "C names them so, and the module's own comments say what they ask for"
 )]
 
-use core::mem::MaybeUninit;
+use core::ptr;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use kernel::bindings::{bio, block_device, bvec_iter};
+use kernel::bindings::bio_endio;
+pub use kernel::bindings::{bio, block_device};
 use kernel::cpu;
-use kernel::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
+use kernel::ffi::{c_char, c_int, c_uint, c_void};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{fence, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use loom::sync::Notify;
 
 use super::machine::Machine;
 
-pub const DM_MAPIO_SUBMITTED: u32 = 0;
-pub const DM_MAPIO_REMAPPED: u32 = 1;
-pub const DM_MAPIO_KILL: u32 = 4;
-pub const DM_ENDIO_DONE: u32 = 0;
-pub const DM_ENDIO_INCOMPLETE: u32 = 1;
+pub const DM_MAPIO_SUBMITTED: u64 = 0;
+pub const DM_MAPIO_KILL: u64 = 4;
+pub const DM_ENDIO_DONE: c_int = 0;
+pub const DM_ENDIO_INCOMPLETE: c_int = 1;
+pub const REQ_OP_MASK: u32 = 0xff;
+pub const REQ_OP_DISCARD: u32 = 3;
+pub const DM_REMAP_IS_DURABLE: c_uint = 1;
+pub const DM_REMAP_IS_READ_AHEAD: c_uint = 2;
+pub const DM_REMAP_FAILS_FAST: c_uint = 4;
+
+/// State of a bio that is kept beside it.
+pub struct dm_remap_beside {
+    pub sector: u64,
+    pub bytes: u32,
+    pub op: u32,
+    pub stage: i32,
+    pub bio: *mut bio,
+    pub next: *mut dm_remap_beside,
+}
+
+/// How the target answered for a bio.
+pub struct dm_remap_answer {
+    pub bdev: *mut block_device,
+    pub at: u64,
+}
 
 /// A bio with what device-mapper keeps about it.
-#[repr(C)]
 pub struct Clone {
-    beside: MaybeUninit<[u64; 16]>,
+    pub beside: dm_remap_beside,
     pub bio: bio,
     pub number: c_uint,
     /// How much it carried when it was made.
@@ -48,7 +68,14 @@ pub struct Clone {
 impl Clone {
     pub fn new(bio: bio, machine: Arc<Machine>) -> Self {
         Self {
-            beside: MaybeUninit::uninit(),
+            beside: dm_remap_beside {
+                sector: bio.bi_iter.bi_sector,
+                bytes: bio.bi_iter.bi_size,
+                op: bio.bi_opf,
+                stage: 0,
+                bio: ptr::null_mut(),
+                next: ptr::null_mut(),
+            },
             bytes: bio.bi_iter.bi_size,
             bio,
             number: 0,
@@ -73,37 +100,45 @@ pub unsafe fn clone_of<'a>(bio: *mut bio) -> &'a Clone {
     clone
 }
 
-pub unsafe fn dm_per_bio_data(bio: *mut bio, size: usize) -> *mut c_void {
-    assert!(size <= size_of::<[u64; 16]>(), "more than there is");
-    // SAFETY: as in `clone_of`.
-    unsafe { bio.byte_sub(core::mem::offset_of!(Clone, bio)).cast() }
-}
-
-pub unsafe fn dm_bio_get_target_bio_nr(bio: *mut bio) -> c_uint {
+pub unsafe fn dm_remap_bio_number(bio: *mut bio) -> c_uint {
     // SAFETY: as in `clone_of`.
     unsafe { clone_of(bio).number }
 }
 
-pub unsafe fn dm_accept_partial_bio(bio: *mut bio, sectors: c_uint) {
+pub unsafe fn dm_remap_bio_accept(bio: *mut bio, beside: *mut dm_remap_beside, sectors: c_uint) {
     // SAFETY: as the caller promises.
-    unsafe { (*bio).bi_iter.bi_size = sectors * 512 };
+    unsafe {
+        (*bio).bi_iter.bi_size = sectors * 512;
+        (*beside).bytes = sectors * 512;
+    }
 }
 
-pub unsafe fn dm_remap_bio_set_dev(bio: *mut bio, device: *mut block_device) -> c_int {
-    // SAFETY: as in `clone_of`.
-    unsafe { clone_of(bio) }.sent.set(Some(device as usize));
-    DM_MAPIO_REMAPPED as c_int
-}
-
-pub unsafe fn dm_remap_bio_clone(
-    _part: *mut bio,
-    _device: *mut block_device,
+pub unsafe fn dm_remap_bio_transfer(
     _bio: *mut bio,
-    _whole: *const bvec_iter,
+    _beside: *mut dm_remap_beside,
+    _device: *mut block_device,
+    _sector: u64,
     _skip: c_uint,
+    _length: c_uint,
     _durable: bool,
 ) -> c_int {
     unreachable!("no test has the worker do I/O")
+}
+
+pub unsafe fn dm_remap_bio_end(bio: *mut bio, error: c_int) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        (*bio).bi_status = u8::from(error != 0) * kernel::bindings::IO_ERROR;
+        bio_endio(bio);
+    }
+}
+
+pub unsafe fn dm_remap_op_traits(_op: c_uint) -> c_uint {
+    0
+}
+
+pub unsafe fn dm_remap_status_errno(_status: c_uint) -> c_int {
+    -5
 }
 
 /// The counts of one generation, of each CPU.
@@ -124,29 +159,32 @@ fn this_cpu_inc(count: &AtomicU64) {
     count.store(before + 1, Ordering::Relaxed);
 }
 
-#[derive(Default)]
 pub struct dm_remap_gate {
-    all: Option<Box<[Generation; 2]>>,
     open: AtomicPtr<Generation>,
     closed: Cell<*mut Generation>,
+    all: *mut [Generation; 2],
 }
 
-pub unsafe fn dm_remap_gate_init(gate: *mut dm_remap_gate) -> c_int {
-    // SAFETY: as the caller promises.
-    let gate = unsafe { &mut *gate };
-    let all = gate.all.insert(Box::default());
-    gate.open = AtomicPtr::new(&raw mut all[0]);
-    gate.closed.set(&raw mut all[1]);
-    0
+pub unsafe fn dm_remap_gate_new() -> *mut dm_remap_gate {
+    let all = Box::into_raw(Box::<[Generation; 2]>::default());
+    // SAFETY: both are there until the gate is freed.
+    let (open, closed) = unsafe { (&raw mut (*all)[0], &raw mut (*all)[1]) };
+    Box::into_raw(Box::new(dm_remap_gate {
+        open: AtomicPtr::new(open),
+        closed: Cell::new(closed),
+        all,
+    }))
 }
 
-pub unsafe fn dm_remap_gate_destroy(_gate: *mut dm_remap_gate) {}
+pub unsafe fn dm_remap_gate_free(gate: *mut dm_remap_gate) {
+    // SAFETY: as the caller promises; both were made by boxes.
+    unsafe {
+        drop(Box::from_raw((*gate).all));
+        drop(Box::from_raw(gate));
+    }
+}
 
-pub unsafe fn dm_remap_gate_enter(
-    bio: *mut bio,
-    beside: usize,
-    gate: *mut dm_remap_gate,
-) -> *mut c_void {
+pub unsafe fn dm_remap_gate_enter(gate: *mut dm_remap_gate, bio: *mut bio) {
     // SAFETY: as the caller promises.
     unsafe {
         cpu::heed();
@@ -154,7 +192,6 @@ pub unsafe fn dm_remap_gate_enter(
         let generation = (*gate).open.load(Ordering::Acquire);
         this_cpu_inc(&(&(*generation).0)[cpu::current()].entered);
         (*bio).bi_private = generation.cast();
-        dm_per_bio_data(bio, beside)
     }
 }
 
@@ -166,7 +203,7 @@ pub unsafe fn dm_remap_gate_leave(bio: *mut bio) -> c_int {
         fence(Ordering::Release);
         this_cpu_inc(&(&(*generation).0)[cpu::current()].left);
     }
-    DM_ENDIO_DONE as c_int
+    DM_ENDIO_DONE
 }
 
 pub unsafe fn dm_remap_gate_turn(gate: *mut dm_remap_gate) {
@@ -178,19 +215,19 @@ pub unsafe fn dm_remap_gate_turn(gate: *mut dm_remap_gate) {
     gate.closed.set(before);
 }
 
-unsafe fn sum(gate: *mut dm_remap_gate, count: fn(&Counts) -> &AtomicU64) -> c_ulong {
+unsafe fn sum(gate: *mut dm_remap_gate, count: fn(&Counts) -> &AtomicU64) -> u64 {
     // SAFETY: as the caller promises.
     let closed = unsafe { &*(*gate).closed.get() };
     let counts = closed.0.iter().map(count);
     counts.map(|count| count.load(Ordering::Relaxed)).sum()
 }
 
-pub unsafe fn dm_remap_gate_closed_entered(gate: *mut dm_remap_gate) -> c_ulong {
+pub unsafe fn dm_remap_gate_closed_entered(gate: *mut dm_remap_gate) -> u64 {
     // SAFETY: as the caller promises.
     unsafe { sum(gate, |counts| &counts.entered) }
 }
 
-pub unsafe fn dm_remap_gate_closed_left(gate: *mut dm_remap_gate) -> c_ulong {
+pub unsafe fn dm_remap_gate_closed_left(gate: *mut dm_remap_gate) -> u64 {
     // SAFETY: as the caller promises.
     unsafe { sum(gate, |counts| &counts.left) }
 }
@@ -198,6 +235,10 @@ pub unsafe fn dm_remap_gate_closed_left(gate: *mut dm_remap_gate) -> c_ulong {
 pub unsafe fn dm_remap_smp_mb() {
     cpu::heed();
     fence(Ordering::SeqCst);
+}
+
+pub unsafe fn dm_remap_synchronize_rcu_expedited() {
+    cpu::synchronize_rcu_expedited();
 }
 
 pub unsafe fn dm_remap_gate_wait() {
@@ -218,8 +259,7 @@ pub struct Queue {
     bell: Notify,
     /// Used by whoever uses the queue: loom sees who does while it is destroyed.
     destroyed: UnsafeCell<bool>,
-    on_work: unsafe extern "C" fn(*mut c_void),
-    data: *mut c_void,
+    target: *mut c_void,
 }
 
 // SAFETY: what is in it is loom's, or not changed.
@@ -247,7 +287,7 @@ impl Queue {
             // it was pending already, is seen.
             self.state.fetch_xor(PENDING | RUNNING, Ordering::AcqRel);
             // SAFETY: as `dm_remap_worker_start` was promised.
-            unsafe { (self.on_work)(self.data) };
+            unsafe { super::machine::work(self.target) };
             self.state.fetch_and(!RUNNING, Ordering::AcqRel);
         }
     }
@@ -263,19 +303,25 @@ pub fn started_queue() -> Arc<Queue> {
     STARTED.take().expect("it was started")
 }
 
+pub unsafe fn dm_remap_worker_new() -> *mut dm_remap_worker {
+    Box::into_raw(Box::default())
+}
+
+pub unsafe fn dm_remap_worker_free(worker: *mut dm_remap_worker) {
+    // SAFETY: as the caller promises; it was made by a box.
+    drop(unsafe { Box::from_raw(worker) });
+}
+
 pub unsafe fn dm_remap_worker_start(
     worker: *mut dm_remap_worker,
     _name: *const c_char,
-    on_work: Option<unsafe extern "C" fn(*mut c_void)>,
-    _on_timer: Option<unsafe extern "C" fn(*mut c_void)>,
-    data: *mut c_void,
+    target: *mut c_void,
 ) -> c_int {
     let queue = Queue {
         state: AtomicUsize::new(0),
         bell: Notify::new(),
         destroyed: UnsafeCell::new(false),
-        on_work: on_work.expect("work"),
-        data,
+        target,
     };
     let queue = Arc::new(queue);
     STARTED.set(Some(queue.clone()));
@@ -311,7 +357,7 @@ pub unsafe fn dm_remap_worker_rest(worker: *mut dm_remap_worker) {
     }
 }
 
-pub unsafe fn dm_remap_worker_destroy(worker: *mut dm_remap_worker) {
+pub unsafe fn dm_remap_worker_stop(worker: *mut dm_remap_worker) {
     // SAFETY: as the caller promises.
     let queue = unsafe { queue_of(worker) };
     queue.destroyed.with_mut(|destroyed| {

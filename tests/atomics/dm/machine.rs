@@ -1,11 +1,11 @@
 //! What calls a target: device-mapper, the disks below it, and the thread of its worker.
 
-use core::pin::Pin;
 use core::ptr::NonNull;
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use kernel::bindings::{self, bio, IO_ERROR};
+use kernel::ffi::c_void;
 use kernel::{alloc, cpu, sync::rcu};
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use loom::thread::JoinHandle;
 
 use super::bio::{Bio, EndedBio};
 use super::ffi::{self, Clone};
-use super::target::Target;
+use super::gate::Gate;
 use crate::target::Joined;
 
 /// Runs `test` in every order that the memory model allows; with `preemptions`, in those in which
@@ -48,10 +48,12 @@ pub fn writes_in_flight() -> usize {
     sent().fetch_add(0, Ordering::Relaxed)
 }
 
+fn is_write(clone: &Clone) -> bool {
+    clone.bio.bi_opf == bindings::req_op_REQ_OP_WRITE
+}
+
 fn is_sent_write(clone: &Clone) -> bool {
-    clone.sent.get().is_some()
-        && clone.bio.bi_opf == bindings::req_op_REQ_OP_WRITE
-        && clone.bytes > 0
+    clone.sent.get().is_some() && is_write(clone) && clone.bytes > 0
 }
 
 /// A target of a table, with what is on its way through it.
@@ -104,7 +106,7 @@ impl Machine {
         // SAFETY: the machine stays where it is until `stop`.
         let started = unsafe {
             let data: *const Joined<'static> = &machine.joined;
-            machine.joined.worker().start::<Remap>(c"remap", data)
+            machine.joined.worker().start(c"remap", data)
         };
         started.expect("memory");
         machine
@@ -167,14 +169,21 @@ impl Request {
     pub fn map(&self) -> Answer {
         let bio = self.bio();
         // SAFETY: it is a clone, and nobody else has it.
-        let (clone, code) = unsafe {
+        let (clone, answer) = unsafe {
             let clone = ffi::clone_of(bio);
             let joined = &clone.machine.joined;
-            let wrapped = Bio::new(NonNull::new_unchecked(bio), joined.gate());
-            (clone, joined.send(wrapped).code())
+            if is_write(clone) {
+                joined.gate().enter(bio);
+            }
+            let beside = NonNull::new_unchecked(&raw mut (*self.clone).beside);
+            let wrapped = Bio::new(NonNull::new_unchecked(bio), beside);
+            (clone, joined.send(wrapped).answer())
         };
-        match code as u32 {
-            ffi::DM_MAPIO_REMAPPED => {
+        match answer.at {
+            at if !answer.bdev.is_null() => {
+                clone.sent.set(Some(answer.bdev as usize - 1));
+                // SAFETY: as above.
+                unsafe { (*bio).bi_iter.bi_sector = at };
                 if is_sent_write(clone) {
                     sent().fetch_add(1, Ordering::Relaxed);
                 }
@@ -233,25 +242,32 @@ unsafe fn end_io(bio: *mut bio) {
     // SAFETY: it is a clone, and nobody else has it.
     unsafe {
         let clone = ffi::clone_of(bio);
-        let ended = EndedBio::new(NonNull::new_unchecked(bio), (*bio).bi_status);
-        if clone.machine.joined.receive(ended).code() == ffi::DM_ENDIO_DONE as i32 {
+        let answer = match (*bio).bi_status {
+            // What ended well the glue lets end.
+            0 if is_write(clone) => Gate::leave(bio),
+            0 => ffi::DM_ENDIO_DONE,
+            status => {
+                let beside = NonNull::from(&clone.beside);
+                let ended = EndedBio::new(NonNull::new_unchecked(bio), beside, status.into());
+                clone.machine.joined.receive(ended).code()
+            }
+        };
+        if answer == ffi::DM_ENDIO_DONE {
             clone.ended.fetch_add(1, Ordering::Release);
             clone.bell.notify();
         }
     }
 }
 
-/// The kind of target.
-pub struct Remap;
-
-impl Target for Remap {
-    type Data<'t> = Joined<'t>;
-
-    fn work(joined: Pin<&Joined<'_>>) {
-        for bio in joined.worker().take_held(joined.gate()) {
-            bio.end(Ok(()));
-        }
+/// What the glue calls on the worker's queue.
+///
+/// # Safety
+///
+/// `target` must be what the worker was started with.
+pub unsafe fn work(target: *mut c_void) {
+    // SAFETY: as the caller promises.
+    let joined = unsafe { &*target.cast::<Joined<'static>>() };
+    for bio in joined.worker().take_held(joined.gate()) {
+        bio.end(Ok(()));
     }
-
-    fn timer(_joined: Pin<&Joined<'_>>) {}
 }

@@ -12,15 +12,3 @@ pub mod worker;
 pub mod device;
 pub mod ffi;
 pub mod machine;
-pub mod target;
-
-/// Allocating where I/O must not be waited for.
-mod memory {
-    pub(super) struct NoIo;
-
-    impl NoIo {
-        pub(super) fn scope<R>(inner: impl FnOnce() -> R) -> R {
-            inner()
-        }
-    }
-}

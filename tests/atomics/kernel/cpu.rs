@@ -101,7 +101,7 @@ pub(crate) fn end_section() {
 
 /// Takes every other CPU through a full barrier, which lies after the beginning of this and
 /// before its end, and in no section of RCU.
-pub(crate) fn synchronize_rcu_expedited() {
+pub fn synchronize_rcu_expedited() {
     let own = CURRENT.with(Cell::get);
     for (number, cpu) in cpus().iter().enumerate() {
         if Some(number) == own {

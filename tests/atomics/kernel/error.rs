@@ -27,12 +27,6 @@ impl From<crate::alloc::AllocError> for Error {
     }
 }
 
-impl From<core::convert::Infallible> for Error {
-    fn from(never: core::convert::Infallible) -> Self {
-        match never {}
-    }
-}
-
 /// What a function of C returned.
 ///
 /// # Errors

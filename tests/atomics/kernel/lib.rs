@@ -6,14 +6,12 @@
 pub mod alloc;
 pub mod cpu;
 pub mod error;
-pub mod init;
 pub mod prelude;
 pub mod sync;
-pub mod types;
 
 /// The types of C.
 pub mod ffi {
-    pub use core::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
+    pub use core::ffi::{c_char, c_int, c_uint, c_void};
 }
 
 /// What is bound of C: as much as bios on their way take.

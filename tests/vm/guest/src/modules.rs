@@ -8,14 +8,13 @@ use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags}
 
 /// The modules that the tests stand on, each after those it needs; a kernel may have
 /// some built in.
-const STOCK: [(&str, &str); 13] = [
+const STOCK: [(&str, &str); 12] = [
     ("configfs", ""),
     ("null_blk", "nr_devices=0"),
     ("dm_mod", ""),
     ("dm_delay", ""),
     ("dm_flakey", ""),
     ("dm_log_writes", ""),
-    ("dm_dust", ""),
     ("dm_bufio", ""),
     ("dm_persistent_data", ""),
     ("dm_bio_prison", ""),
