@@ -24,7 +24,7 @@ use crate::remap_core::engine::host::Now;
 use crate::remap_core::engine::{Settings, Shown};
 use crate::remap_core::layout::Layout;
 use crate::remap_core::message::{Device as Which, Message};
-use crate::remap_core::params::{Options, TargetArgs};
+use crate::remap_core::params::{Options, TargetArgs, TARGET_VERSION};
 use crate::remap_core::units::{BlockSize, Blocks, Sector, Sectors};
 use crate::state::{now, State};
 
@@ -221,7 +221,7 @@ impl Drop for Joined<'_> {
 
 impl Target for Remap {
     const NAME: &'static CStr = c"dm-remap-v4";
-    const VERSION: [u32; 3] = [4, 0, 0];
+    const VERSION: [u32; 3] = TARGET_VERSION;
     const FLUSHES: u32 = FLUSHES;
 
     type Data<'t> = Joined<'t>;

@@ -651,11 +651,7 @@ fn kernel_tests_that_cannot_run_are_counted_and_it_is_said_why() {
     }
     let each = || object.iter().chain(&target).chain(&start);
     let all: std::collections::BTreeSet<&String> = each().collect();
-    assert_eq!(
-        all.len(),
-        each().count(),
-        "each has a name of its own"
-    );
+    assert_eq!(all.len(), each().count(), "each has a name of its own");
 
     for (fault, why) in [
         (("uname", "echo riscv64"), "here is riscv64"),

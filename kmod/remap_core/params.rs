@@ -10,6 +10,10 @@ use crate::remap_core::units::BlockSize;
 /// The target's name in a table.
 pub const TARGET_NAME: &str = "dm-remap-v4";
 
+/// The target's version, which the kernel tells of a module that is loaded. Another first number is
+/// another table line, status or message; the second one counts what was added to them.
+pub const TARGET_VERSION: [u32; 3] = [4, 1, 0];
+
 /// Seconds between two scrubs where the table line says nothing.
 pub const DEFAULT_SCRUB_SECONDS: u32 = 3600;
 

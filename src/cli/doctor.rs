@@ -14,7 +14,7 @@ use crate::inspect::{scan_all, Contents, Finding, KnownMain, Leads, MainMatch, S
 use crate::machine::Machine;
 use crate::ops;
 use crate::policy::{Allowed, Mode, Policy};
-use crate::port::device_mapper::{Control, Facilities, Lack, TargetModule};
+use crate::port::device_mapper::{Control, Facilities, Lack, TargetAge, TargetModule};
 use crate::port::Access;
 use crate::privilege;
 use crate::remap_core::event::Severity;
@@ -209,14 +209,23 @@ fn check_control(facilities: &Facilities) -> Check {
 fn check_module(facilities: &Facilities) -> Check {
     let summary = match &facilities.target {
         TargetModule::Loaded(Some(version)) => {
-            format!("the target dm-remap-v4 {version} is loaded")
+            let age = match facilities.target_age() {
+                Some(TargetAge::Older) => {
+                    "; it is older than this program, and refuses what it does not know"
+                }
+                Some(TargetAge::Newer) => {
+                    "; it is newer than this program, and knows all it asks for"
+                }
+                Some(TargetAge::Same | TargetAge::Other) | None => "",
+            };
+            format!("the target dm-remap-v4 {version} is loaded{age}")
         }
         TargetModule::Loaded(None) => "the target dm-remap-v4 is loaded".to_owned(),
         TargetModule::Loadable => {
             "the target dm-remap-v4 is installed; the kernel loads it when a device is brought up"
                 .to_owned()
         }
-        TargetModule::NotInstalled => String::new(),
+        TargetModule::NotInstalled(_) => String::new(),
     };
     Check::unless("target", facilities.target_lack(), summary)
 }

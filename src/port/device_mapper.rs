@@ -1,15 +1,20 @@
 //! The kernel's device-mapper: mapped devices, their tables, and what can be asked of
 //! their targets.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::port::block::DeviceNumber;
 use crate::port::{HostError, Watcher};
 use crate::privilege;
+use crate::remap_core::params::TARGET_VERSION;
 use crate::remap_core::units::{Sector, Sectors};
 
 /// The kernel module that brings the target.
 pub const MODULE: &str = "dm_remap_v4";
+
+/// The package that has it built for each kernel.
+const PACKAGE: &str = "dm-remap-v4-dkms";
 
 /// A mapped device of any kind, ours or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +165,51 @@ pub enum TargetModule {
     /// The kernel can load it when it is asked for.
     Loadable,
     /// It is not installed for this kernel.
-    NotInstalled,
+    NotInstalled(NotBuilt),
+}
+
+/// Why no module was built for this kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotBuilt {
+    /// Its package is not installed.
+    NoPackage,
+    /// The package is there, and the kernel's headers are not.
+    NoHeaders,
+    /// The package and the headers are there, and dkms did not build it.
+    Failed {
+        /// The log of the build.
+        log: String,
+        /// What is missing, where the log says it.
+        why: Option<String>,
+    },
+}
+
+/// The version of the target that the kernel has, beside the one that this program knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetAge {
+    /// It knows the same.
+    Same,
+    /// It knows less: what was added since, it refuses.
+    Older,
+    /// It knows more, which this program does not ask for.
+    Newer,
+    /// Its table line, status or messages are others.
+    Other,
+}
+
+impl TargetAge {
+    /// Compares a version as the kernel tells it; `None` if it is none.
+    fn of(version: &str) -> Option<Self> {
+        let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+        let (first, second) = (numbers.next()??, numbers.next()??);
+        let [own_first, own_second, _] = TARGET_VERSION;
+        Some(match second.cmp(&own_second) {
+            _ if first != own_first => Self::Other,
+            Ordering::Less => Self::Older,
+            Ordering::Equal => Self::Same,
+            Ordering::Greater => Self::Newer,
+        })
+    }
 }
 
 /// What there is on a machine to bring up mapped devices with.
@@ -224,17 +273,59 @@ impl Facilities {
         }
     }
 
+    /// How the target that is loaded stands to what this program knows, as far as it tells.
+    pub fn target_age(&self) -> Option<TargetAge> {
+        match &self.target {
+            TargetModule::Loaded(version) => TargetAge::of(version.as_deref()?),
+            TargetModule::Loadable | TargetModule::NotInstalled(_) => None,
+        }
+    }
+
     /// What keeps the target from being had.
     pub fn target_lack(&self) -> Option<Lack> {
         match &self.target {
+            TargetModule::Loaded(Some(version)) if self.target_age() == Some(TargetAge::Other) => {
+                Some(lack(
+                    format!(
+                        "the kernel has the target dm-remap-v4 {version}, and this program takes {}.x of it",
+                        TARGET_VERSION[0]
+                    ),
+                    format!(
+                        "install program and module of one release, take its devices down, and load \
+                         the module anew as root: modprobe -r {MODULE}, modprobe {MODULE}"
+                    ),
+                ))
+            }
             TargetModule::Loaded(_) | TargetModule::Loadable => None,
-            TargetModule::NotInstalled => Some(lack(
+            TargetModule::NotInstalled(not_built) => Some(self.not_installed(not_built)),
+        }
+    }
+
+    fn not_installed(&self, why: &NotBuilt) -> Lack {
+        let release = &self.release;
+        let what = format!(
+            "the kernel has no target dm-remap-v4, and no module {MODULE} is installed for {release}"
+        );
+        match why {
+            NotBuilt::NoPackage => lack(
+                what,
                 format!(
-                    "the kernel has no target dm-remap-v4, and no module {MODULE} is installed for {}",
-                    self.release
+                    "install the package {PACKAGE}, or build it in kmod/; then load it as root: modprobe {MODULE}"
                 ),
-                format!("build it in kmod/, install it, and load it as root: modprobe {MODULE}"),
-            )),
+            ),
+            NotBuilt::NoHeaders => lack(
+                format!("{what}: the headers of this kernel are missing"),
+                format!(
+                    "install them (on Debian linux-headers-{release}); dkms then builds the module"
+                ),
+            ),
+            NotBuilt::Failed { log, why } => lack(
+                format!(
+                    "{what}: dkms did not build it{}",
+                    why.iter().map(|why| format!(", for {why}")).collect::<String>()
+                ),
+                format!("mend that, and run as root: dkms autoinstall; the whole log is {log}"),
+            ),
         }
     }
 
@@ -270,7 +361,7 @@ mod tests {
     fn complete() -> Facilities {
         Facilities {
             control: Control::Open("4.50.0".to_owned()),
-            target: TargetModule::Loaded(Some("4.0.0".to_owned())),
+            target: TargetModule::Loaded(Some("4.1.0".to_owned())),
             release: "7.3".to_owned(),
             signed_only: None,
             udev: true,
@@ -309,7 +400,7 @@ mod tests {
             ),
             (
                 Facilities {
-                    target: TargetModule::NotInstalled,
+                    target: TargetModule::NotInstalled(NotBuilt::NoPackage),
                     ..complete()
                 },
                 "modprobe dm_remap_v4",
@@ -322,9 +413,59 @@ mod tests {
     }
 
     #[test]
+    fn a_target_of_another_generation_is_refused_and_others_are_told() {
+        for (version, age) in [
+            ("4.1.0", Some(TargetAge::Same)),
+            ("4.1.7", Some(TargetAge::Same)),
+            ("4.0.0", Some(TargetAge::Older)),
+            ("4.2.0", Some(TargetAge::Newer)),
+            ("3.9.0", Some(TargetAge::Other)),
+            ("5.1.0", Some(TargetAge::Other)),
+            ("5", None),
+            ("none", None),
+        ] {
+            let facilities = Facilities {
+                target: TargetModule::Loaded(Some(version.to_owned())),
+                ..complete()
+            };
+            assert_eq!(facilities.target_age(), age, "{version}");
+            let refused = facilities.target_lack().map(|lack| lack.what);
+            match age {
+                Some(TargetAge::Other) => {
+                    let refused = refused.unwrap();
+                    assert!(
+                        refused.contains(version) && refused.contains("4.x"),
+                        "{refused}"
+                    );
+                }
+                _ => assert_eq!(refused, None, "{version}"),
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_told_why_no_module_was_built() {
+        let told = |why| {
+            let facilities = Facilities {
+                target: TargetModule::NotInstalled(why),
+                ..complete()
+            };
+            facilities.target_lack().unwrap().to_string()
+        };
+        assert!(told(NotBuilt::NoPackage).contains("install the package dm-remap-v4-dkms"));
+        assert!(told(NotBuilt::NoHeaders).contains("linux-headers-7.3"));
+        let why = "the C compiler gcc-99 is missing".to_owned();
+        let failed = told(NotBuilt::Failed {
+            log: "/var/lib/make.log".to_owned(),
+            why: Some(why.clone()),
+        });
+        assert!(failed.contains(&why) && failed.contains("/var/lib/make.log"));
+    }
+
+    #[test]
     fn a_module_that_the_kernel_refuses_is_told_apart_from_one_that_is_not_there() {
         let absent = Facilities {
-            target: TargetModule::NotInstalled,
+            target: TargetModule::NotInstalled(NotBuilt::NoPackage),
             signed_only: Some("lockdown"),
             ..complete()
         };

@@ -72,7 +72,7 @@ describe() {
             ;;
         *) words=dmremap.turn=$1 ;;
     esac
-    words="dmremap.tests=$filter dmremap.without=$(without "$kernel" "$1") $words"
+    words="dmremap.tests=$filter dmremap.only=$(only "$kernel") dmremap.without=$(without "$kernel" "$1") $words"
 }
 
 # Runs the tests of one guest. A kernel that did not come to its init has tested nothing; under

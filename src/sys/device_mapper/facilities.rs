@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::port::device_mapper::{Control, Facilities, TargetModule, MODULE};
+use crate::port::device_mapper::{Control, Facilities, NotBuilt, TargetModule, MODULE};
 use crate::remap_core::params::TARGET_NAME;
+use crate::text::escape_str;
 
 /// Looks around. `loaded` is the target's version, where the kernel told that it has it.
 pub(super) fn look(control: Control, loaded: Option<String>) -> Facilities {
@@ -29,7 +30,37 @@ fn target(loaded: Option<String>, release: &str) -> TargetModule {
     let modules = Path::new("/lib/modules").join(release);
     match is_installed(&modules) {
         true => TargetModule::Loadable,
-        false => TargetModule::NotInstalled,
+        false => TargetModule::NotInstalled(why_not_built(Path::new(DKMS), &modules.join("build"))),
+    }
+}
+
+/// Where dkms keeps what it made of the module's package.
+const DKMS: &str = "/var/lib/dkms/dm-remap-v4";
+
+/// Why dkms has no module for the kernel whose headers are `tree`.
+fn why_not_built(dkms: &Path, tree: &Path) -> NotBuilt {
+    if !dkms.exists() {
+        return NotBuilt::NoPackage;
+    }
+    if !tree.exists() {
+        return NotBuilt::NoHeaders;
+    }
+    let versions = fs::read_dir(dkms).into_iter().flatten().flatten();
+    let logs = versions.map(|version| version.path().join("build/make.log"));
+    let Some(log) = logs.filter(|log| log.exists()).max() else {
+        return NotBuilt::Failed {
+            log: dkms.display().to_string(),
+            why: None,
+        };
+    };
+    // The module's own check of the headers begins each sentence with where they are.
+    let text = fs::read(&log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let begins = format!("{}: ", tree.display());
+    let why = text.lines().find_map(|line| line.strip_prefix(&begins));
+    NotBuilt::Failed {
+        log: log.display().to_string(),
+        why: why.map(|why| escape_str(why).into_owned()),
     }
 }
 
@@ -73,6 +104,29 @@ mod tests {
             assert_eq!(why, Some("it is locked down"));
         }
         assert!(why_signed_only(Some("Y"), Some(open)).is_some());
+    }
+
+    #[test]
+    fn what_keeps_dkms_from_building_is_found_in_its_log() {
+        let place = tempfile::tempdir().unwrap();
+        let (dkms, tree) = (place.path().join("dkms"), place.path().join("build"));
+        let why = || why_not_built(&dkms, &tree);
+        assert_eq!(why(), NotBuilt::NoPackage);
+        fs::create_dir_all(dkms.join("0.1.0/build")).unwrap();
+        assert_eq!(why(), NotBuilt::NoHeaders);
+        fs::create_dir(&tree).unwrap();
+        assert!(matches!(why(), NotBuilt::Failed { why: None, .. }));
+        let log = dkms.join("0.1.0/build/make.log");
+        let text = format!(
+            "DKMS make.log\n{}: the C compiler gcc-99 is missing\nmake: error\n",
+            tree.display()
+        );
+        fs::write(&log, text).unwrap();
+        let expected = NotBuilt::Failed {
+            log: log.display().to_string(),
+            why: Some("the C compiler gcc-99 is missing".to_owned()),
+        };
+        assert_eq!(why(), expected);
     }
 
     #[test]

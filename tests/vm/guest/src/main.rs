@@ -115,13 +115,17 @@ fn run(log: &mut KernelLog, counts: &mut Counts) {
 /// The tests that a kernel's command line asks its guest for.
 fn asked_for(line: &str) -> impl Iterator<Item = &'static tests::Named> {
     let part = sys::word(line, "dmremap.tests");
-    let without = sys::word(line, "dmremap.without");
-    let left_out = move |name: &str| {
-        let mut kinds = without.split(',').filter(|kind| !kind.is_empty());
-        kinds.any(|kind| name.starts_with(kind))
+    let (only, without) = (
+        sys::word(line, "dmremap.only"),
+        sys::word(line, "dmremap.without"),
+    );
+    let wanted = move |name: &str| {
+        let is_of = |kinds: &str| kinds.split(',').any(|kind| name.starts_with(kind));
+        let chosen = only.is_empty() || is_of(&only);
+        chosen && (without.is_empty() || !is_of(&without))
     };
     let tests = tests::of_machine(&sys::word(line, "dmremap.machine"));
-    let matching = tests.filter(move |(name, _)| name.contains(&*part) && !left_out(name));
+    let matching = tests.filter(move |(name, _)| name.contains(&*part) && wanted(name));
     let (turn, turns) = turn(&sys::word(line, "dmremap.turn"));
     matching.skip(turn).step_by(turns)
 }

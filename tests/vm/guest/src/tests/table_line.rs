@@ -224,7 +224,7 @@ pub fn measurement(_: &mut KernelLog) {
     let line = words(&main, &spare) + " 2 read_only 1";
     let mapped = Mapped::create("joined", &table(16 * MIB, line)).unwrap();
     let expected = format!(
-        "target_name=dm-remap-v4,target_version=4.0.0,main_device_name={},\
+        "target_name=dm-remap-v4,target_version=4.1.0,main_device_name={},\
          spare_device_name={},block_size=512,read_only=y;",
         main.number(),
         spare.number()
