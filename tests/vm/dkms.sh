@@ -66,7 +66,8 @@ nice "$here/apart.sh" bash -euc '
         local status=0
         make_up 6.99-plain CONFIG_X86_64=y
         # That is what the packages of a new kernel have dkms do; it must not fail for us.
-        dkms autoinstall -k 6.99-plain || return 1
+        # The one of Debian 12 fails whatever module is not for a kernel.
+        dkms autoinstall -k 6.99-plain || [ "$kernel" = bookworm ] || return 1
         dkms build "dm-remap-v4/$version" -k 6.99-plain || status=$?
         # That is how dkms says that a module is not for this kernel.
         [ "$status" -eq 77 ] && [ ! -e /lib/modules/6.99-plain/updates ]
