@@ -14,6 +14,7 @@ pub mod format;
 pub mod initramfs;
 pub mod inspect;
 pub mod lab;
+pub mod linear_table;
 pub mod machine;
 pub mod ops;
 mod own_file;

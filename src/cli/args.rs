@@ -181,6 +181,8 @@ pub enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Print a device as plain targets, for a machine without ours
+    Table(TableArgs),
     /// Scrub a mapped device now
     Scrub {
         /// The mapped device
@@ -403,6 +405,17 @@ pub struct InspectArgs {
     /// Show the remap table and every field's bytes as well
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// What `table` takes.
+#[derive(Args, Debug)]
+pub struct TableArgs {
+    /// The name of a device that is not up, or the path of its spare
+    #[arg(value_name = "NAME|PATH")]
+    pub target: String,
+    /// Main, where nothing stable tells which device it is
+    #[arg(long, value_name = "PATH")]
+    pub main: Option<PathBuf>,
 }
 
 /// What `create` takes.

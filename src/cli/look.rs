@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{json, Value};
 
-use super::args::{Global, InspectArgs};
+use super::args::{Global, InspectArgs, TableArgs};
 use super::change::find_mapped;
 use super::session::Session;
 use crate::error::{Error, Exit};
@@ -16,6 +16,7 @@ use crate::inspect::{
     inspect, inspect_table, journal_finding, log_findings, look, open_each, status_findings, Depth,
     Extent, Inspection, MainSeen, Mains, Scan, Scanned,
 };
+use crate::ops;
 use crate::policy::Policy;
 use crate::port::{Access, BlockStore, DeviceInfo, Usage, Watcher};
 use crate::report::{self, ListRow, Seen};
@@ -112,6 +113,20 @@ pub(super) fn inspect_one(session: &mut Session, args: &InspectArgs) -> Result<E
     let text = || report::inspection_text(&seen, session.style, args.verbose);
     session.print("inspect", json, text)?;
     Ok(Exit::of_verdict(seen.verdict()))
+}
+
+/// Prints a device as lines of `linear` and `error`.
+pub(super) fn table(session: &mut Session, args: &TableArgs) -> Result<Exit, Error> {
+    let target = session.target(&args.target)?;
+    let main = args.main.as_deref().map(|main| session.device(main));
+    let main = main.transpose()?;
+    let table = ops::linear_table(&mut *session.host, &target, main.as_deref())?;
+    session.print(
+        "table",
+        || report::linear_json(&table),
+        || report::linear_text(&table),
+    )?;
+    Ok(Exit::Done)
 }
 
 /// What is not up and may be.

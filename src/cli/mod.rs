@@ -192,6 +192,7 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
         Command::Scan(args) => scan::scan(session, &args),
         Command::Inspect(args) => look::inspect_one(session, &args),
         Command::Status { name, watch } => look::status(session, name.as_deref(), watch),
+        Command::Table(args) => look::table(session, &args),
         Command::Log => look::log(session),
         Command::Create(create) => change::create(session, create),
         Command::WriteMetadata(write) => change::write_metadata(session, write),

@@ -16,6 +16,7 @@ mod create;
 pub mod eligibility;
 mod execute;
 mod labels;
+mod linear;
 mod look;
 mod mend;
 mod migrate;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 
 pub use corrupt::corrupted;
 pub use execute::{execute, require_journal};
+pub use linear::{linear_table, LinearLine, LinearTable};
 pub use look::is_same_device;
 pub use operation::{CorruptionKind, Operation, Target, UnknownKind};
 pub use plan::{Confirmed, Joined, Outcome, Plan, PlannedWrite};

@@ -145,13 +145,8 @@ pub(super) fn plan(
     require_fitting_main(&seen)?;
     let devices = scan.devices.iter().map(|device| &device.info);
     require_apart(devices, (&main.path, main.instance), &seen)?;
-    let doubts = [
-        main.doubt.clone(),
-        doubt_of_spare(&seen),
-        doubt_of_claims(scan, &seen, &main.path),
-    ];
-    let is_copy = doubts[1].is_some();
-    let doubts: Vec<String> = doubts.into_iter().flatten().collect();
+    let is_copy = doubt_of_spare(&seen).is_some();
+    let doubts = doubts_of(scan, &seen, &main);
     let mut draft = draft_activation(operation, &seen, name, main, words.read_only);
     if !doubts.is_empty() {
         // The operator's word stands for what the devices cannot tell.
@@ -163,6 +158,16 @@ pub(super) fn plan(
         }));
     }
     Ok(draft.finish(host))
+}
+
+/// Doubts that the devices cannot settle.
+pub(super) fn doubts_of(scan: &Scan, seen: &Inspection, main: &Main) -> Vec<String> {
+    let doubts = [
+        main.doubt.clone(),
+        doubt_of_spare(seen),
+        doubt_of_claims(scan, seen, &main.path),
+    ];
+    doubts.into_iter().flatten().collect()
 }
 
 /// The plan for a spare of which everything is known.
@@ -235,7 +240,7 @@ fn has_unknown_features(seen: &Inspection) -> bool {
 }
 
 /// Refuses what the rules do not let be assembled, and a spare that was cut short.
-fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
+pub(super) fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
     let verdict = seen.verdict();
     let path = shown(&seen.path);
     let stated = seen.superblock.map(|superblock| superblock.spare_sectors);
@@ -270,7 +275,7 @@ fn require_assemblable(seen: &Inspection) -> Result<(), Refusal> {
 
 /// Refuses a main that writes larger blocks than the metadata was written for, or whose labels
 /// speak against it.
-fn require_fitting_main(seen: &Inspection) -> Result<(), Refusal> {
+pub(super) fn require_fitting_main(seen: &Inspection) -> Result<(), Refusal> {
     if !seen.main_fits() {
         return refuse_for(seen, "block-size");
     }
@@ -345,17 +350,17 @@ fn doubt_of_claims(scan: &Scan, seen: &Inspection, main: &Path) -> Option<String
 }
 
 /// The device that is main, and what makes that doubtful.
-struct Main {
-    path: PathBuf,
-    seen: MainSeen,
-    size: Sectors,
+pub(super) struct Main {
+    pub(super) path: PathBuf,
+    pub(super) seen: MainSeen,
+    pub(super) size: Sectors,
     logical_block: BlockSize,
-    instance: Option<Instance>,
+    pub(super) instance: Option<Instance>,
     doubt: Option<String>,
 }
 
 /// The device that is main: by its identity, or on the operator's word.
-fn main_of(
+pub(super) fn main_of(
     host: &mut dyn Host,
     scan: &Scan,
     seen: &Inspection,

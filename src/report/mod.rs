@@ -6,6 +6,7 @@
 mod change;
 mod device;
 mod inspection;
+mod linear;
 mod log;
 mod scan;
 mod seen;
@@ -23,6 +24,7 @@ use serde_json::{json, Value};
 pub use change::{outcome_json, outcome_text, plan_json, plan_text};
 pub use device::{list_json, list_text, ListRow};
 pub use inspection::{inspection_text, merge, table_json};
+pub use linear::{linear_json, linear_text};
 pub use log::{log_json, log_text};
 pub use scan::{scan_text, Form, ScanReport, ScanRow};
 pub use seen::{format_name, Seen};

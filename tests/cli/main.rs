@@ -10,6 +10,7 @@ mod journal;
 mod json;
 mod labelled;
 mod labs;
+mod linear;
 mod lines;
 mod loops;
 mod mains;
