@@ -30,6 +30,10 @@ impl<'t> Joined<'t> {
         }
     }
 
+    pub fn has_covered_ends(&self) -> bool {
+        false
+    }
+
     pub fn on_main(&self, sector: Sector) -> Sector {
         sector
     }

@@ -4,7 +4,8 @@ use core::marker::PhantomData;
 
 use kernel::bindings::block_device;
 
-use crate::remap_core::units::Errno;
+use crate::remap_core::units::{Errno, Sectors};
+use crate::target::MAIN;
 
 /// A device.
 pub struct Device<'t>(usize, PhantomData<&'t ()>);
@@ -13,6 +14,11 @@ impl Device<'_> {
     /// Device `number`.
     pub fn new(number: usize) -> Self {
         Self(number, PhantomData)
+    }
+
+    /// Its size.
+    pub fn size(&self) -> Sectors {
+        MAIN
     }
 
     pub(super) fn bdev(&self) -> *mut block_device {

@@ -163,7 +163,8 @@ fn what_was_given_back_leads_no_other_block() {
         let machine = machine(ROOM, &[(0, 0), (1, 10)]);
         let reader = beside(&machine, |machine| {
             let served = machine.read(10, 1);
-            assert!(served == spare(1, 1) || served == main(10, 1), "{served:?}");
+            let right = [spare(1, 1), main(10, 1), spare(2, 1)];
+            assert!(right.contains(&served), "{served:?}");
             assert_eq!(machine.read(0, 1), spare(0, 1));
         });
         put(&machine, 1, EntryState::Free, 0, 0);
