@@ -3,7 +3,7 @@
 
 # Suites of Debian's whose kernels are taken as they are, that with the most tests first.
 # shellcheck disable=SC2034
-stock_kernels=(trixie-backports trixie bookworm sid)
+stock_kernels=(trixie-backports)
 # Those whose packages change every day, and are at times not to be had together.
 # shellcheck disable=SC2034
 changing_kernels=(sid)
