@@ -17,11 +17,13 @@ use crate::port::Host;
 pub(super) struct Beside {
     pub(super) id: ActionId,
     before: Vec<SavedRange>,
+    /// Until it is written.
+    begun: Option<Writing>,
 }
 
 impl Beside {
-    /// Writes it; where that fails, what was there before is put back.
-    pub(super) fn write(
+    /// Looks once more, and writes nothing yet: the plan's own device may be another one by now.
+    pub(super) fn begin(
         host: &mut dyn Host,
         context: &mut Context,
         plan: &Plan,
@@ -29,15 +31,23 @@ impl Beside {
         with: Option<ActionId>,
     ) -> Result<Self, Error> {
         let mut writing = Writing::begin(host, context, plan, step, with)?;
-        let result = writing.write(plan, step, &context.progress.to_the_end());
-        let beside = Self {
+        Ok(Self {
             id: writing.id,
-            before: writing.before,
-        };
-        drop(writing.store);
-        match result {
-            Ok(()) => Ok(beside),
-            Err(error) => Err(beside.fail(host, context, plan, step, error)),
+            before: std::mem::take(&mut writing.before),
+            begun: Some(writing),
+        })
+    }
+
+    /// Writes it, and lets go of the device.
+    pub(super) fn write(
+        &mut self,
+        context: &Context,
+        plan: &Plan,
+        step: &WriteStep,
+    ) -> Result<(), Error> {
+        match self.begun.take() {
+            Some(mut begun) => begun.write(plan, step, &context.progress.to_the_end()),
+            None => Ok(()),
         }
     }
 
@@ -68,11 +78,14 @@ impl Beside {
         step: &WriteStep,
         error: Error,
     ) -> Error {
-        let rolled_back = host.open(&step.path, step.access).is_ok_and(|mut store| {
-            // The path may lead to another device by now.
-            step.basis.is_of(&*store)
-                && roll_back(&mut *store, &self.before, &[], &context.progress)
-        });
+        let untouched = self.begun.is_some();
+        drop(self.begun);
+        let rolled_back = untouched
+            || host.open(&step.path, step.access).is_ok_and(|mut store| {
+                // The path may lead to another device by now.
+                step.basis.is_of(&*store)
+                    && roll_back(&mut *store, &self.before, &[], &context.progress)
+            });
         let error = match rolled_back {
             true => error,
             false => {
@@ -101,7 +114,10 @@ pub(super) fn follow(
     let Step::WriteBeside(write) = step else {
         return request(host, step);
     };
-    let beside = Beside::write(host, context, plan, write, Some(of))?;
+    let mut beside = Beside::begin(host, context, plan, write, Some(of))?;
+    if let Err(error) = beside.write(context, plan, write) {
+        return Err(beside.fail(host, context, plan, write, error));
+    }
     let ended = Ended {
         done: true,
         summary: done(plan),

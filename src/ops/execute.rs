@@ -64,34 +64,47 @@ pub fn execute(
         request(host, step)?;
     }
     let Some(first) = first else {
-        return execute_on_spare(host, context, &plan, (step, after), None, taken_down);
+        return execute_on_own(host, context, &plan, (step, after), None, taken_down);
     };
-    let beside = Beside::write(host, context, &plan, first, None)?;
-    let outcome = execute_on_spare(
+    let mut beside = Beside::begin(host, context, &plan, first, None)?;
+    let outcome = execute_on_own(
         host,
         context,
         &plan,
         (step, after),
-        Some(beside.id),
+        Some((&mut beside, first)),
         taken_down,
     );
     beside.conclude(host, context, &plan, first, outcome)
 }
 
-/// The writes of a plan to its own device, and what follows them; `with` is what was written to
-/// another one for it.
-fn execute_on_spare(
+/// The writes of a plan to its own device, after those `beside` it, and what follows them.
+fn execute_on_own(
     host: &mut dyn Host,
     context: &mut Context,
     plan: &Plan,
     (step, after): (&WriteStep, &[Step]),
-    with: Option<ActionId>,
+    beside: Option<(&mut Beside, &WriteStep)>,
     taken_down: Vec<Activation>,
 ) -> Result<Outcome, Error> {
+    let with = beside.as_ref().map(|(beside, _)| beside.id);
     let begun = begin_write(host, context, plan, (step, after), with);
     let is_begun = begun.is_ok();
-    let result =
-        begun.and_then(|writing| execute_write(host, context, plan, (writing, step), after));
+    let result = begun.and_then(|writing| {
+        let written = match beside {
+            Some((beside, step)) => beside.write(context, plan, step),
+            None => Ok(()),
+        };
+        match written {
+            Ok(()) => execute_write(host, context, plan, (writing, step), after),
+            Err(error) => {
+                // Nothing of it was written.
+                let verdict = inspect(&*writing.store, &step.path).verdict();
+                let told = (verdict, writing.details);
+                conclude(context, plan, writing.id, Err(error), told, true)
+            }
+        }
+    });
     let is_refused = |error: &Error| !is_begun || error.exit == Exit::Refused;
     if result.as_ref().is_err_and(is_refused) {
         // Nothing was written, so what was up comes up again. If it does not, what was

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use dmremap::inspect::{inspect_table, Extent};
 use dmremap::lab::ram::RamDisk;
 use dmremap::ops::{execute, Operation, Progress, Share, Target, Work};
+use dmremap::port::journal::ActionRecord;
 use dmremap::port::{Access, BlockStore as _, Host as _};
 use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::layout::Layout;
@@ -528,4 +529,27 @@ fn first_metadata_can_be_written_without_bringing_anything_up() {
     run(&mut machine, &mut context, &operation).unwrap();
     assert_eq!(machine.verdict(SPARE), Verdict::Healthy);
     assert!(machine.mapped.is_empty());
+}
+
+/// Both disks are looked at once more before either is written.
+#[test]
+fn a_plan_that_does_not_hold_for_the_spare_writes_no_labels_to_main() {
+    let mut machine = Machine::new();
+    let (mut context, journal) = context();
+    let operation = Operation::Create {
+        name: "vault".to_owned(),
+        main: MAIN.into(),
+        spare: SPARE.into(),
+        options: Options::default(),
+        replace: false,
+        form: None,
+    };
+    let plan = planned(&mut machine, &mut context, &operation).unwrap();
+    machine.poke(SPARE, Slot::S1.sector(), &[0x66; 512]);
+    machine.steps.lock().unwrap().clear();
+    let error = execute(&mut machine, &mut context, confirmed(plan)).unwrap_err();
+    assert_eq!((error.code, error.exit.code()), ("stale", 5));
+    assert!(machine.steps.lock().unwrap().is_empty(), "it wrote");
+    let undone = |action: &ActionRecord| action.ended.as_ref().is_some_and(|end| end.rolled_back);
+    assert!(journal.actions().iter().all(undone), "nothing to take back");
 }
