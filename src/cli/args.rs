@@ -206,6 +206,16 @@ pub enum Command {
         #[arg(long, value_name = "UUID", requires = "rebuild", value_parser = crate::policy::parse_uuid)]
         array: Option<ArrayUuid>,
     },
+    /// Show nothing of a main that is in use but labels; its first and last MiB go to the spare
+    Cover {
+        /// The mapped device
+        name: String,
+    },
+    /// Bring the first and the last MiB of main back from the spare
+    Uncover {
+        /// The mapped device
+        name: String,
+    },
     /// Damage copies on purpose, to see what happens
     Corrupt {
         /// The spare

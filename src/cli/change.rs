@@ -170,6 +170,16 @@ pub(super) fn remove(session: &mut Session, name: String) -> Result<Exit, Error>
     Ok(Exit::Done)
 }
 
+pub(super) fn cover(session: &mut Session, name: String) -> Result<Exit, Error> {
+    session.change("cover", &Operation::Cover { name })?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn uncover(session: &mut Session, name: String) -> Result<Exit, Error> {
+    session.change("uncover", &Operation::Uncover { name })?;
+    Ok(Exit::Done)
+}
+
 /// Scrubs, and where the target lives in this process stays until the repair that the
 /// scrub scheduled has run: without a process nothing would be repaired.
 pub(super) fn scrub(session: &mut Session, name: String, wait: bool) -> Result<Exit, Error> {

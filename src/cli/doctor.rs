@@ -10,7 +10,7 @@ use super::Ports;
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
 use crate::initramfs::{Images, RULE};
-use crate::inspect::{scan_all, Contents, Finding, KnownMain, Leads, MainMatch, Scan};
+use crate::inspect::{scan_all, Contents, Finding, Inspection, KnownMain, Leads, MainMatch, Scan};
 use crate::machine::Machine;
 use crate::ops;
 use crate::policy::{Allowed, Mode, Policy};
@@ -18,6 +18,7 @@ use crate::port::device_mapper::{Control, Facilities, Lack, TargetAge, TargetMod
 use crate::port::Access;
 use crate::privilege;
 use crate::remap_core::event::Severity;
+use crate::remap_core::label::MainForm;
 use crate::report::{self, style::Style};
 
 /// One thing that was looked at.
@@ -95,6 +96,7 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         check_hidden(&policy),
         check_held(&policy, &scan),
         check_tables(&policy, &scan, ports),
+        check_bare(&scan),
         check_lvm(&policy, &scan, ports),
         check_initramfs(&policy),
         check_libblkid(),
@@ -133,6 +135,30 @@ pub(super) fn run(global: &Global, ports: &Ports) -> Result<Exit, Error> {
         text
     };
     print_bytes(out.as_bytes())
+}
+
+/// Devices whose main shows others what lies on it. That is no fault of the machine.
+fn check_bare(scan: &Result<Scan, Error>) -> Check {
+    let id = "covered";
+    let Ok(scan) = scan else {
+        return Check::good(id, "no devices were looked at");
+    };
+    let is_bare = |seen: &&Inspection| {
+        let superblock = seen.superblock.as_ref();
+        superblock.is_some_and(|it| it.extension.is_some() && it.main_form() == MainForm::Bare)
+    };
+    let bare = scan.spares().filter(is_bare);
+    let bare: Vec<String> = bare.map(Inspection::token).collect();
+    match bare.as_slice() {
+        [] => Check::good(id, "no main of a device here shows others what lies on it"),
+        names => Check::good(
+            id,
+            format!(
+                "others see what lies on the main of {}; dmremap-tui cover NAME leaves labels alone to see",
+                names.join(", ")
+            ),
+        ),
+    }
 }
 
 fn check_version() -> Check {

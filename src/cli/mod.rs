@@ -209,6 +209,8 @@ fn run_command(command: Command, session: &mut Session) -> Result<Exit, Error> {
             rebuild,
             array,
         } => change::repair(session, &target, from, rebuild, array),
+        Command::Cover { name } => change::cover(session, name),
+        Command::Uncover { name } => change::uncover(session, name),
         Command::Corrupt {
             path,
             copy,

@@ -34,7 +34,10 @@ pub fn line_of(operation: &Operation, lab: Option<&Path>) -> String {
                 words.flag(option, *form == Some(of));
             }
         }
-        Operation::WriteMetadata { name } | Operation::Remove { name } => words.push(name),
+        Operation::WriteMetadata { name }
+        | Operation::Remove { name }
+        | Operation::Cover { name }
+        | Operation::Uncover { name } => words.push(name),
         Operation::WriteInactive {
             name,
             main,

@@ -10,10 +10,10 @@ use super::plan::{Confirmed, Outcome, Plan};
 use super::rollback::{advise, not_begun, roll_back};
 use super::step::{Step, WriteStep};
 use super::writing::Writing;
-use super::{Context, Operation, INTERRUPTED};
+use super::{cover, Context, Operation, INTERRUPTED};
 use crate::error::{Error, Exit};
 use crate::inspect::{inspect, Mains};
-use crate::port::journal::{ActionId, Begun, Ended};
+use crate::port::journal::{ActionId, BackupFiles, Begun, Ended};
 use crate::port::{Access, Activation, Host, HostError, Mapped, Meant};
 use crate::remap_core::quorum::Verdict;
 use crate::text;
@@ -178,7 +178,7 @@ pub(super) fn begun(plan: &Plan, step: Option<&WriteStep>, with: Option<ActionId
         command: plan.command.clone(),
         name: plan.name.clone(),
         device: step.map(|step| shown(&absolute(&step.path))),
-        undoes: step.and_then(|step| step.undoes),
+        undoes: step.and_then(|step| step.undoes).or(plan.undoes),
         activates: activated,
         with,
     }
@@ -245,13 +245,26 @@ fn execute_requests(
 ) -> Result<Outcome, Error> {
     let progress = &context.progress;
     progress.check().map_err(|_| not_begun(&plan.title))?;
-    let id = context.journal.begin(&begun(plan, None, None), None)?;
-    let mut result = Ok(());
-    for step in &plan.steps {
-        result = request(host, step);
-        if result.is_err() {
-            break;
+    let id = match &plan.kept {
+        None => context.journal.begin(&begun(plan, None, None), None)?,
+        Some(kept) => {
+            let (before, after) = cover::keep(host, kept)?;
+            let files = BackupFiles {
+                before: &before,
+                after: &after,
+            };
+            let begun = Begun {
+                device: Some(shown(&absolute(&kept.path))),
+                ..begun(plan, None, None)
+            };
+            context.journal.begin(&begun, Some(files))?
         }
+    };
+    let mut result = plan.steps.iter().try_for_each(|step| request(host, step));
+    let mut details = Vec::new();
+    if result.is_ok() {
+        let verified = cover::verify(host, plan);
+        result = verified.map(|found| details = found);
     }
     let verdict = plan
         .name
@@ -260,7 +273,7 @@ fn execute_requests(
     let outcome = result.map(|()| Outcome {
         action: Some(id),
         summary: done(plan),
-        details: Vec::new(),
+        details,
         name: plan.name.clone(),
         verdict,
         changed: true,
@@ -275,6 +288,8 @@ pub(super) fn done(plan: &Plan) -> String {
         Operation::Reassemble { .. } => format!("{name} is up."),
         Operation::Create { .. } => format!("{name} is created."),
         Operation::Remove { .. } => format!("{name} is down; its metadata stays."),
+        Operation::Cover { .. } => format!("{name} is covered: its main shows labels alone."),
+        Operation::Uncover { .. } => format!("{name} is uncovered: its main shows what it holds."),
         _ => format!("{}: done.", plan.title),
     }
 }

@@ -55,7 +55,7 @@ impl NoLabels {
 
 /// Refuses a disk that firmware boots from: it looks for a partition table at the ends of the disk
 /// itself, and knows nothing of devices that are made of it.
-fn require_no_boot_disk(main: &Seen) -> Result<(), Refusal> {
+pub(super) fn require_no_boot_disk(main: &Seen) -> Result<(), Refusal> {
     let partitions = main.store.partitions().unwrap_or_default();
     let (boot, others): (Vec<_>, Vec<_>) = partitions.iter().partition(|it| it.boots);
     let Some(boot) = boot.first() else {
@@ -202,7 +202,7 @@ pub(super) fn epoch(extension: &Extension, main: &Inspection, adopt: bool) -> u3
 }
 
 /// The content of both ends of a main of this superblock.
-fn ends(superblock: &Superblock, name: Text<NAME_LIMIT>) -> Vec<SavedRange> {
+pub(super) fn ends(superblock: &Superblock, name: Text<NAME_LIMIT>) -> Vec<SavedRange> {
     let identity = superblock.extension.map(|it| it.main_identity);
     let size = superblock.main_sectors;
     let mut ranges = Vec::new();

@@ -12,6 +12,7 @@ mod bytes;
 mod command;
 mod compose;
 mod corrupt;
+mod cover;
 mod create;
 pub mod eligibility;
 mod execute;
@@ -213,6 +214,8 @@ fn plan_operation(
             reassemble::plan(host, surroundings, operation, target, words)
         }
         Operation::Remove { name } => active::plan_remove(host, operation, name),
+        Operation::Cover { name } => cover::plan_cover(host, operation, name),
+        Operation::Uncover { name } => cover::plan_uncover(host, operation, name),
         Operation::Message { name, message } => {
             active::plan_message(host, operation, name, *message)
         }

@@ -107,6 +107,17 @@ pub enum Operation {
         /// The mapped device.
         name: String,
     },
+    /// Serve the first and the last MiB of the main of an active device from its spare, and leave
+    /// labels in their place.
+    Cover {
+        /// The mapped device.
+        name: String,
+    },
+    /// Bring the first and the last MiB of main back to where they were.
+    Uncover {
+        /// The mapped device.
+        name: String,
+    },
     /// Send a message to the target of an active device: scrub, repair, remap, faults.
     Message {
         /// The mapped device.
@@ -138,6 +149,8 @@ impl Operation {
             Self::Migrate { .. } => "migrate",
             Self::Reassemble { .. } => "reassemble",
             Self::Remove { .. } => "remove",
+            Self::Cover { .. } => "cover",
+            Self::Uncover { .. } => "uncover",
             Self::Message {
                 message: Message::Scrub,
                 ..

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::look::shown;
 use super::refusal::Refusal;
-use super::step::Step;
+use super::step::{Basis, Step};
 use super::{command, Operation};
+use crate::format::backup::SavedRange;
 use crate::inspect::Inspection;
 use crate::port::journal::ActionId;
 use crate::port::{Activation, Host};
@@ -81,6 +82,10 @@ pub struct Plan {
     pub doubts: Vec<String>,
     /// Whether the journal will hold what takes it back.
     pub undoable: bool,
+    /// What a target will overwrite, kept before it is asked to.
+    pub(super) kept: Option<Box<Kept>>,
+    /// The action that is taken back by asking a target.
+    pub(super) undoes: Option<ActionId>,
     /// The command line that does the same.
     pub command: String,
     /// What is done, in order. Nothing, where everything is as it was asked already.
@@ -122,6 +127,17 @@ impl Plan {
     }
 }
 
+/// Ranges of a device that a target will overwrite, and what it will leave there.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    /// The device.
+    pub(super) path: PathBuf,
+    /// What the plan was made from.
+    pub(super) basis: Basis,
+    /// What will lie there.
+    pub(super) after: Vec<SavedRange>,
+}
+
 /// A plan in the making.
 #[derive(Debug)]
 pub(super) struct Draft(Plan);
@@ -145,6 +161,8 @@ impl Draft {
             notes: Vec::new(),
             doubts: Vec::new(),
             undoable: false,
+            kept: None,
+            undoes: None,
             command: String::new(),
             steps: Vec::new(),
         })

@@ -7,7 +7,7 @@ use super::look::{see_spare, shown, Seen};
 use super::overlay::Overlay;
 use super::plan::{Draft, PlannedWrite};
 use super::step::{Basis, Puts, Step, WriteStep};
-use super::{bytes, Context, Operation, Plan, Refusal};
+use super::{bytes, cover, Context, Operation, Plan, Refusal};
 use crate::error::Error;
 use crate::format::backup::{Backup, SavedRange};
 use crate::inspect::Inspection;
@@ -27,6 +27,9 @@ pub(super) fn plan(
     id: Option<ActionId>,
 ) -> Result<Plan, Refusal> {
     let action = choose(context, id)?;
+    if let Some(name) = asked_of_target(&action) {
+        return cover::plan_undo(host, operation, &action, name);
+    }
     let Kept {
         seen: Seen {
             store,
@@ -245,6 +248,12 @@ fn is_rolled_back(action: &ActionRecord) -> bool {
     action.ended.as_ref().is_some_and(|ended| ended.rolled_back)
 }
 
+/// The device whose target took an action, and takes it back when asked to.
+fn asked_of_target(action: &ActionRecord) -> Option<&str> {
+    let covers = matches!(action.begun.operation.as_str(), "cover" | "uncover");
+    action.begun.name.as_deref().filter(|_| covers)
+}
+
 /// Refuses an action that left nothing to take back.
 fn can_be_undone(action: &ActionRecord) -> Result<(), Refusal> {
     let id = action.id;
@@ -261,7 +270,7 @@ fn can_be_undone(action: &ActionRecord) -> Result<(), Refusal> {
             format!("Action {id} failed and was taken back at once."),
         );
     }
-    if !action.has_backup {
+    if !action.has_backup && asked_of_target(action).is_none() {
         return refuse(
             "no-backup",
             format!("Action {id} changed no bytes, or kept no backup of them."),

@@ -57,7 +57,7 @@ const NEW: [(&str, Value); 7] = [
 ];
 
 /// Every command that is an operation, as the command line has it.
-pub const VERBS: [Verb; 10] = [
+pub const VERBS: [Verb; 12] = [
     Verb {
         name: "create",
         about: "join a main disk and a spare",
@@ -109,6 +109,18 @@ pub const VERBS: [Verb; 10] = [
             ("--rebuild", Value::Flag),
             ("--array", Value::Array),
         ],
+    },
+    Verb {
+        name: "cover",
+        about: "show nothing of main but labels; its ends go to the spare",
+        arguments: &[Value::Name],
+        options: &[],
+    },
+    Verb {
+        name: "uncover",
+        about: "bring the ends of main back from the spare",
+        arguments: &[Value::Name],
+        options: &[],
     },
     Verb {
         name: "corrupt",

@@ -305,6 +305,8 @@ pub fn parse(words: &[OsString], names: &Names) -> Result<Operation, String> {
             read_only: said.is_set("--read-only"),
         },
         "remove" => Operation::Remove { name: mapped()? },
+        "cover" => Operation::Cover { name: mapped()? },
+        "uncover" => Operation::Uncover { name: mapped()? },
         "scrub" => Operation::Message {
             name: mapped()?,
             message: Message::Scrub,
@@ -423,6 +425,8 @@ mod tests {
                 read_only: true,
             },
             Operation::Remove { name: name() },
+            Operation::Cover { name: name() },
+            Operation::Uncover { name: name() },
             Operation::Undo { id: None },
             Operation::Undo {
                 id: Some(ActionId::new(7)),

@@ -59,6 +59,8 @@ pub fn available(state: &State, command: Command) -> Result<(), String> {
             | Command::Corrupt
             | Command::Reassemble
             | Command::TakeApart
+            | Command::Cover
+            | Command::Uncover
             | Command::Undo
             | Command::Migrate
     );
@@ -124,11 +126,13 @@ fn available_on(state: &State, subject: &Subject<'_>, command: Command) -> Resul
         ))
     };
     match command {
-        Command::WriteMetadata | Command::Scrub if !is_up => Err(format!(
-            "This is for a mapped device that is up; {} brings one up, {} creates one.",
-            state.key(Command::Reassemble),
-            state.key(Command::Create)
-        )),
+        Command::WriteMetadata | Command::Scrub | Command::Cover | Command::Uncover if !is_up => {
+            Err(format!(
+                "This is for a mapped device that is up; {} brings one up, {} creates one.",
+                state.key(Command::Reassemble),
+                state.key(Command::Create)
+            ))
+        }
         Command::TakeApart if !is_up => {
             Err("Only a mapped device that is up can be taken apart.".to_owned())
         }
@@ -175,6 +179,8 @@ pub fn operation(state: &State, command: Command) -> Option<Operation> {
             message: Message::Scrub,
         }),
         Command::TakeApart => Some(Operation::Remove { name: up? }),
+        Command::Cover => Some(Operation::Cover { name: up? }),
+        Command::Uncover => Some(Operation::Uncover { name: up? }),
         Command::Repair => Some(repair(state, &subject)),
         Command::Reassemble => Some(Operation::Reassemble {
             target: match idle_main(state) {
@@ -238,6 +244,8 @@ pub fn title(operation: &Operation) -> String {
         Operation::Migrate { .. } => "Migrate",
         Operation::Reassemble { .. } => "Reassemble",
         Operation::Remove { .. } => "Take apart",
+        Operation::Cover { .. } => "Cover",
+        Operation::Uncover { .. } => "Uncover",
         Operation::Message { .. } => "Message",
         Operation::Undo { .. } => "Undo",
     };

@@ -115,6 +115,10 @@ pub enum Command {
     Repair,
     /// Damage copies.
     Corrupt,
+    /// Cover main: its ends go to the spare.
+    Cover,
+    /// Bring the ends of main back.
+    Uncover,
     /// Bring a device up again.
     Reassemble,
     /// Take a mapped device down.
@@ -330,6 +334,8 @@ pub const BINDINGS: &[Binding] = &[
     bind!("corrupt", WATCH, [Key::Char('x')], Command::Corrupt, "corrupt", "damage copies on purpose and watch them heal"),
     bind!("migrate", BROWSE, [Key::Char('m')], Command::Migrate, "migrate", "give plain v4 copies a checksum"),
     bind!("take-apart", BROWSE, [Key::Char('d')], Command::TakeApart, "take apart", "take the mapped device down; its metadata stays"),
+    bind!("cover", WATCH, [Key::Char('C')], Command::Cover, "", "show nothing of main but labels: its first and last MiB go to the spare"),
+    bind!("uncover", WATCH, [Key::Char('D')], Command::Uncover, "", "bring the first and the last MiB of main back from the spare"),
     bind!("undo", WATCH, [Key::Char('u')], Command::Undo, "undo", "take back the last action, or the one chosen in the journal"),
     bind!("filter", WATCH, [Key::Char('/')], Command::Filter, "filter", "narrow the list, or remaps and events on their pages"),
     bind!("command", WATCH, [Key::Char(':')], Command::Prompt, "command", "type a command, which is completed"),

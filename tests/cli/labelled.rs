@@ -10,7 +10,7 @@ const CREATE: &str = "create ledger --main disk-f --spare disk-h --labelled --co
 
 impl Bench {
     /// A lab in which disk-f is as it left its factory.
-    fn with_empty_main() -> Self {
+    pub(crate) fn with_empty_main() -> Self {
         let bench = Self::new();
         assert_eq!(bench.in_lab("list").status, 0);
         let path = bench.path("lab/disks/disk-f.img");
@@ -28,12 +28,12 @@ impl Bench {
         bench
     }
 
-    fn disk(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn disk(&self, name: &str) -> Vec<u8> {
         self.bytes(&format!("lab/disks/{name}.img"))
     }
 
     /// Writes to a disk as somebody would who knows nothing of the device.
-    fn scribble(&self, name: &str, at: u64, bytes: &[u8]) {
+    pub(crate) fn scribble(&self, name: &str, at: u64, bytes: &[u8]) {
         let path = self.path(&format!("lab/disks/{name}.img"));
         let file = OpenOptions::new().write(true).open(path).unwrap();
         file.write_all_at(bytes, at).unwrap();

@@ -4,6 +4,7 @@
 
 mod boot;
 mod contents;
+mod covered;
 mod hostile;
 mod images;
 mod journal;

@@ -24,12 +24,14 @@ mod repair;
 mod scrub;
 mod serve;
 mod table;
+mod uncover;
 
-pub use crate::remap_core::engine::cover::{Cover, Uncover};
+pub use crate::remap_core::engine::cover::Cover;
 pub use crate::remap_core::engine::load::{Kept, LoadError};
 pub use crate::remap_core::engine::message::{Creation, Remaps, RequestError};
 pub use crate::remap_core::engine::repair::{Repair, WriteFailure};
 pub use crate::remap_core::engine::scrub::Scrub;
+pub use crate::remap_core::engine::uncover::Uncover;
 
 use crate::remap_core::account::{Account, Counters, Judged, TableUse, Times};
 use crate::remap_core::bytes::Text;
