@@ -30,7 +30,12 @@ case $(set_to CONFIG_BLK_DEV_DM) in
     y | m) ;;
     *) lack 'CONFIG_BLK_DEV_DM is not set: this kernel has no device-mapper' ;;
 esac
-compiler=$(set_to CONFIG_CC_VERSION_TEXT | cut -d' ' -f1)
+# The compiler begins with its name; clang is told of by its makers instead.
+compiler=$(set_to CONFIG_CC_VERSION_TEXT)
+case $compiler in
+    *clang*) compiler=clang ;;
+    *) compiler=${compiler%% *} ;;
+esac
 [ -z "$compiler" ] || command -v "${CC:-$compiler}" >/dev/null ||
     lack "the C compiler ${CC:-$compiler}, which this kernel was built with, is missing"
 
