@@ -5,6 +5,8 @@ top=$(cd "$here/../.." && pwd)
 work=$top/target/vm
 # Modules of the kernel that the guest's init loads; what is built in is passed over.
 modules=(configfs null_blk dm_mod dm_delay dm_flakey dm_log_writes)
+# Those that some kernels have as modules, and others in themselves or not at all.
+of_some_kernels=(libcrc32c virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci)
 # Those that the kernel of a guest with --debug has not.
 not_for_debug=(ext4 xfs virtio_blk dm_bufio dm_persistent_data dm_bio_prison dm_thin_pool)
 # Seconds without a word after which a guest is taken for dead; a test says one when it begins.
@@ -124,6 +126,7 @@ pack() {
     rm -rf "$root"
     mkdir -p "$root/modules"
     for name in "${modules[@]}"; do take_module "$name" "$root/modules"; done
+    for name in "${of_some_kernels[@]}"; do take_module "$name" "$root/modules" 2>/dev/null || true; done
     cp "$init" "$root/init"
     cp "$module/dm_remap_v4.ko" "$root/modules/"
     if [ -n "$application" ]; then

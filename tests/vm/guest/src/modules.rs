@@ -8,18 +8,24 @@ use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags}
 
 /// The modules that the tests stand on, each after those it needs; a kernel may have
 /// some built in.
-const STOCK: [(&str, &str); 12] = [
+const STOCK: [(&str, &str); 18] = [
     ("configfs", ""),
     ("null_blk", "nr_devices=0"),
     ("dm_mod", ""),
     ("dm_delay", ""),
     ("dm_flakey", ""),
     ("dm_log_writes", ""),
+    ("libcrc32c", ""),
     ("dm_bufio", ""),
     ("dm_persistent_data", ""),
     ("dm_bio_prison", ""),
     ("dm_thin_pool", ""),
     ("xfs", ""),
+    ("virtio", ""),
+    ("virtio_ring", ""),
+    ("virtio_pci_legacy_dev", ""),
+    ("virtio_pci_modern_dev", ""),
+    ("virtio_pci", ""),
     ("virtio_blk", ""),
 ];
 
