@@ -643,7 +643,7 @@ fn kernel_tests_that_cannot_run_are_counted_and_it_is_said_why() {
     for (list, known) in [
         (&object, "object-is-the-same-from-another-folder"),
         (&target, "trixie-backports: application-whole-life"),
-        (&target, "trixie-backports: power-cuts-lose-no-copies"),
+        (&target, "trixie: power-cuts-lose-no-copies"),
         (&start, "system-packages-are-installed"),
         (&start, "bookworm: dkms-says-what-is-missing"),
     ] {
