@@ -7,7 +7,7 @@ use super::plan::{copy_writes, Draft, Kept, PlannedWrite};
 use super::step::{Basis, Step};
 use super::{bytes, region, Operation, Plan, Refusal};
 use crate::command_line;
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::format::backup::{Backup, SavedRange};
 use crate::inspect::Inspection;
 use crate::port::block::{describe_signatures, Signature, SignatureUse};
@@ -339,6 +339,22 @@ fn moved(host: &mut dyn Host, device: &Mapped) -> Result<usize, Error> {
         }
     }
     Ok(moved)
+}
+
+/// The error of a cover that ended before its main bears both labels: what was moved is still
+/// on the spare.
+pub(super) fn tell_what_was_moved(host: &mut dyn Host, plan: &Plan, error: Error) -> Error {
+    let Operation::Cover { name } = &plan.operation else {
+        return error;
+    };
+    let moved = active(host, name).ok().map(|device| moved(host, &device));
+    match moved {
+        Some(Ok(0)) | None => error,
+        _ => error.exiting(Exit::Failed).advise(format!(
+            "{name} is in use as before, with part of its main's ends on the spare. To give them back: {}",
+            command_line::line(["uncover", name])
+        )),
+    }
 }
 
 /// What lies where a target will write, and what it will leave there, as backups. What cannot be

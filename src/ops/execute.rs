@@ -261,6 +261,7 @@ fn execute_requests(
         }
     };
     let mut result = plan.steps.iter().try_for_each(|step| request(host, step));
+    result = result.map_err(|error| cover::tell_what_was_moved(host, plan, error));
     let mut details = Vec::new();
     if result.is_ok() {
         let verified = cover::verify(host, plan);

@@ -118,3 +118,22 @@ fn what_cannot_be_covered_says_why() {
     let missing = bench.in_lab("cover nothing --confirm nothing");
     assert_ne!(missing.status, 0);
 }
+
+/// The lab's `attic` has a block near its beginning that takes no writes: what it holds could still
+/// be seen.
+#[test]
+fn a_cover_that_ends_early_says_how_to_give_back_what_was_moved() {
+    let bench = Bench::new();
+    let read = |bench: &Bench| bench.in_lab("io attic read --count 16").stdout;
+    let before = read(&bench);
+    let ran = bench.in_lab("cover attic --confirm attic --json");
+    assert_eq!(ran.status, 1, "{}", ran.stdout);
+    let error = ran.error();
+    let advice = error["advice"].as_str().unwrap();
+    assert!(advice.contains("uncover attic"), "{error}");
+    assert_eq!(read(&bench), before);
+    let back = bench.in_lab("uncover attic --confirm attic");
+    assert_eq!(back.status, 0, "{}", back.stderr);
+    assert_eq!(read(&bench), before);
+    assert_eq!(bench.in_lab("inspect attic").status, 0, "healthy");
+}
