@@ -12,6 +12,7 @@ use dmremap::ops::{self, Context, CorruptionKind, Operation, Outcome, Plan, Targ
 use dmremap::port::block::DeviceNumber;
 use dmremap::port::device_mapper::{DeviceMapper, Line, NewDevice};
 use dmremap::port::{Access, BlockStore, Platform};
+use dmremap::remap_core::label::MainForm;
 use dmremap::remap_core::message::Message;
 use dmremap::remap_core::params::Options;
 use dmremap::remap_core::units::{Sector, Sectors, Slot, SECTOR_BYTES};
@@ -350,7 +351,7 @@ fn bring_up(bench: &mut Bench, mains: &Names, spares: &Names, times: usize) {
         spare: spare.clone(),
         options: Options::default(),
         replace: false,
-        form: Default::default(),
+        form: Some(MainForm::Bare),
     };
     for exchange in exchanges {
         bench.blank();
@@ -377,7 +378,7 @@ fn change_active(bench: &mut Bench, times: usize) {
             spare: bench.spares[which].path.clone(),
             options: Options::default(),
             replace: false,
-            form: Default::default(),
+            form: Some(MainForm::Bare),
         });
     }
     let exchange = || exchange_mapped(["vault", "attic"]);
