@@ -9,7 +9,7 @@ use crate::inspect::{Inspection, MainSeen};
 use crate::port::block::describe_signatures;
 use crate::port::Access;
 use crate::remap_core::bytes::Text;
-use crate::remap_core::label::{DataArea, End, Label, MainForm};
+use crate::remap_core::label::{DataArea, End, Label, LabelReading, MainForm};
 use crate::remap_core::main_verdict::MainVerdict;
 use crate::remap_core::remap_table::NAME_LIMIT;
 use crate::remap_core::superblock::{Extension, Superblock};
@@ -90,6 +90,19 @@ pub(super) fn choose(
 ) -> Result<(MainForm, Option<String>), Refusal> {
     let seen = &main.inspection;
     let bears_labels = seen.label().is_some();
+    let readings = seen.labels.iter().flat_map(|both| both.iter());
+    let mut labels = readings.filter_map(LabelReading::label);
+    if labels.any(|label| label.form == MainForm::Covered) {
+        return Err(Refusal::new(
+            "main-covered",
+            format!(
+                "{} is covered: what its ends held is on the spare of its device alone.",
+                shown(&seen.path)
+            ),
+            "Bring that device up with its spare. What the ends held when they were covered is in the \
+             backup of that action as well: dmremap-tui log",
+        ));
+    }
     let form = match asked {
         Some(MainForm::Bare) if bears_labels => {
             return Err(Refusal::new(

@@ -137,3 +137,24 @@ fn a_cover_that_ends_early_says_how_to_give_back_what_was_moved() {
     assert_eq!(read(&bench), before);
     assert_eq!(bench.in_lab("inspect attic").status, 0, "healthy");
 }
+
+/// What lies on it begins at its first sector, which is on its spare: no other device can be made
+/// of it.
+#[test]
+fn a_covered_main_gets_no_new_spare() {
+    let bench = Bench::bare_ledger();
+    let covered = bench.in_lab("cover ledger --confirm ledger");
+    assert_eq!(covered.status, 0, "{}", covered.stderr);
+    assert_eq!(bench.in_lab("remove ledger").status, 0);
+    let before = bench.disk("disk-f");
+    for form in ["", "--labelled", "--bare"] {
+        let again = bench.in_lab(&format!(
+            "create again --main disk-f --spare disk-g --confirm again --replace --json {form}"
+        ));
+        assert_eq!(
+            (again.status, &again.error()["code"]),
+            (5, &"main-covered".into())
+        );
+    }
+    assert!(bench.disk("disk-f") == before);
+}
