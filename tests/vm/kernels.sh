@@ -44,7 +44,7 @@ without() {
         # same on every kernel. The null device of 6.12 has no word for rotating disks, and two tests count
         # accesses of which that kernel has more.
         trixie:*)
-            echo fault-injection-,application-,ten-thousand-,every-subset-,read-geometry,write-geometry,the-kind-of-,a-table-is-loaded-,a-write-to-a-bad-block-waits-
+            echo fault-injection-,application-,ten-thousand-,every-subset-,read-geometry,write-geometry,the-kind-of-
             ;;
         # The null device of 6.1 knows no FUA, fails no range of so many sectors and cannot die; a device that
         # is not there has another error number.
