@@ -65,7 +65,7 @@ pages() {
     page() { "$binary" man "${@:2}" | gzip -9n > "$root/usr/share/man/man1/$1.1.gz"; }
     page dmremap-tui
     for name in "${tools[@]}"; do page "$name" "$name"; done
-    "$binary" --help | awk '/^Commands:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }' |
+    "$binary" --help | awk '/^Commands:/ { on = 1; next } /^$/ { on = 0 } on && /^  [^ ]/ { print $1 }' |
         grep -vx help | while read -r command; do page "dmremap-tui-$command" "$command"; done
 }
 

@@ -402,6 +402,7 @@ pub(super) fn verify(host: &mut dyn Host, plan: &Plan) -> Result<Vec<String>, Er
         return Ok(Vec::new());
     };
     let device = active(host, &name)?;
+    host.open(&device.main, Access::Read)?.forget_cached();
     if message == Message::Cover {
         let Seen { store, .. } = see(host, &device.main)?;
         return match first_seen(&*store) {

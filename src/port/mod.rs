@@ -77,6 +77,11 @@ pub trait BlockStore: Send {
         Ok(Vec::new())
     }
 
+    /// Lets go of what the machine remembers of its content: a target writes to the disk beside
+    /// that, and whoever reads through it would see what lay there before. Nothing is lost where it
+    /// cannot be.
+    fn forget_cached(&self) {}
+
     /// Every place by which others know it: also those that they would look at only once
     /// the others are gone, such as mirrors and tables at its end. In the order of the disk.
     ///

@@ -7,9 +7,9 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOp
 use std::path::Path;
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
 #[cfg(feature = "blkid")]
 use nix::fcntl::{fcntl, FcntlArg};
+use nix::fcntl::{posix_fadvise, OFlag, PosixFadviseAdvice};
 
 use super::block::{self, Roots};
 use super::{host_error, lock_owner};
@@ -352,6 +352,11 @@ impl BlockStore for BlockFile {
     #[cfg(feature = "blkid")]
     fn signatures(&self) -> Result<Vec<crate::port::block::Signature>, IoError> {
         self.through_cache(super::signature::find)
+    }
+
+    fn forget_cached(&self) {
+        let advice = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+        let _ = posix_fadvise(&self.file, 0, 0, advice);
     }
 
     #[cfg(feature = "blkid")]
