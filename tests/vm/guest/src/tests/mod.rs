@@ -2,6 +2,7 @@
 
 mod application;
 mod copies;
+mod cover;
 mod crash;
 mod failing;
 mod file_systems;
@@ -61,6 +62,7 @@ const MOST: &[&[Named]] = &[
     geometry::TESTS,
     hostile::TESTS,
     labels::TESTS,
+    cover::TESTS,
     lifecycle::TESTS,
     many::TESTS,
     memory::SHORT,
