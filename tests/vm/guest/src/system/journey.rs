@@ -35,6 +35,11 @@ fn disk(serial: &str) -> String {
 
 /// Everything that is done before the reset, most of it at the screen.
 pub fn from_two_disks_to_the_list() {
+    // What lies on main keeps it bare: the places where it is bad are the device's own then.
+    let main = OpenOptions::new().write(true).open(node("store-main"));
+    let main = main.expect("main can be written");
+    main.write_all_at(b"held", 700_000).expect("main is there");
+    drop(main);
     let mut terminal = open();
     terminal.wait_for(&disk("store-spare"));
     choose(&mut terminal, &disk("store-main"), &disk("store-spare"));
