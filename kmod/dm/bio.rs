@@ -78,7 +78,7 @@ impl Beside {
         self.op & ffi::REQ_OP_MASK == ffi::REQ_OP_DISCARD
     }
 
-    /// Whether any of these is so.
+    /// Tells whether any of these is so.
     fn has(&self, traits: c_uint) -> bool {
         // SAFETY: takes any operation and flags.
         unsafe { ffi::dm_remap_op_traits(self.op) & traits != 0 }
@@ -105,7 +105,7 @@ pub struct Bio {
 pub struct Mapped(ffi::dm_remap_answer);
 
 impl Mapped {
-    /// What the glue sends the bio by, or returns to device-mapper.
+    /// The answer by which the glue sends the bio, or which it returns to device-mapper.
     #[inline]
     pub(super) fn answer(self) -> ffi::dm_remap_answer {
         self.0

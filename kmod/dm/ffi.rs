@@ -23,7 +23,7 @@ opaque! { bio block_device dm_dev dm_target dm_remap_gate dm_remap_worker mutex 
 /// State of a bio, kept beside it while it is under way.
 #[repr(C)]
 pub struct dm_remap_beside {
-    /// Where on the mapped device it begins, in sectors.
+    /// Its first sector on the mapped device.
     pub sector: u64,
     /// How much it carries.
     pub bytes: u32,

@@ -129,7 +129,7 @@ impl<T> Drop for KBox<T> {
     }
 }
 
-/// Where the memory of a vector comes from.
+/// Source of the memory of a vector.
 pub trait Allocator {
     #[doc(hidden)]
     const FLAGS: u32;

@@ -43,7 +43,7 @@ impl ThisModule {
     pub const ONE: Self = Self(());
 }
 
-/// What a module does when it is loaded; dropping it is what it does when it is unloaded.
+/// The work of a module when it is loaded; dropping it is that of unloading it.
 pub trait Module: Sized {
     /// Begins.
     ///
@@ -88,7 +88,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }
 }
 
-/// What every file takes.
+/// Names that every file takes.
 pub mod prelude {
     pub use core::ffi::CStr;
 

@@ -155,7 +155,7 @@ impl<T: AtomicType> Atomic<T> {
     ///
     /// # Errors
     ///
-    /// What is there instead.
+    /// The value that is there instead.
     #[inline]
     pub fn cmpxchg<O: Exchanges>(&self, old: T, new: T, _order: O) -> Result<T, T> {
         // SAFETY: as in `load`.

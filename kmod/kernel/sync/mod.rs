@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What orders memory.
+//! Operations that order memory.
 
 pub mod atomic;
 pub mod rcu;

@@ -224,13 +224,13 @@ impl<R: Room> Engine<R> {
         Blocks::new(all.saturating_sub(self.moved_of_ends(host).get()))
     }
 
-    /// Whether all blocks at one end of main are served from the spare.
+    /// Tells whether all blocks at one end of main are served from the spare.
     pub(super) fn is_end_moved<H: Host<Room = R>>(&self, host: &H, end: End) -> bool {
         self.end_blocks(end)
             .is_some_and(|(first, count)| moved_of(host.index(), first, count) == count.get())
     }
 
-    /// Whether the blocks beneath the label at one end of main are served from the spare.
+    /// Tells whether the blocks beneath the label at one end of main are served from the spare.
     pub(super) fn is_label_place_moved<H: Host<Room = R>>(&self, host: &H, end: End) -> bool {
         let sectors = self.superblock().map(|superblock| superblock.main_sectors);
         let blocks = sectors.and_then(|sectors| end.label_blocks(sectors, self.settings.unit));

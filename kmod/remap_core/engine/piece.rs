@@ -166,7 +166,7 @@ impl<R: Room> Piece<R> {
         Ok(())
     }
 
-    /// Whether `count` of its blocks, from `block` on, are the same in another piece that begins
+    /// Tells whether `count` of its blocks, from `block` on, are the same in another piece that begins
     /// at the same block.
     pub(super) fn is_same(&self, other: &Self, block: MainBlock, count: Blocks) -> bool {
         self.parts(block, count).all(|(_, part)| match part {
@@ -184,7 +184,7 @@ impl<R: Room> Piece<R> {
         })
     }
 
-    /// Whether a block at this place of a device can be read and is not all zeros.
+    /// Tells whether a block at this place of a device can be read and is not all zeros.
     pub(super) fn shows_something<H: Host<Room = R>>(
         &mut self,
         host: &mut H,

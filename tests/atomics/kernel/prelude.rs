@@ -1,4 +1,4 @@
-//! What every file takes.
+//! Names that every file takes.
 
 pub use core::ffi::CStr;
 

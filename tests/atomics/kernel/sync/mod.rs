@@ -1,4 +1,4 @@
-//! What orders memory.
+//! Operations that order memory.
 
 pub mod atomic;
 pub mod rcu;
